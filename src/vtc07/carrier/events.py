@@ -7,7 +7,7 @@ of the client ends in exactly one final event.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode
@@ -50,7 +50,7 @@ class TokenEntered:
     """
 
     request: int
-    token: str | None
+    token: str | None = field(repr=False)
 
 
 Request = IdentificationRequested | ReadRequested | WriteRequested | TokenEntered
@@ -151,7 +151,7 @@ class EnterToken:
     ``token``: 20 digits; not in repr, a token is money.
     """
 
-    token: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,405 @@
+"""The client: a hand-held unit's side of the carrier, without I/O (sheet sections 4, 7 and 10).
+
+The transitions are in `states`. One command runs at a time and ends in one final event. Ordinary
+commands are repeated by the core; a token entry is sent once, and what became of it is for a
+snapshot to say (`vtc07.hhu`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+
+from vtc07.carrier.companion import Companion, Timing
+from vtc07.carrier.events import (
+    Break,
+    ClientEvent,
+    Command,
+    CommandFailed,
+    CommandRefused,
+    EnterToken,
+    Entry,
+    Failure,
+    Identified,
+    Identify,
+    Identity,
+    Read,
+    ReadSnapshot,
+    RegistersRead,
+    RegisterValue,
+    SignedOff,
+    TokenEntryAnswered,
+    Write,
+    Written,
+)
+from vtc07.carrier.grammar import ADDRESS, DATA_LIMIT
+from vtc07.carrier.messages import (
+    BREAK_MESSAGE,
+    NAK_MESSAGE,
+    DataMessage,
+    ErrorMessage,
+    IDRequest,
+    IDResponse,
+    ReadCommand,
+    WriteCommand,
+    bcc_is_good,
+    parse_data,
+    parse_id_response,
+)
+from vtc07.carrier.reader import Frame, Framed, Reader
+from vtc07.carrier.registers import Register, Value, ValueRefused
+from vtc07.carrier.states import CLIENT, ClientAction, ClientInput, ClientState
+from vtc07.tokens.errors import TokenError
+from vtc07.tokens.identifiers import MeterPAN
+
+_ADDRESS = re.compile(ADDRESS)
+_SNAPSHOT_COUNTS = range(4, 10)  # 04 to 09 in turn
+
+_STATES: dict[type, ClientState] = {
+    Identify: ClientState.REPEATABLE,
+    Read: ClientState.REPEATABLE,
+    Write: ClientState.REPEATABLE,
+    ReadSnapshot: ClientState.SNAPSHOT,
+    EnterToken: ClientState.ENTRY,
+    Break: ClientState.SIGN_OFF,
+}
+
+
+class Client:
+    """The state machine of one client on one line.
+
+    ``character_ns``: how long one character takes on this path, 0 where the path does not pace
+    them. ``timing``: another set of timers than the companion's (a profile for slow paths).
+    """
+
+    def __init__(
+        self, companion: Companion, *, character_ns: int = 0, timing: Timing | None = None
+    ) -> None:
+        self._companion = companion
+        self._timing = timing or companion.timing
+        self._character_ns = character_ns
+        self._reader = Reader(client=True)
+        self._state = ClientState.READY
+        self._events: deque[ClientEvent] = deque()
+        self._command: Command = Break()
+        self._expected: tuple[Register, ...] = ()
+        self._chars = b""  # the command as sent
+        self._outgoing = b""
+        self._due_ns = 0
+        self._due_limit_ns = 0  # noise cannot put off sending beyond this
+        self._attempt = 0
+        self._naks = 0
+        self._failure = Failure.NO_ANSWER
+        self._quiet_from_ns = 0  # the last character on the line, either way
+        self._sent_ns = 0  # the last character of the latest attempt or NAK
+        self._command_sent_ns = 0
+        self._heard_ns: int | None = None  # the last character since then
+        self._reaction_ns = companion.reaction_ns
+        self._snapshot_turn = 0
+        self._snapshot_counts = _distinct_snapshot_counts(companion)
+
+    @property
+    def state(self) -> ClientState:
+        """What the client waits for."""
+        return self._state
+
+    @property
+    def busy(self) -> bool:
+        """True while a command runs."""
+        return self._state is not ClientState.READY
+
+    # --- the face ------------------------------------------------------------------------------
+
+    def start(self, command: Command, now_ns: int) -> None:
+        """Begin a command; its characters go out after the reaction time.
+
+        ValueError: a command is running, or this one cannot be said (an address or a value that
+        the companion does not know).
+        """
+        if self.busy:
+            raise ValueError("a command is running: one at a time")
+        self._chars, self._expected = self._compose(command)
+        self._command = command
+        self._state = _STATES[type(command)]
+        self._attempt = 0
+        self._failure = Failure.NO_ANSWER
+        self._try(now_ns)
+
+    def receive(self, chars: bytes, now_ns: int) -> None:
+        """Take 7-bit characters, FF for a damaged one, timed by the last of them."""
+        if not chars:
+            return
+        self.handle_timer(now_ns)
+        self._quiet_from_ns = max(self._quiet_from_ns, now_ns)
+        if not self._listening():
+            # Nothing is awaited: what arrives is late or noise. It is not an answer.
+            self._reader.discard()
+            if self._outgoing:
+                quiet_ns = now_ns + self._reaction_ns
+                self._due_ns = max(self._due_ns, min(quiet_ns, self._due_limit_ns))
+            return
+        if now_ns < self._sent_ns:
+            return  # it began before our last character was out: no answer to it
+        self._heard_ns = now_ns
+        for framed in self._reader.feed(chars):
+            self._hear(framed, now_ns)
+            if not self._listening():
+                self._reader.discard()
+                return
+
+    def bytes_to_send(self, now_ns: int) -> bytes:
+        """Return what is to be sent, once its time has come."""
+        if not self._outgoing or now_ns < self._due_ns:
+            return b""
+        chars, self._outgoing = self._outgoing, b""
+        self._sent_ns = now_ns + len(chars) * self._character_ns
+        self._quiet_from_ns = max(self._quiet_from_ns, self._sent_ns)
+        if chars != NAK_MESSAGE:
+            self._command_sent_ns = self._sent_ns
+        self._heard_ns = None
+        return chars
+
+    def next_event(self) -> ClientEvent | None:
+        """Return the final event of the command that ended, or None."""
+        return self._events.popleft() if self._events else None
+
+    def next_timer(self) -> int | None:
+        """Return when `handle_timer` or `bytes_to_send` has something to do, or None."""
+        if self._outgoing:
+            return self._due_ns
+        return self._deadline() if self.busy else None
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Notice an answer that does not come or stops in the middle."""
+        if not self._listening() or now_ns < self._deadline():
+            return
+        if self._state is ClientState.SIGN_OFF:
+            self._transit(ClientInput.SENT, now_ns)
+        elif now_ns < self._patience() and self._reader.discard():
+            self._failure = Failure.DAMAGED
+            self._transit(ClientInput.DAMAGED, now_ns)
+        else:
+            self._transit(ClientInput.SILENCE, now_ns)
+
+    def connection_lost(self, now_ns: int) -> None:
+        """End the running command: the link closed."""
+        self._reader.discard()
+        self._outgoing = b""
+        if self.busy:
+            self._failure = Failure.LINK_LOST
+            self._transit(ClientInput.LINK_LOST, now_ns)
+
+    def _listening(self) -> bool:
+        """Say whether an answer is awaited now: a command runs and all of it has been sent."""
+        return self.busy and not self._outgoing
+
+    # --- timers --------------------------------------------------------------------------------
+
+    def _deadline(self) -> int:
+        """Return the instant at which the present wait ends without an answer.
+
+        Not before 2000 ms after our own last character; the first character of an answer ends
+        that wait, and the message then has its own limit between characters. We never speak into
+        a line that was not quiet for a reaction time, but not even a line that babbles for ever
+        can hold us beyond the time of the longest message.
+        """
+        if self._state is ClientState.SIGN_OFF:
+            return self._sent_ns
+        silence = self._sent_ns + self._timing.repeat_ns
+        if self._heard_ns is None:
+            return silence
+        if self._reader.in_message:
+            return min(self._heard_ns + self._timing.inter_character_ns, self._patience())
+        return min(max(silence, self._heard_ns + self._reaction_ns), self._patience())
+
+    def _patience(self) -> int:
+        return self._sent_ns + self._longest_wait()
+
+    def _longest_wait(self) -> int:
+        """Return the time of the slowest right answer: late, longest, and stopping short."""
+        slowest = max(self._character_ns, self._companion.link.character_ns)
+        timing = self._timing
+        return timing.repeat_ns + DATA_LIMIT * slowest + timing.inter_character_ns
+
+    # --- hearing -------------------------------------------------------------------------------
+
+    def _hear(self, framed: Framed, now_ns: int) -> None:
+        heard, event = self._understand(framed, now_ns)
+        if heard is ClientInput.DAMAGED:
+            self._failure = Failure.DAMAGED
+        elif heard is ClientInput.NAK:
+            self._failure = Failure.REFUSED_BY_NAK
+        self._transit(heard, now_ns, event)
+
+    def _understand(self, framed: Framed, now_ns: int) -> tuple[ClientInput, ClientEvent | None]:
+        command = self._command
+        match framed.frame:
+            case Frame.NAK:
+                return ClientInput.NAK, None
+            case Frame.ACK:
+                if isinstance(command, Write):
+                    return ClientInput.ANSWER, Written(command.register)
+                if isinstance(command, EnterToken):
+                    return ClientInput.ANSWER, TokenEntryAnswered(Entry.ACK)
+                return ClientInput.FOREIGN, None
+            case Frame.ID_RESPONSE if isinstance(command, Identify):
+                if framed.chars.startswith(b"/?"):
+                    return ClientInput.FOREIGN, None  # an echo, or another client
+                response = None if framed.damaged else parse_id_response(framed.chars)
+                if response is None:
+                    return ClientInput.DAMAGED, None
+                return ClientInput.ANSWER, Identified(self._identity(response))
+            case Frame.DATA if not isinstance(command, Identify):
+                return self._understand_data(framed, now_ns)
+            case _:
+                return ClientInput.FOREIGN, None
+
+    def _understand_data(
+        self, framed: Framed, now_ns: int
+    ) -> tuple[ClientInput, ClientEvent | None]:
+        if framed.damaged or framed.overlong or not bcc_is_good(framed.chars):
+            return ClientInput.DAMAGED, None
+        message = parse_data(framed.chars)
+        command = self._command
+        if isinstance(message, ErrorMessage):
+            error = self._companion.error_of(message.text)
+            if isinstance(command, EnterToken):
+                return ClientInput.ERROR, TokenEntryAnswered(Entry.REFUSED, error, message.text)
+            return ClientInput.ERROR, CommandRefused(command, error, message.text)
+        values = self._values(message) if message else None
+        if values is None or not isinstance(command, Read | ReadSnapshot):
+            return ClientInput.DAMAGED, None
+        if isinstance(command, ReadSnapshot) and len(values) != len(self._expected):
+            return ClientInput.FOREIGN, None
+        return ClientInput.ANSWER, RegistersRead(values, self._command_sent_ns, now_ns)
+
+    def _values(self, message: DataMessage) -> tuple[RegisterValue, ...] | None:
+        """Return the values of the registers asked for, or None where they are not those."""
+        if len(message.data_sets) > len(self._expected):
+            return None
+        found: list[RegisterValue] = []
+        for register, data_set in zip(self._expected, message.data_sets, strict=False):
+            if data_set.address.upper() != register.address.upper():
+                return None
+            if data_set.unit is not None and data_set.unit != register.unit:
+                return None
+            try:
+                value = register.decode(data_set.value)
+            except ValueRefused:
+                return None
+            if register.name == "meterPAN" and not _is_meter_pan(str(value)):
+                return None
+            found.append(RegisterValue(register, value))
+        return tuple(found)
+
+    def _identity(self, response: IDResponse) -> Identity:
+        if response.flag[2].islower():
+            self._reaction_ns = self._timing.fast_reaction_ns
+        else:
+            self._reaction_ns = self._timing.reaction_ns
+        text, values = response.identification, list[Value]()
+        for register in self._companion.identification:
+            width = register.width or register.data_type.size
+            try:
+                values.append(register.decode(text[:width]))
+            except ValueRefused:
+                break
+            text = text[width:]
+        laid_out = len(values) == len(self._companion.identification) and not text
+        return Identity(
+            response.flag,
+            response.baud_identification,
+            response.identification,
+            tuple(values) if laid_out else None,
+        )
+
+    # --- acting --------------------------------------------------------------------------------
+
+    def _transit(self, heard: ClientInput, now_ns: int, event: ClientEvent | None = None) -> None:
+        row, timing = CLIENT[self._state], self._timing
+        if row[heard].action is ClientAction.SEND_NAK and self._naks >= timing.naks:
+            heard = ClientInput.DAMAGED_TOO_OFTEN
+        if row[heard].action is ClientAction.REPEAT and self._attempt >= timing.attempts:
+            heard = ClientInput.GIVE_UP
+        self._state, action = row[heard]
+        match action:
+            case ClientAction.DROP:
+                pass
+            case ClientAction.FINISH | ClientAction.REFUSED:
+                assert event is not None or isinstance(self._command, Break)
+                self._events.append(event or SignedOff())
+            case ClientAction.UNCERTAIN:
+                self._events.append(TokenEntryAnswered(Entry.UNCERTAIN))
+            case ClientAction.FAIL:
+                self._events.append(CommandFailed(self._command, self._failure, self._attempt))
+            case ClientAction.SEND_NAK:
+                self._naks += 1
+                self._schedule(NAK_MESSAGE, now_ns)
+            case ClientAction.REPEAT:
+                if isinstance(self._command, ReadSnapshot):
+                    self._chars, self._expected = self._compose(self._command)
+                self._try(now_ns)
+
+    def _try(self, now_ns: int) -> None:
+        self._attempt += 1
+        self._naks = 0
+        self._schedule(self._chars, now_ns)
+
+    def _schedule(self, chars: bytes, now_ns: int) -> None:
+        self._reader.discard()
+        self._outgoing = chars
+        self._due_ns = now_ns
+        if self._quiet_from_ns:
+            self._due_ns = max(now_ns, self._quiet_from_ns + self._reaction_ns)
+        self._due_limit_ns = self._due_ns + self._longest_wait()
+
+    def _compose(self, command: Command) -> tuple[bytes, tuple[Register, ...]]:
+        table = self._companion.table
+        match command:
+            case Identify(address):
+                if not _ADDRESS.fullmatch(address):
+                    raise ValueError(
+                        f"{address!r} is no address: 0 to 32 digits, letters and spaces"
+                    )
+                return IDRequest(address).to_chars(), ()
+            case Read(start, count):
+                if not 1 <= count <= 255:
+                    raise ValueError(f"{count} registers: a read asks for 1 to 255")
+                text = "" if count == 1 else f"{count:02X}"
+                chars = ReadCommand(start.address, text).to_chars()
+                return chars, table.readable_from(start, count)
+            case ReadSnapshot():
+                counts = self._snapshot_counts
+                if not counts:
+                    raise ValueError("the companion has no snapshot registers")
+                count = counts[self._snapshot_turn % len(counts)]
+                self._snapshot_turn += 1
+                start = table.named("tokenStatus")
+                chars = ReadCommand(start.address, f"{count:02X}").to_chars()
+                return chars, table.readable_from(start, count)
+            case Write(register, value):
+                return WriteCommand(register.address, register.encode(value)).to_chars(), ()
+            case EnterToken(token):
+                if not token:
+                    raise ValueError("a token is 20 decimal digits")
+                register = self._companion.token_entry.register
+                return WriteCommand(register.address, register.encode(token)).to_chars(), ()
+            case Break():
+                return BREAK_MESSAGE, ()
+
+
+def _distinct_snapshot_counts(companion: Companion) -> tuple[int, ...]:
+    """Return the counts whose answers can be told apart; empty without snapshot registers."""
+    table = companion.table
+    if not table.has("tokenStatus"):
+        return ()
+    start = table.named("tokenStatus")
+    return tuple(n for n in _SNAPSHOT_COUNTS if len(table.readable_from(start, n)) == n)
+
+
+def _is_meter_pan(text: str) -> bool:
+    try:
+        MeterPAN(text)
+    except TokenError:
+        return False
+    return True

@@ -1,0 +1,371 @@
+"""The server: a meter's side of the carrier, without I/O (IEC 62055-52 6.6, 6.7; sheet section 5).
+
+The transitions are in `states`; here what is heard becomes an input, and an action is carried out.
+Time is an integer of ns passed in. A request goes to the host as an event and is answered once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from vtc07.carrier.companion import Companion
+from vtc07.carrier.events import (
+    Connected,
+    Disconnected,
+    Done,
+    End,
+    IdentificationRequested,
+    ReadRequested,
+    Refused,
+    Reply,
+    ServerEvent,
+    TokenEntered,
+    Values,
+    WriteRequested,
+)
+from vtc07.carrier.grammar import DATA_LIMIT, IDENTIFICATION_SENT
+from vtc07.carrier.messages import (
+    ACK_MESSAGE,
+    NAK_MESSAGE,
+    BreakCommand,
+    CommandMessage,
+    ErrorMessage,
+    IDResponse,
+    MalformedCommand,
+    ReadCommand,
+    UndefinedCommand,
+    WriteCommand,
+    bcc_is_good,
+    build_data,
+    parse_command,
+    parse_id_request,
+    sets_that_fit,
+)
+from vtc07.carrier.reader import Frame, Framed, Reader
+from vtc07.carrier.registers import MAX_VALUE_LENGTH, Register, Value, ValueRefused
+from vtc07.carrier.states import SERVER, ServerAction, ServerInput, ServerState
+from vtc07.carrier.status import ErrorCode
+
+_ERRORS_TO_IDLE = 3
+_REPEATS_OF_ONE_MESSAGE = 3
+
+_ENDS = {
+    ServerInput.BREAK: End.BREAK,
+    ServerInput.ID_REQUEST_OTHER: End.OTHER_METER,
+    ServerInput.THIRD_ERROR: End.ERRORS,
+    ServerInput.INACTIVITY: End.INACTIVITY,
+    ServerInput.LINK_CLOSED: End.LINK,
+}
+
+
+def same_address(asked: str, own: str) -> bool:
+    """Compare device addresses (IEC 62056-21 6.3.1).
+
+    Leading zeros mean nothing on either side, and all-zero addresses are equal whatever their
+    length; case and spaces count.
+    """
+    return asked.lstrip("0") == own.lstrip("0")
+
+
+class Server:
+    """The state machine of one port.
+
+    ``addresses``: what the meter answers to besides the empty address (MeterPAN, DRN, a device
+    address). ``character_ns``: how long one character takes on this path, 0 where the path does
+    not pace them (TCP); only the inactivity limit depends on it.
+    """
+
+    def __init__(
+        self, companion: Companion, addresses: Sequence[str], *, character_ns: int = 0
+    ) -> None:
+        if not all(addresses):
+            raise ValueError("an own address is never empty: the empty address is everybody's")
+        self._companion = companion
+        self._timing = companion.timing
+        self._addresses = tuple(addresses)
+        self._character_ns = character_ns
+        self._reader = Reader(commands=False)
+        self._state = ServerState.IDLE
+        self._events: deque[ServerEvent] = deque()
+        self._requests = 0
+        self._pending: ServerEvent | None = None  # the request that the host has yet to answer
+        self._outgoing = b""  # an answer whose time has not come
+        self._due_ns = 0
+        self._heard_ns = 0  # last character received
+        self._asked_ns = 0  # last character of the message that is being answered
+        self._alive_ns = 0  # last correct message received, or last character sent
+        self._errors = 0
+        self._last_message = b""
+        self._repeats = 0
+
+    @property
+    def state(self) -> ServerState:
+        """Idle or Connected."""
+        return self._state
+
+    @property
+    def connected(self) -> bool:
+        """True while a session is open."""
+        return self._state is ServerState.CONNECTED
+
+    # --- the face ------------------------------------------------------------------------------
+
+    def receive(self, chars: bytes, now_ns: int) -> None:
+        """Take 7-bit characters, FF for a damaged one, timed by the last of them.
+
+        While an answer is being prepared or waits for its reaction time, what arrives is not
+        heard: a client sends nothing then.
+        """
+        self.handle_timer(now_ns)
+        if not chars or self._answering():
+            return
+        self._heard_ns = now_ns
+        for framed in self._reader.feed(chars):
+            self._hear(framed, now_ns)
+            self._reader.commands = self.connected
+            if self._answering():
+                return
+
+    def bytes_to_send(self, now_ns: int) -> bytes:
+        """Return the answer once its reaction time is over, else nothing."""
+        if not self._outgoing or now_ns < self._due_ns:
+            return b""
+        chars, self._outgoing = self._outgoing, b""
+        if now_ns - self._asked_ns > self._timing.longest_reaction_ns:
+            return b""  # too late: the client has given up, and may be sending again
+        self._alive_ns = now_ns + len(chars) * self._character_ns
+        return chars
+
+    def next_event(self) -> ServerEvent | None:
+        """Return the next event for the host, oldest first."""
+        return self._events.popleft() if self._events else None
+
+    def next_timer(self) -> int | None:
+        """Return when `handle_timer` or `bytes_to_send` has something to do, or None."""
+        timers = []
+        if self._outgoing:
+            timers.append(self._due_ns)
+        if self._reader.in_message:
+            timers.append(self._heard_ns + self._timing.inter_character_ns)
+        if self.connected:
+            timers.append(self._alive_ns + self._timing.inactivity_ns)
+        return min(timers, default=None)
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Discard a message that stopped in the middle; end a session without traffic."""
+        if now_ns - self._heard_ns >= self._timing.inter_character_ns and self._reader.discard():
+            self._error(ServerInput.INCOMPLETE, self._heard_ns + self._timing.inter_character_ns)
+        if self.connected and now_ns - self._alive_ns >= self._timing.inactivity_ns:
+            self._transit(ServerInput.INACTIVITY)
+
+    def connection_lost(self, now_ns: int) -> None:  # noqa: ARG002 - one face for both cores
+        """Be Idle at once."""
+        self._reader.discard()
+        self._transit(ServerInput.LINK_CLOSED)
+
+    def answer(self, request: int, reply: Reply, now_ns: int) -> None:
+        """Answer a request event; exactly once for each.
+
+        An answer to a session that ended meanwhile goes nowhere. ValueError: no such request, or
+        a reply that does not fit it.
+        """
+        pending = self._pending
+        if pending is None or getattr(pending, "request", None) != request:
+            if 0 < request <= self._requests:
+                return  # its session is over
+            raise ValueError(f"there is no request {request}")
+        chars = self._encode(pending, reply)
+        self._pending = None
+        self._send(chars, now_ns)
+
+    # --- hearing -------------------------------------------------------------------------------
+
+    def _answering(self) -> bool:
+        return self._pending is not None or bool(self._outgoing)
+
+    def _hear(self, framed: Framed, now_ns: int) -> None:
+        match framed.frame:
+            case Frame.ID_REQUEST:
+                request = None if framed.damaged else parse_id_request(framed.chars)
+                if request is None:
+                    self._error(ServerInput.ID_REQUEST_DAMAGED, now_ns)
+                elif self._is_mine(request.address):
+                    self._transit(ServerInput.ID_REQUEST, now_ns)
+                else:
+                    self._transit(ServerInput.ID_REQUEST_OTHER)
+            case Frame.COMMAND:
+                if framed.damaged or framed.overlong or not bcc_is_good(framed.chars):
+                    self._error(ServerInput.DAMAGED, now_ns)
+                    return
+                command = parse_command(framed.chars)
+                if isinstance(command, BreakCommand):
+                    self._transit(ServerInput.BREAK)
+                else:
+                    self._transit(ServerInput.COMMAND, now_ns, command)
+            case Frame.NAK:
+                again = self._repeats < _REPEATS_OF_ONE_MESSAGE
+                self._transit(ServerInput.NAK if again else ServerInput.NAK_TOO_MANY, now_ns)
+            case _:
+                self._transit(ServerInput.NOISE)
+
+    def _is_mine(self, address: str) -> bool:
+        return not address or any(same_address(address, own) for own in self._addresses)
+
+    def _error(self, heard: ServerInput, now_ns: int) -> None:
+        third = self.connected and self._errors + 1 >= _ERRORS_TO_IDLE
+        self._transit(ServerInput.THIRD_ERROR if third else heard, now_ns)
+
+    # --- acting --------------------------------------------------------------------------------
+
+    def _transit(
+        self, heard: ServerInput, now_ns: int = 0, command: CommandMessage | None = None
+    ) -> None:
+        was, (state, action) = self._state, SERVER[self._state][heard]
+        self._state = state
+        match action:
+            case ServerAction.IDENTIFY:
+                self._correct(now_ns)
+                if was is ServerState.IDLE:
+                    self._events.append(Connected())
+                self._ask(
+                    IdentificationRequested(self._next_request(), self._companion.identification)
+                )
+            case ServerAction.ANSWER:
+                self._correct(now_ns)
+                assert command is not None
+                self._obey(command, now_ns)
+            case ServerAction.REPEAT:
+                self._alive_ns = self._asked_ns = now_ns  # errors are left alone
+                self._repeats += 1
+                self._schedule(self._last_message, now_ns)
+            case ServerAction.COUNT_AND_NAK:
+                self._errors += 1
+                self._asked_ns = now_ns
+                self._send(NAK_MESSAGE, now_ns)
+            case ServerAction.COUNT:
+                self._errors += 1
+            case ServerAction.SILENCE:
+                pass
+        if state is ServerState.IDLE:
+            self._forget(was, heard)
+
+    def _correct(self, now_ns: int) -> None:
+        self._errors = 0
+        self._alive_ns = self._asked_ns = now_ns
+
+    def _forget(self, was: ServerState, heard: ServerInput) -> None:
+        self._reader.commands = False
+        self._pending = None
+        self._outgoing = self._last_message = b""
+        self._errors = self._repeats = 0
+        if was is ServerState.CONNECTED:
+            self._events.append(Disconnected(_ENDS[heard]))
+
+    def _obey(self, command: CommandMessage, now_ns: int) -> None:
+        outcome: ReadRequested | WriteRequested | TokenEntered | ErrorCode
+        match command:
+            case ReadCommand():
+                outcome = self._read(command)
+            case WriteCommand():
+                outcome = self._write(command)
+            case MalformedCommand():
+                outcome = ErrorCode.MALFORMED_DATA_SET
+            case UndefinedCommand() | BreakCommand():
+                outcome = ErrorCode.UNDEFINED_COMMAND
+        if isinstance(outcome, ErrorCode):
+            self._send(self._error_message(outcome), now_ns)
+        else:
+            self._ask(outcome)
+
+    def _read(self, command: ReadCommand) -> ReadRequested | ErrorCode:
+        table = self._companion.table
+        start = table.find(command.register_id)
+        if start is None:
+            return ErrorCode.NO_SUCH_REGISTER
+        if start.read_level != 0:
+            return ErrorCode.ACCESS_DENIED
+        count = command.number
+        if count is None:
+            return ErrorCode.VALUE_REFUSED
+        registers = table.readable_from(start, count)
+        # What cannot fit even at its shortest is not asked of the host.
+        fitting, _ = sets_that_fit((_shortest(register) for register in registers), DATA_LIMIT)
+        return ReadRequested(self._next_request(), registers[: max(1, fitting)])
+
+    def _write(self, command: WriteCommand) -> WriteRequested | TokenEntered | ErrorCode:
+        register = self._companion.table.find(command.register_id)
+        if register is None:
+            return ErrorCode.NO_SUCH_REGISTER
+        if register.write_level != 0:
+            return ErrorCode.ACCESS_DENIED
+        value = None
+        if len(command.value) <= MAX_VALUE_LENGTH:
+            try:
+                value = register.decode(command.value)
+            except ValueRefused:
+                value = None
+        if register == self._companion.token_entry.register:
+            return TokenEntered(self._next_request(), str(value) if value else None)
+        if value is None:
+            return ErrorCode.VALUE_REFUSED
+        return WriteRequested(self._next_request(), register, value)
+
+    def _next_request(self) -> int:
+        self._requests += 1
+        return self._requests
+
+    def _ask(self, event: ServerEvent) -> None:
+        self._pending = event
+        self._events.append(event)
+
+    # --- answering -----------------------------------------------------------------------------
+
+    def _encode(self, pending: ServerEvent, reply: Reply) -> bytes:
+        match pending, reply:
+            case IdentificationRequested(registers=registers), Values(values):
+                return self._identification("".join(_encoded(registers, values)))
+            case ReadRequested(registers=registers), Values(values):
+                encoded = _encoded(registers, values)
+                pairs = zip(registers, encoded, strict=True)
+                return build_data([_data_set(register, text) for register, text in pairs])
+            case ((WriteRequested() | TokenEntered()), Done()):
+                return ACK_MESSAGE
+            case ((ReadRequested() | WriteRequested() | TokenEntered()), Refused(error)):
+                return self._error_message(error)
+        raise ValueError(f"{type(reply).__name__} is no answer to {type(pending).__name__}")
+
+    def _identification(self, text: str) -> bytes:
+        if len(text) > IDENTIFICATION_SENT:
+            raise ValueError(f"the identification has {len(text)} characters, at most 16 are sent")
+        companion = self._companion
+        return IDResponse(companion.flag, companion.baud_identification, text).to_chars()
+
+    def _error_message(self, error: ErrorCode) -> bytes:
+        return ErrorMessage(self._companion.errors[error]).to_chars()
+
+    def _send(self, chars: bytes, now_ns: int) -> None:
+        """Send a new message."""
+        self._last_message = chars
+        self._repeats = 0
+        self._schedule(chars, now_ns)
+
+    def _schedule(self, chars: bytes, now_ns: int) -> None:
+        self._outgoing = chars
+        self._due_ns = max(now_ns, self._asked_ns + self._companion.reaction_ns)
+
+
+def _encoded(registers: Sequence[Register], values: Sequence[Value]) -> list[str]:
+    if len(values) != len(registers):
+        raise ValueError(f"{len(registers)} values are asked for, {len(values)} given")
+    return [register.encode(value) for register, value in zip(registers, values, strict=True)]
+
+
+def _data_set(register: Register, text: str) -> str:
+    unit = f"*{register.unit}" if register.unit else ""
+    return f"{register.address}({text}{unit})"
+
+
+def _shortest(register: Register) -> int:
+    unit = len(register.unit) + 1 if register.unit else 0
+    return len(register.address) + 2 + (register.width or 0) + unit
