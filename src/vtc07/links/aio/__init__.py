@@ -1,0 +1,1 @@
+"""The asyncio front: links, ports and drivers with the names of `vtc07.links.blocking`."""

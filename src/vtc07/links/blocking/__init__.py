@@ -1,0 +1,1 @@
+"""The blocking front: links, ports and drivers for threads and scripts."""
