@@ -74,6 +74,44 @@ class Timing:
     token_writes: int = 3
     reconnects: int = 3
     reconnect_pause_ns: int = 1 * S
+    wake_up_ns: int = 2200 * MS  # NULs for battery meters (IEC 62056-21 annex B.1)
+    wake_up_pause_ns: int = 1600 * MS
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLimits:
+    """Greatest lengths in characters, SOH or STX and BCC included, and counts (sheet 4 and 5).
+
+    ``data_message`` and ``command`` bound what a server sends and stores; ``line`` what stands
+    between STX, CR LF and ETX (IEC 62056-21 6.6); ``identification`` what a client takes.
+    ``errors``: the damaged message in succession that makes a server Idle; ``repeats``: how often
+    a server says its last message again on NAK.
+    """
+
+    data_message: int = 1024
+    command: int = 192
+    line: int = 78
+    identification: int = 64
+    errors: int = 3
+    repeats: int = 3
+
+
+class Gate(enum.Enum):
+    """What opens an access level (IEC 62056-21 annex D)."""
+
+    NONE = "none"
+    PASSWORD = "password"  # noqa: S105 - a kind of gate, not a secret
+    SEAL = "seal"
+    COVER = "cover"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLevel:
+    """One access level: registers of this level and those below it are open behind ``gate``."""
+
+    level: int
+    gate: Gate
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +126,15 @@ class LockoutPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TokenEntryRule:
-    """Where and how a token is entered and its result read."""
+    """Where and how a token is entered and its result read.
+
+    ``snapshot_counts``: the counts that attempts at the snapshot ask with, in turn.
+    """
 
     register: Register
     encoding: Encoding
     status: StatusValues
+    snapshot_counts: tuple[int, ...] = (4, 5, 6, 7, 8, 9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +172,15 @@ class Companion:
     flag: str  # three FLAG letters; a lower-case third one announces 20 ms
     baud_identification: str  # Z
     identification: tuple[Register, ...]  # registers whose values make up the identification
-    link: LinkSettings
+    link: LinkSettings  # of the preset that the companion chooses
+    presets: Mapping[Preset, LinkSettings]  # of every signal interface
     sign_on: SignOn
     timing: Timing
+    limits: MessageLimits
     errors: Mapping[ErrorCode, str]
     token_entry: TokenEntryRule
     lockout: LockoutPolicy
+    access: tuple[AccessLevel, ...]  # in ascending order
     table: RegisterTable
     protocol_version: int
     readout: tuple[Register, ...]  # of a mode C readout; empty for direct companions

@@ -142,6 +142,20 @@ class Register:
             return -(-self.data_type.size // 4)
         return None
 
+    @property
+    def longest(self) -> int:
+        """Characters of the longest encoded value."""
+        match self.encoding:
+            case Encoding.HEX:
+                return -(-self.data_type.size // 4)
+            case Encoding.DECIMAL:
+                ends = (self.data_type.minimum, self.data_type.maximum)
+                return max(len(_decimal(end, self.scaler)) for end in ends)
+            case Encoding.TOKEN_HEX:
+                return 17
+            case _:
+                return self.data_type.size
+
     def encode(self, value: Value) -> str:
         """Return the value's characters; ValueRefused if the register cannot hold it."""
         self.data_type.check(value)
