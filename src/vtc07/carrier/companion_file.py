@@ -170,7 +170,7 @@ def _chain(text: str, source: str, resolve: Resolve, problems: list[Problem]) ->
         if tree is None:
             return None
         trees.append(tree)
-        extends = tree.children.pop("extends", None)
+        extends = tree.children.get("extends")
         if extends is None:
             break
         if not isinstance(extends.value, str):

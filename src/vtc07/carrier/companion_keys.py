@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from vtc07.carrier.companion_tree import Node, Problem
 
+LONGEST_TIME_MS = 3_600_000
 E = TypeVar("E", bound=enum.Enum)
 
 _KINDS = {
@@ -133,6 +134,14 @@ class Keys:
             key, wanted, lambda n: isinstance(n.value, list) and not _misfit(n, (int,))
         )
         return [] if node is None else [int(e.value) for e in node.elements]
+
+    def at_least(
+        self, values: Mapping[str, int], key: str, other: str, *, above: bool = False
+    ) -> None:
+        """Report a key whose value is below (``above``: at or below) that of another."""
+        if self.good(key, other) and values[key] < values[other] + above:
+            relation = "above" if above else "at or above"
+            self.problem(key, f"{values[key]} must be {relation} {other}, which is {values[other]}")
 
     def finish(self) -> None:
         """Report every key of the table that was not asked for."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vtc07.carrier.companion_keys import Keys, meant
 from vtc07.carrier.companion_tree import Node, Problem
-from vtc07.carrier.registers import DataType, Encoding, Kind, Register
+from vtc07.carrier.registers import DataType, Encoding, Kind, Register, ValueRefused
 
 LONGEST_ADDRESS = 16  # IEC 62056-21 6.5
 LONGEST_UNIT = 16  # IEC 62056-21 6.5
 LONGEST_SERIES = 1000
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _HEX = re.compile(r"[0-9A-Fa-f]+")
-_LITERAL = re.compile(r"[!-~]{1,16}")
+_LITERAL = re.compile(r"[ -~]{1,16}")
 _UNIT = re.compile(r"[ -~]{0,16}")
 _ACCESS = {"r": (True, False), "w": (False, True), "rw": (True, True)}
 _ENCODINGS = {
@@ -42,6 +42,7 @@ class Registers:
     registers: list[Register] = field(default_factory=list)
     nodes: dict[str, Node] = field(default_factory=dict)  # by name
     problems: list[Problem] = field(default_factory=list)
+    broken: set[str | None] = field(default_factory=set)  # names; None: one without a name
     complete: bool = True
 
     def find(self, name: str) -> Register | None:
@@ -50,7 +51,38 @@ class Registers:
 
     def unknown(self, name: str) -> str:
         """Return the sentence for a name that is none."""
-        return f"there is no register {name!r}, {meant(name, self.nodes)}the name of one is wanted"
+        hint = meant(name, (register.name for register in self.registers))
+        return f"there is no register {name!r}, {hint}the name of one is wanted"
+
+    def surely_missing(self, name: str) -> bool:
+        """Say whether no register, not even one with a problem, can have this name."""
+        return (
+            self.find(name) is None
+            and None not in self.broken
+            and name.partition(".")[0] not in self.broken
+        )
+
+    def named(self, keys: Keys, key: str, names: list[str]) -> dict[int, Register]:
+        """Return the registers of a list of names by their place in it; report unknown ones."""
+        found: dict[int, Register] = {}
+        for index, name in enumerate(names):
+            register = self.find(name)
+            if register is None:
+                if self.surely_missing(name):
+                    keys.element_problem(key, index, self.unknown(name))
+            elif register in found.values():
+                keys.element_problem(key, index, f"{name} stands in the list already")
+            else:
+                found[index] = register
+        return found
+
+    @staticmethod
+    def must_hold(keys: Keys, key: str, value: int | str, register: Register) -> None:
+        """Report a key whose value the register cannot hold."""
+        try:
+            register.data_type.check(value)
+        except ValueRefused as error:
+            keys.problem(key, f"the register {register.name} cannot hold it: {error}")
 
 
 def read_registers(
@@ -62,7 +94,11 @@ def read_registers(
     found = Registers(problems=problems)
     addresses: dict[str, Node] = {}
     for index, node in enumerate(root.tables("register")):
-        for register in _series(node, index, table, problems):
+        series = _series(node, index, table, problems)
+        if not series:
+            name = node.children.get("name")
+            found.broken.add(str(name.value) if name is not None else None)
+        for register in series:
             _add(found, addresses, register, node)
     if table.width is not None:
         found.registers.sort(key=lambda r: r.address)
@@ -128,8 +164,8 @@ def _add(found: Registers, addresses: dict[str, Node], register: Register, node:
     found.registers.append(register)
 
 
-def _series(node: Node, index: int, table: _Table, problems: list[Problem]) -> Iterator[Register]:
-    """Read one `[[register]]` and yield the registers that it stands for: none if it is wrong."""
+def _series(node: Node, index: int, table: _Table, problems: list[Problem]) -> list[Register]:
+    """Read one `[[register]]` and return the registers that it stands for: none if it is wrong."""
     before = len(problems)
     said = node.children.get("address")
     label = said.value if said is not None and isinstance(said.value, str) else f"#{index + 1}"
@@ -156,9 +192,9 @@ def _series(node: Node, index: int, table: _Table, problems: list[Problem]) -> I
         )
     keys.finish()
     if len(problems) > before:
-        return
-    for place in range(count):
-        yield Register(
+        return []
+    return [
+        Register(
             address=f"{int(address, 16) + place:0{len(address)}X}" if count > 1 else address,
             name=f"{name}.{place + 1}" if keys.has("count") else name,
             data_type=data_type,
@@ -169,6 +205,8 @@ def _series(node: Node, index: int, table: _Table, problems: list[Problem]) -> I
             read_level=read_level,
             write_level=write_level,
         )
+        for place in range(count)
+    ]
 
 
 def _beyond(address: str, count: int) -> bool:

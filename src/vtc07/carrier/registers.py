@@ -231,7 +231,7 @@ class RegisterTable:
 
     table_id: int
     foin: int
-    registers: Sequence[Register]
+    registers: Sequence[Register] = field(repr=False)
     _places: Mapping[str, int] = field(init=False, repr=False, compare=False)
     _names: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
