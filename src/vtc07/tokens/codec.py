@@ -122,12 +122,10 @@ def _crc(token_class: int, subclass: int, data44: int) -> int:
     )
 
 
-def _require_key(key: DecoderKey | None) -> DecoderKey:
-    if not isinstance(key, DecoderKey):
-        raise KeyFormatError(
-            "Tokens of class 0 and 2 are encrypted; give the DecoderKey of the meter."
-        )
-    return key
+def _missing_key() -> KeyFormatError:
+    return KeyFormatError(
+        "Tokens of class 0 and 2 are encrypted; give the DecoderKey of the meter."
+    )
 
 
 def encode(token: Token, key: DecoderKey | None, *, allow_undefined: bool = False) -> TokenData:
@@ -147,7 +145,9 @@ def encode(token: Token, key: DecoderKey | None, *, allow_undefined: bool = Fals
         token_class << 48 | data, currency=token_class == 0 and 4 <= subclass <= 7
     )
     if token_class != 1:
-        block = (key or _require_key(key)).encrypt(block)
+        if not isinstance(key, DecoderKey):
+            raise _missing_key()
+        block = key.encrypt(block)
     return TokenData.assemble(token_class, block)
 
 
@@ -160,7 +160,9 @@ def seal(block: Block, key: DecoderKey | None) -> TokenData:
         raise _class_3()
     clear = block.block64
     if block.token_class != 1:
-        clear = _require_key(key).encrypt(clear)
+        if not isinstance(key, DecoderKey):
+            raise _missing_key()
+        clear = key.encrypt(clear)
     return TokenData.assemble(block.token_class, clear)
 
 
@@ -176,7 +178,9 @@ def open_token(token: TokenData, key: DecoderKey | None) -> Block:
     if token_class == 3:
         raise _class_3()
     if token_class != 1:
-        block = _require_key(key).decrypt(block)
+        if not isinstance(key, DecoderKey):
+            raise _missing_key()
+        block = key.decrypt(block)
     subclass, data44, crc = block >> 60, block >> 16 & 0xFFF_FFFF_FFFF, block & 0xFFFF
     return Block(token_class, subclass, data44, crc, crc == _crc(token_class, subclass, data44))
 

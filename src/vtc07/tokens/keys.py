@@ -156,6 +156,9 @@ class DecoderKey:
         self._cipher = cipher
         return cipher
 
+    def __reduce__(self) -> tuple[type[DecoderKey], tuple[EA, bytes, StaTables]]:
+        return type(self), (self._ea, self._material, self._tables)  # a prepared cipher stays
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, DecoderKey):
             return NotImplemented

@@ -36,7 +36,7 @@ class TokenData:
         Raises DigitsError for other characters, another count of digits, or a number above
         73786976294838206463, the largest of 66 bits.
         """
-        if not isinstance(text, str) or not _SEPARATED.fullmatch(text.strip(" ")):
+        if not isinstance(text, str) or not _SEPARATED.fullmatch(text):
             raise DigitsError(
                 "A token is written with decimal digits, at most spaces or hyphens between "
                 "groups; remove every other character."

@@ -79,10 +79,10 @@ _Keys = tuple[int, ...]
 class MISTY1Cipher:
     """A MISTY1 key of 16 bytes."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_after", "_before", "_keys")
 
     def __init__(self, material: bytes) -> None:
-        before, after = _halves_of_fi()
+        self._before, self._after = before, after = _halves_of_fi()
         plain = [int.from_bytes(material[at : at + 2], "big") for at in range(0, 16, 2)]
         mixed = [after[before[plain[at]] ^ plain[(at + 1) % 8]] for at in range(8)]
         self._keys: _Keys = (*plain, *mixed)
@@ -90,7 +90,7 @@ class MISTY1Cipher:
     def encrypt(self, block: int) -> int:
         """Encrypt one 64-bit block: eight rounds, written out with their subkeys."""
         k0, k1, k2, k3, k4, k5, k6, k7, m0, m1, m2, m3, m4, m5, m6, m7 = self._keys
-        before, after = _halves_of_fi()
+        before, after = self._before, self._after
         a, b, c, d = block >> 48, block >> 32 & 0xFFFF, block >> 16 & 0xFFFF, block & 0xFFFF
         b ^= a & k0
         a ^= b | m6
@@ -157,7 +157,7 @@ class MISTY1Cipher:
     def decrypt(self, block: int) -> int:
         """Decrypt one 64-bit block: the same rounds, backwards."""
         k0, k1, k2, k3, k4, k5, k6, k7, m0, m1, m2, m3, m4, m5, m6, m7 = self._keys
-        before, after = _halves_of_fi()
+        before, after = self._before, self._after
         c, d, a, b = block >> 48, block >> 32 & 0xFFFF, block >> 16 & 0xFFFF, block & 0xFFFF
         a ^= b | m2
         b ^= a & k4
