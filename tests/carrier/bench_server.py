@@ -16,11 +16,10 @@ from vtc07.carrier.events import (
     Request,
     ServerEvent,
     TokenEntered,
-    Value,
     Values,
     WriteRequested,
 )
-from vtc07.carrier.registers import Kind, Register
+from vtc07.carrier.registers import Kind, Register, Value
 from vtc07.carrier.server import Server
 
 PAN = "600727111111111153"

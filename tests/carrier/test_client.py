@@ -427,15 +427,15 @@ def test_every_command_ends_once_whatever_arrives(
     electricity: Companion, which: str, pieces: list[tuple[int, bytes]]
 ) -> None:
     bench = Bench(electricity)
-    command: Command = {
+    commands: dict[str, Command] = {
         "identify": Identify(),
         "read": read_pan(bench),
         "write": Write(bench.table.named("lowCreditThreshold"), 1),
         "snapshot": ReadSnapshot(),
         "entry": EnterToken(TOKEN),
         "break": Break(),
-    }[which]
-    bench.start(command)
+    }
+    bench.start(commands[which])
     for pause, chars in pieces:
         bench.hear(chars, pause)
     bench.advance(60_000)

@@ -190,8 +190,13 @@ def test_connected_damaged_malformed_or_overlong_id_request_is_silence_and_one_e
 
 
 def test_connected_nak_gives_the_last_message_again_three_times(connected: ServerBench) -> None:
-    writes = []
-    connected.write_reply = lambda request: writes.append(request) or Done()
+    writes: list[WriteRequested | TokenEntered] = []
+
+    def execute(request: WriteRequested | TokenEntered) -> Done:
+        writes.append(request)
+        return Done()
+
+    connected.write_reply = execute
     command = WriteCommand("0030", "00000064").to_chars()
     assert connected.say(command) == ACK_MESSAGE
     assert [connected.say(NAK_MESSAGE) for _ in range(5)] == [ACK_MESSAGE] * 3 + [b""] * 2
@@ -383,7 +388,12 @@ def test_a_token_entry_reaches_the_host_even_where_it_is_none(
 ) -> None:
     """The host judges: ER07 and ER06 come before ER05."""
     seen: list[WriteRequested | TokenEntered] = []
-    connected.write_reply = lambda r: seen.append(r) or Refused(ErrorCode.VALUE_REFUSED)
+
+    def refuse(request: WriteRequested | TokenEntered) -> Refused:
+        seen.append(request)
+        return Refused(ErrorCode.VALUE_REFUSED)
+
+    connected.write_reply = refuse
     assert connected.say(WriteCommand("000F", text).to_chars()) == error("ER05")
     (entered,) = seen
     assert isinstance(entered, TokenEntered)
