@@ -1,0 +1,170 @@
+"""The client's driver, blocking: runs procedures over a link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from vtc07.carrier.endpoint import Durably, Effect, Now, Perform, Procedure, Reopen, Wait
+from vtc07.links.clock import Clock, MonotonicClock
+from vtc07.links.link import (
+    ClientEndpoint,
+    Link,
+    LinkLost,
+    LinkUnavailable,
+    Observer,
+    RaisedForProcedure,
+    Sender,
+)
+
+if TYPE_CHECKING:
+    from vtc07.carrier.events import ClientEvent
+
+T = TypeVar("T")
+
+
+class ClientDriver:
+    """Turns a client core: one link at a time, opened when the first procedure runs.
+
+    ``open_link`` opens it and raises LinkUnavailable where that fails; from `run` this goes to the
+    caller, from a `Reopen` it makes the outcome False and is kept in `unavailable`. A link that is
+    lost stays so until the procedure says `Reopen`, or the next `run`. The core must have been made
+    for the link's `character_ns`. A context manager: `close` at the end.
+    """
+
+    def __init__(
+        self,
+        core: ClientEndpoint,
+        open_link: Callable[[], Link],
+        *,
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._core = core
+        self._open_link = open_link
+        self._clock: Clock = clock if clock is not None else MonotonicClock()
+        self._observer = observer
+        self._link: Link | None = None
+        self.unavailable: LinkUnavailable | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the link. A second call does nothing."""
+        if self._link is not None:
+            link, self._link = self._link, None
+            link.close()
+            self._core.connection_lost(self._clock.now_ns())
+
+    def run(self, procedure: Procedure[T]) -> T:
+        """Run a procedure to its end and return its result.
+
+        An interruption (KeyboardInterrupt) closes procedure and link and goes on to the caller.
+        """
+        try:
+            if self._link is None:
+                self._link = self._open_link()
+            effect = next(procedure)
+            while True:
+                try:
+                    outcome = self._carry_out(effect)
+                except RaisedForProcedure as raised:
+                    effect = procedure.throw(raised.error)
+                else:
+                    effect = procedure.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        except Exception:
+            raise
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            procedure.close()
+
+    def _carry_out(self, effect: Effect) -> Any:
+        match effect:
+            case Perform(command):
+                try:
+                    self._core.start(command, self._clock.now_ns())
+                except ValueError as error:
+                    raise RaisedForProcedure(error) from error
+                if self._link is None:
+                    self._core.connection_lost(self._clock.now_ns())
+                return self._final_event()
+            case Wait(duration_ns):
+                end = self._clock.now_ns() + duration_ns
+                while self._clock.now_ns() < end:
+                    self._turn(end)
+                return None
+            case Reopen():
+                return self._reopen()
+            case Durably(action):
+                try:
+                    return action()
+                except Exception as error:
+                    raise RaisedForProcedure(error) from error
+            case Now():
+                return self._clock.now_ns()
+
+    def _final_event(self) -> ClientEvent:
+        while (event := self._core.next_event()) is None:
+            self._turn(None)
+        return event
+
+    def _reopen(self) -> bool:
+        self.close()
+        try:
+            self._link = self._open_link()
+        except LinkUnavailable as error:
+            self.unavailable = error
+            return False
+        self.unavailable = None
+        return True
+
+    def _turn(self, until_ns: int | None) -> None:
+        """Do what is due, then wait for characters, the core's timer, or ``until_ns``."""
+        core, now = self._core, self._clock.now_ns()
+        timer = core.next_timer()
+        due = timer is not None and timer <= now
+        if due:
+            core.handle_timer(now)
+        if self._link is None:
+            assert until_ns is not None, "a command cannot run without a link"
+            self._clock.sleep_until(until_ns)
+            return
+        if chars := core.bytes_to_send(now):
+            try:
+                self._link.send(chars)
+            except LinkLost:
+                self.close()
+                return
+            self._observe("client", chars)
+            return
+        if due:
+            return  # the command may have ended by it
+        ends = [end for end in (until_ns, core.next_timer()) if end is not None]
+        wait = max(0, min(ends) - self._clock.now_ns()) if ends else None
+        try:
+            chars = self._link.receive(wait)
+        except LinkLost:
+            self.close()
+            return
+        if chars:
+            self._observe("server", chars)
+            core.receive(chars, self._clock.now_ns())
+
+    def _observe(self, sender: Sender, chars: bytes) -> None:
+        if self._observer is not None:
+            self._observer(sender, chars, self._clock.now_ns())

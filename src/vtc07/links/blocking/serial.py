@@ -1,0 +1,69 @@
+"""Serial ports, blocking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from vtc07.carrier.companion import LinkSettings, Parity
+from vtc07.links.address import SerialAddress
+from vtc07.links.characters import CharacterCoder
+from vtc07.links.link import LinkLost
+from vtc07.links.serial import cannot_open, load_serialx, mark_damaged, options
+
+if TYPE_CHECKING:
+    from serialx import BaseSerial
+
+_CHUNK = 4096
+
+
+class SerialLink:
+    """An open serial port; see `vtc07.links.serial` for how damaged characters are found."""
+
+    def __init__(self, port: BaseSerial, parity: Parity, character_ns: int) -> None:
+        self._port = port
+        self._character_ns = character_ns
+        self._coder = CharacterCoder(parity, marked=mark_damaged(port.fileno()))
+        self._buffer = bytearray(_CHUNK)
+
+    @property
+    def character_ns(self) -> int:
+        """Duration of one character in ns, by the port's speed."""
+        return self._character_ns
+
+    @classmethod
+    def open(
+        cls, address: SerialAddress, settings: LinkSettings, *, parity: Parity | None = None
+    ) -> SerialLink:
+        """Open a port with the settings' speed and parity (or another ``parity``).
+
+        LinkUnavailable: no such port, no permission, in use, format not possible, no serialx.
+        """
+        serialx = load_serialx(address)
+        parity = settings.parity if parity is None else parity
+        port: Any = serialx.Serial(address.device, **options(serialx, settings, parity))
+        try:
+            port.open()
+            return cls(port, parity, settings.character_ns)
+        except Exception as error:
+            port.close()
+            raise cannot_open(address, error) from error
+
+    def send(self, chars: bytes) -> None:
+        """Hand characters to the port; LinkLost where it is gone."""
+        try:
+            self._port.write(self._coder.encode(chars))
+        except (OSError, ValueError) as error:
+            raise LinkLost(f"the serial port is gone: {error}") from error
+
+    def receive(self, timeout_ns: int | None) -> bytes:
+        """Return what has arrived, waiting at most ``timeout_ns``; LinkLost where it is gone."""
+        timeout = None if timeout_ns is None else max(0, timeout_ns) / 1e9
+        try:
+            count = self._port.readinto(self._buffer, timeout=timeout)
+        except (OSError, ValueError) as error:
+            raise LinkLost(f"the serial port is gone: {error}") from error
+        return self._coder.decode(bytes(self._buffer[:count]))
+
+    def close(self) -> None:
+        """Close. A second call does nothing."""
+        self._port.close()

@@ -1,0 +1,133 @@
+"""The server's driver, blocking: serves a meter at a port."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from vtc07.carrier.endpoint import ServerEndpoint
+from vtc07.links.clock import Clock, MonotonicClock
+from vtc07.links.link import Link, LinkLost, LinkUnavailable, Observer, Port, Sender
+
+#: The longest wait in one piece: how soon `stop`, and work from elsewhere, is noticed.
+LONGEST_WAIT_NS = 100_000_000
+
+
+class ServerDriver:
+    """Turns a server's endpoint at a port until `stop`; jobs run in between, in the same thread.
+
+    The endpoint is turned whether or not a link is there: an execution goes on. What another
+    thread does to the endpoint is that thread's affair to lock; timers and work that come of it
+    are noticed within 100 ms.
+    """
+
+    def __init__(
+        self,
+        endpoint: ServerEndpoint,
+        port: Port,
+        *,
+        clock: Clock | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._port = port
+        self._clock: Clock = clock if clock is not None else MonotonicClock()
+        self._observer = observer
+        self._link: Link | None = None
+        self._job_out = False
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Have `serve` return soon. May be called from any thread."""
+        self._stopped.set()
+
+    def serve(self) -> None:
+        """Serve until `stop`, or until an interruption; then link and port are closed.
+
+        LinkUnavailable where the port gives no more links.
+        """
+        try:
+            while not self._stopped.is_set():
+                self._turn()
+        finally:
+            self._lost()
+            if not self._job_out:
+                self._work()
+            self._port.close()
+
+    def _turn(self) -> None:
+        endpoint, now = self._endpoint, self._clock.now_ns()
+        timer = endpoint.next_timer()
+        if timer is not None and timer <= now:
+            endpoint.handle_timer(now)
+        self._work()
+        chars = endpoint.bytes_to_send(self._clock.now_ns())
+        if chars and self._link is not None:
+            try:
+                self._link.send(chars)
+            except LinkLost:
+                self._lost()
+            else:
+                self._observe("server", chars)
+        wait = LONGEST_WAIT_NS
+        if (timer := endpoint.next_timer()) is not None:
+            wait = max(0, min(wait, timer - self._clock.now_ns()))
+        if self._link is None:
+            self._link = self._port.accept(wait)
+            return
+        try:
+            chars = self._link.receive(wait)
+        except LinkLost:
+            self._lost()
+            return
+        if chars:
+            self._observe("client", chars)
+            endpoint.receive(chars, self._clock.now_ns())
+
+    def _lost(self) -> None:
+        if self._link is not None:
+            link, self._link = self._link, None
+            link.close()
+            self._endpoint.connection_lost(self._clock.now_ns())
+
+    def _work(self) -> None:
+        while (job := self._endpoint.next_work()) is not None:
+            self._job_out = True  # stays so where an interruption ends the job
+            failure: Exception | None = None
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - the endpoint is told whatever its job raises
+                failure = error
+            self._job_out = False
+            self._endpoint.work_done(failure, self._clock.now_ns())
+
+    def _observe(self, sender: Sender, chars: bytes) -> None:
+        if self._observer is not None:
+            self._observer(sender, chars, self._clock.now_ns())
+
+
+class LinkPort:
+    """A port made of links that are opened one after the other, such as a serial port's.
+
+    ``open_link`` raises LinkUnavailable where there is none (any more), which ends `serve`.
+    """
+
+    def __init__(self, open_link: Callable[[], Link], *, character_ns: int = 0) -> None:
+        self._open_link = open_link
+        self._character_ns = character_ns
+        self._closed = False
+
+    @property
+    def character_ns(self) -> int:
+        """Duration of one character in ns; 0 where the links have no speed of their own."""
+        return self._character_ns
+
+    def accept(self, timeout_ns: int | None) -> Link | None:  # noqa: ARG002 - a port's face
+        """Open the next link."""
+        if self._closed:
+            raise LinkUnavailable("the port is closed")
+        return self._open_link()
+
+    def close(self) -> None:
+        """Open no more links; the one that is open is its user's to close."""
+        self._closed = True

@@ -1,0 +1,86 @@
+"""What both fronts need of serial ports, which `serialx` opens (optional part ``serial``).
+
+A UART tells of a damaged character beside the data, not in it. On POSIX systems we ask termios for
+marks in the data (INPCK and PARMRK without IGNPAR), so that every damaged character arrives as FF.
+Elsewhere (Windows) `serialx` has no such report: a damaged character then arrives as whatever the
+driver hands over, and only BCC and message checks find it. A pseudo-terminal has no UART: it takes
+no 7 data bits, so ``software`` or ``none`` is the parity for it.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from vtc07.carrier.companion import LinkSettings, Parity
+from vtc07.links.address import SerialAddress
+from vtc07.links.link import LinkUnavailable
+
+if TYPE_CHECKING:
+    from serialx import AllConnectKwargs
+
+_REASONS = {
+    errno.ENOENT: "there is no such port; check the name, and whether the head is plugged in",
+    errno.ENXIO: "there is no device behind this port; check whether the head is plugged in",
+    errno.ENODEV: "there is no device behind this port; check whether the head is plugged in",
+    errno.EACCES: "no permission; on Linux, add yourself to the port's group (often dialout)",
+    errno.EPERM: "no permission; on Linux, add yourself to the port's group (often dialout)",
+    errno.EBUSY: "another program has it open; close that first",
+    errno.EAGAIN: "another program has it open; close that first",
+    errno.ENOTTY: "this is no serial port; check the name",
+    errno.EINVAL: (
+        "the port does not take this speed or character format; where it has no 7 data bits with "
+        "even parity, choose parity software or none"
+    ),
+}
+
+
+def load_serialx(address: SerialAddress) -> ModuleType:
+    """Import serialx, or raise LinkUnavailable with the way to install it."""
+    try:
+        return importlib.import_module("serialx")
+    except ImportError as error:
+        raise LinkUnavailable(
+            f"cannot open {address}: serial ports need an optional part: "
+            'pip install "vtc07[serial]"'
+        ) from error
+
+
+def cannot_open(address: SerialAddress, error: Exception) -> LinkUnavailable:
+    """Build the error of a port that does not open."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and error.args and isinstance(error.args[0], int):
+        number = error.args[0]  # termios.error is no OSError, but has the number first
+    return LinkUnavailable(f"cannot open {address}: {_REASONS.get(number or 0, str(error))}")
+
+
+def options(serialx: ModuleType, settings: LinkSettings, parity: Parity) -> AllConnectKwargs:
+    """Return what serialx is to be told of a port: format, speed, and what powers the head."""
+    uart = parity is Parity.UART
+    return {
+        "baudrate": settings.speed,
+        "byte_size": 7 if uart else 8,
+        "parity": serialx.Parity.EVEN if uart else serialx.Parity.NONE,
+        "stopbits": serialx.StopBits.ONE,
+        "rts_on_open": serialx.PinState.convert(settings.rts),
+        "dtr_on_open": serialx.PinState.convert(settings.dtr),
+    }
+
+
+def mark_damaged(fileno: Any) -> bool:
+    """Have termios mark damaged characters; False where the system has no termios.
+
+    To be done again after every change of the port's settings, which undoes it.
+    """
+    try:
+        import termios  # noqa: PLC0415 - POSIX only
+    except ImportError:
+        return False
+    attributes = termios.tcgetattr(fileno)
+    attributes[0] = (attributes[0] | termios.INPCK | termios.PARMRK) & ~(
+        termios.IGNPAR | termios.ISTRIP | termios.IGNBRK | termios.BRKINT
+    )
+    termios.tcsetattr(fileno, termios.TCSANOW, attributes)
+    return True
