@@ -1,0 +1,72 @@
+"""The payment meter: token execution, credit, load switch, durable store, registers.
+
+`manufacture` makes a meter's first state, `SQLiteStore` keeps it, `Meter` runs it, and
+`MeterServer` puts it on a line.
+"""
+
+from vtc07.meter.accounting import ConstantLoad, Demand, DisconnectReason, Load
+from vtc07.meter.companion_source import CompanionSource
+from vtc07.meter.logs import Event, EventName, TokenLogEntry
+from vtc07.meter.manufacture import ManufactureRefused, manufacture
+from vtc07.meter.meter import Meter, MeterEvent, TokenExecuted, WriteFinished
+from vtc07.meter.records import Changes, MemoryStore, Store
+from vtc07.meter.rules import CompanionUnfit, Rules
+from vtc07.meter.server import MeterServer
+from vtc07.meter.state import MeterState, Nameplate
+from vtc07.meter.store import (
+    NewerStore,
+    NotAStore,
+    SQLiteStore,
+    StoreCorrupt,
+    StoreError,
+    StoreExists,
+    StoreInUse,
+    StoreMissing,
+    WrongStoreKey,
+)
+from vtc07.meter.store_key import (
+    STORE_KEY_VARIABLE,
+    FoundKey,
+    StoreKey,
+    StoreKeyError,
+    find_store_key,
+)
+
+__all__ = [
+    "STORE_KEY_VARIABLE",
+    "Changes",
+    "CompanionSource",
+    "CompanionUnfit",
+    "ConstantLoad",
+    "Demand",
+    "DisconnectReason",
+    "Event",
+    "EventName",
+    "FoundKey",
+    "Load",
+    "ManufactureRefused",
+    "MemoryStore",
+    "Meter",
+    "MeterEvent",
+    "MeterServer",
+    "MeterState",
+    "Nameplate",
+    "NewerStore",
+    "NotAStore",
+    "Rules",
+    "SQLiteStore",
+    "Store",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreExists",
+    "StoreInUse",
+    "StoreKey",
+    "StoreKeyError",
+    "StoreMissing",
+    "TokenExecuted",
+    "TokenLogEntry",
+    "WriteFinished",
+    "WrongStoreKey",
+    "find_store_key",
+    "manufacture",
+]

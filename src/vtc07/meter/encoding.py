@@ -1,0 +1,260 @@
+"""A meter's state as named records, and back: what a store writes, without the store.
+
+A fact is JSON text; a secret is bytes that a store must seal. Log entries have their number as
+name and never change.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from vtc07.carrier.status import TokenStatus
+from vtc07.carrier.token_entry import Lockout
+from vtc07.meter.logs import Event, EventName, TokenLogEntry
+from vtc07.meter.state import (
+    Account,
+    LastToken,
+    LoadSwitch,
+    MeterState,
+    Nameplate,
+    Settings,
+    Staging,
+)
+from vtc07.tokens import (
+    EA,
+    KEN,
+    KRN,
+    KT,
+    SGC,
+    TI,
+    BaseDate,
+    DecoderKey,
+    KeyAttributes,
+    KeyChangeSection,
+    MeterPAN,
+    Service,
+    StaTables,
+)
+from vtc07.tokens.keysections import section_of
+
+_KEY = "decoderKey"
+_TABLES = "staTables"
+_STAGED = "stagedSections"
+_SECTION_BYTES = 7  # subclass, then 44 data bits
+_SUBSTITUTIONS = 16
+
+
+class RecordsBroken(ValueError):
+    """Records from which no state can be read; the sentence names the first one, not its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A state, taken apart."""
+
+    facts: Mapping[str, str]
+    secrets: Mapping[str, bytes] = field(repr=False)
+    token_log: Mapping[int, str] = field(repr=False)
+    event_log: Mapping[int, str]
+
+
+def encode(state: MeterState) -> Records:
+    """Take a state apart."""
+    plate, attributes, last = state.nameplate, state.attributes, state.last
+    facts: dict[str, Any] = {
+        "nameplate": {
+            "meterPAN": plate.meter_pan.digits,
+            "service": plate.service.name,
+            "softwareVersion": plate.software_version,
+            "phases": plate.phases,
+            "deviceAddress": plate.device_address,
+        },
+        "key": {
+            "EA": int(state.key.ea),
+            "KT": int(attributes.kt),
+            "SGC": attributes.sgc.digits,
+            "TI": attributes.ti.digits,
+            "KRN": attributes.krn.number,
+            "KEN": attributes.ken.number,
+            "baseDate": attributes.base_date.code,
+        },
+        "TIDs": state.tids,
+        "settings": asdict(state.settings),
+        "account": asdict(state.account),
+        "switch": asdict(state.switch),
+        "staging": None if state.staging is None else state.staging.deadline_ns,
+        "virtualLockout": asdict(state.virtual_lockout),
+        "keypadLockout": asdict(state.keypad_lockout),
+        "last": {
+            "token": last.token,
+            "status": last.status.name,
+            "authentication": last.authentication.name,
+            "validation": last.validation.name,
+            "result": last.result.name,
+        },
+        "counts": {
+            "tokens": state.tokens_executed,
+            "events": state.events_counted,
+            "powerFails": state.power_fails,
+        },
+        "power": {"poweredNs": state.powered_ns, "powered": state.powered},
+        "lastTest": state.last_test,
+    }
+    secrets = {_KEY: state.key.material}
+    if state.key.ea is EA.STA:
+        tables = state.key.tables
+        secrets[_TABLES] = bytes((*tables.sub1, *tables.sub2, *tables.perm))
+    if state.staging is not None:
+        secrets[_STAGED] = b"".join(
+            bytes((section.subclass,)) + section.data44().to_bytes(_SECTION_BYTES - 1, "big")
+            for section in state.staging.sections
+        )
+    return Records(
+        {name: _json(value) for name, value in facts.items()},
+        secrets,
+        {entry.number: _token_entry(entry) for entry in state.token_log},
+        {entry.number: _event(entry) for entry in state.event_log},
+    )
+
+
+def decode(records: Records) -> MeterState:
+    """Put a state together; RecordsBroken where a record is missing or makes no sense."""
+    facts = _Facts(records.facts)
+    counts, power = facts["counts"], facts["power"]
+    try:
+        state = MeterState(
+            nameplate=_nameplate(facts["nameplate"]),
+            key=_decoder_key(facts["key"], records.secrets),
+            attributes=_attributes(facts["key"]),
+            tids=tuple(map(int, facts["TIDs"])),
+            settings=Settings(**facts["settings"]),
+            account=Account(**facts["account"]),
+            switch=LoadSwitch(**facts["switch"]),
+            staging=_staging(facts["staging"], records.secrets),
+            virtual_lockout=Lockout(**facts["virtualLockout"]),
+            keypad_lockout=Lockout(**facts["keypadLockout"]),
+            last=_last(facts["last"]),
+            tokens_executed=counts["tokens"],
+            last_test=facts["lastTest"],
+            powered_ns=power["poweredNs"],
+            powered=power["powered"],
+            power_fails=counts["powerFails"],
+            events_counted=counts["events"],
+            token_log=tuple(
+                _read_token_entry(number, records.token_log[number])
+                for number in sorted(records.token_log, reverse=True)
+            ),
+            event_log=tuple(
+                _read_event(number, records.event_log[number])
+                for number in sorted(records.event_log, reverse=True)
+            ),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        # The cause may hold a value: it is left out.
+        raise RecordsBroken(f"a record cannot be read ({type(error).__name__})") from None
+    _require_whole("token log", records.token_log, state.tokens_executed)
+    _require_whole("event log", records.event_log, state.events_counted)
+    if not state.tids:
+        raise RecordsBroken("the TID store is empty")
+    return state
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+
+
+class _Facts:
+    """Parsed facts by name."""
+
+    def __init__(self, facts: Mapping[str, str]) -> None:
+        self._facts = facts
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return json.loads(self._facts[name])
+        except (KeyError, ValueError):
+            raise RecordsBroken(f"the record {name} is missing or cannot be read") from None
+
+
+def _nameplate(fact: Mapping[str, Any]) -> Nameplate:
+    return Nameplate(
+        MeterPAN(fact["meterPAN"]),
+        Service[fact["service"]],
+        fact["softwareVersion"],
+        fact["phases"],
+        fact["deviceAddress"],
+    )
+
+
+def _attributes(fact: Mapping[str, Any]) -> KeyAttributes:
+    return KeyAttributes(
+        kt=KT(fact["KT"]),
+        sgc=SGC(fact["SGC"]),
+        ti=TI(fact["TI"]),
+        krn=KRN(fact["KRN"]),
+        ken=KEN(fact["KEN"]),
+        base_date=BaseDate.from_code(fact["baseDate"]),
+    )
+
+
+def _decoder_key(fact: Mapping[str, Any], secrets: Mapping[str, bytes]) -> DecoderKey:
+    ea = EA(fact["EA"])
+    if ea is not EA.STA:
+        return DecoderKey(ea, secrets[_KEY])
+    entries = tuple(secrets[_TABLES])
+    tables = StaTables(
+        entries[:_SUBSTITUTIONS],
+        entries[_SUBSTITUTIONS : 2 * _SUBSTITUTIONS],
+        entries[2 * _SUBSTITUTIONS :],
+    )
+    return DecoderKey(ea, secrets[_KEY], tables)
+
+
+def _staging(deadline_ns: int | None, secrets: Mapping[str, bytes]) -> Staging | None:
+    if deadline_ns is None:
+        return None
+    staged = secrets[_STAGED]
+    sections: list[KeyChangeSection] = []
+    for at in range(0, len(staged), _SECTION_BYTES):
+        data44 = int.from_bytes(staged[at + 1 : at + _SECTION_BYTES], "big")
+        sections.append(section_of(staged[at], data44))
+    return Staging(tuple(sections), deadline_ns)
+
+
+def _last(fact: Mapping[str, Any]) -> LastToken:
+    return LastToken(
+        fact["token"],
+        TokenStatus[fact["status"]],
+        TokenStatus[fact["authentication"]],
+        TokenStatus[fact["validation"]],
+        TokenStatus[fact["result"]],
+    )
+
+
+def _token_entry(entry: TokenLogEntry) -> str:
+    return _json([entry.token, entry.tid, entry.kind, entry.value, entry.status.name])
+
+
+def _read_token_entry(number: int, text: str) -> TokenLogEntry:
+    token, tid, kind, value, status = json.loads(text)
+    return TokenLogEntry(number, token, tid, kind, value, TokenStatus[status])
+
+
+def _event(event: Event) -> str:
+    return _json([event.powered_s, event.name.value, event.detail])
+
+
+def _read_event(number: int, text: str) -> Event:
+    powered_s, name, detail = json.loads(text)
+    return Event(number, powered_s, EventName(name), detail)
+
+
+def _require_whole(log: str, entries: Mapping[int, str], count: int) -> None:
+    """Refuse a log with a gap, or one that does not end at its count."""
+    numbers = sorted(entries)
+    expected = list(range(count - len(numbers) + 1, count + 1))
+    if numbers != expected or (count and not numbers):
+        raise RecordsBroken(f"entries of the {log} are missing")

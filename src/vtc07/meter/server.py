@@ -1,0 +1,118 @@
+"""A meter on a line: the carrier's server with the meter as its host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from vtc07.carrier.companion import Companion
+from vtc07.carrier.events import (
+    Connected,
+    Disconnected,
+    Done,
+    IdentificationRequested,
+    ReadRequested,
+    Refused,
+    TokenEntered,
+    Values,
+    WriteRequested,
+)
+from vtc07.carrier.server import Server
+from vtc07.meter.meter import Meter, TokenExecuted, WriteFinished
+from vtc07.tokens import TCT
+
+
+class MeterServer:
+    """What a driver of `vtc07.links` turns (`vtc07.carrier.endpoint.ServerEndpoint`).
+
+    It gives each request of the carrier to the meter and answers it exactly once: reads at once,
+    a token entry before it is executed, a write when it is durable. ``character_ns``: duration of
+    a character on this line, 0 where the path does not pace them. ``token_executed``: told of
+    every token that came to its end, from whatever carrier.
+    """
+
+    def __init__(
+        self,
+        companion: Companion,
+        meter: Meter,
+        *,
+        character_ns: int = 0,
+        token_executed: Callable[[TokenExecuted], None] | None = None,
+    ) -> None:
+        nameplate = meter.state.nameplate
+        addresses = [nameplate.meter_pan.digits, nameplate.meter_pan.drn.digits]
+        if nameplate.device_address:
+            addresses.append(nameplate.device_address)
+        self._server = Server(companion, addresses, character_ns=character_ns)
+        self._meter = meter
+        self._token_executed = token_executed
+
+    @property
+    def meter(self) -> Meter:
+        """The meter behind the line."""
+        return self._meter
+
+    @property
+    def connected(self) -> bool:
+        """True while a session is open."""
+        return self._server.connected
+
+    def receive(self, chars: bytes, now_ns: int) -> None:
+        """Take characters from the line."""
+        self._meter.handle_timer(now_ns)
+        self._server.receive(chars, now_ns)
+        self._pump(now_ns)
+
+    def bytes_to_send(self, now_ns: int) -> bytes:
+        """Return the characters to be sent from now on."""
+        return self._server.bytes_to_send(now_ns)
+
+    def next_timer(self) -> int | None:
+        """Return the instant of the next timer, or None."""
+        timers = (self._server.next_timer(), self._meter.next_timer())
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due."""
+        self._meter.handle_timer(now_ns)
+        self._server.handle_timer(now_ns)
+        self._pump(now_ns)
+
+    def connection_lost(self, now_ns: int) -> None:
+        """Take notice that the link closed; a token that is being executed goes on."""
+        self._server.connection_lost(now_ns)
+        self._pump(now_ns)
+
+    def next_work(self) -> Callable[[], None] | None:
+        """Return a commit to run, or None; at most one is out at a time."""
+        return self._meter.next_work()
+
+    def work_done(self, error: Exception | None, now_ns: int) -> None:
+        """Report the end of the commit that was handed out."""
+        self._meter.work_done(error, now_ns)
+        self._pump(now_ns)
+
+    def _pump(self, now_ns: int) -> None:
+        while (event := self._server.next_event()) is not None:
+            match event:
+                case (
+                    IdentificationRequested(request=request, registers=registers)
+                    | ReadRequested(request=request, registers=registers)
+                ):
+                    values = self._meter.values(registers, now_ns)
+                    self._server.answer(request, Values(values), now_ns)
+                case WriteRequested(request=request, register=register, value=value):
+                    self._meter.write(request, register, value, now_ns)
+                case TokenEntered(request=request, token=token):
+                    error = self._meter.enter(token, TCT.VIRTUAL, now_ns)
+                    reply = Done() if error is None else Refused(error)
+                    self._server.answer(request, reply, now_ns)
+                case Connected() | Disconnected():
+                    pass
+        while (ended := self._meter.next_event()) is not None:
+            match ended:
+                case WriteFinished(request=request, error=refused):
+                    done = Done() if refused is None else Refused(refused)
+                    self._server.answer(request, done, now_ns)
+                case TokenExecuted():
+                    if self._token_executed is not None:
+                        self._token_executed(ended)
