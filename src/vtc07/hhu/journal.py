@@ -1,0 +1,141 @@
+"""The journal of deliveries: what must survive a crash between a token's entry and its result.
+
+An entry is opened before a token is written, every write is announced before it is sent, and a
+result closes it. An entry without result is resolved with its own S0 before another token goes to
+that meter (vtc07 sheet, section 10). All three must be durable when they return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Protocol
+
+from vtc07.hhu.outcome import Outcome
+from vtc07.hhu.resolution import Snapshot
+
+
+class JournalError(Exception):
+    """The journal cannot be used; the message is a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery as the journal knows it.
+
+    ``s0`` is None where the companion has no snapshot registers. ``writes`` counts the entries
+    announced; a crash may have come before the last one was sent. ``result``: the outcome in
+    words, None as long as it is open.
+    """
+
+    number: int
+    meter_pan: str
+    token: str = field(repr=False)
+    s0: Snapshot | None
+    opened: datetime
+    writes: int = 0
+    result: str | None = None
+    closed: datetime | None = None
+
+
+class Journal(Protocol):
+    """Where deliveries are written down. Every method may raise JournalError.
+
+    Methods that write return when what they wrote is durable. They may be called from another
+    thread than the one that opened the journal, one call at a time.
+    """
+
+    def open_delivery(
+        self, meter_pan: str, token: str, s0: Snapshot | None, time: datetime
+    ) -> Delivery:
+        """Write down that a token is about to go to a meter; returns the open delivery."""
+
+    def announce_write(self, delivery: int, number: int, time: datetime) -> None:
+        """Write down that the ``number``-th entry of it is about to be sent."""
+
+    def close_delivery(self, delivery: int, outcome: Outcome, time: datetime) -> None:
+        """Write down how it ended."""
+
+    def unresolved(self, meter_pan: str | None = None) -> Sequence[Delivery]:
+        """Return the deliveries without result, oldest first; of one meter, or of all."""
+
+
+class DeliveryBook:
+    """The rules that every journal obeys, over deliveries in memory."""
+
+    def __init__(self) -> None:
+        self._deliveries: dict[int, Delivery] = {}
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next delivery."""
+        return max(self._deliveries, default=0) + 1
+
+    def opened(self, delivery: Delivery) -> None:
+        """Take an opened delivery; JournalError where its number is not new."""
+        if delivery.number in self._deliveries:
+            raise JournalError(f"delivery {delivery.number} is opened twice")
+        self._deliveries[delivery.number] = delivery
+
+    def announced(self, number: int, write: int) -> None:
+        """Take an announced write; JournalError where it does not follow the one before."""
+        delivery = self.still_open(number)
+        if write != delivery.writes + 1:
+            raise JournalError(f"write {write} of delivery {number} follows write {write - 1}")
+        self._deliveries[number] = replace(delivery, writes=write)
+
+    def closed(self, number: int, result: str, time: datetime) -> None:
+        """Take a result."""
+        self._deliveries[number] = replace(self.still_open(number), result=result, closed=time)
+
+    def still_open(self, number: int) -> Delivery:
+        """Return an open delivery; JournalError where there is none of this number."""
+        delivery = self._deliveries.get(number)
+        if delivery is None:
+            raise JournalError(f"there is no delivery {number}")
+        if delivery.result is not None:
+            raise JournalError(f"delivery {number} has its result already")
+        return delivery
+
+    def all(self) -> tuple[Delivery, ...]:
+        """Return every delivery, oldest first."""
+        return tuple(self._deliveries.values())
+
+    def unresolved(self, meter_pan: str | None) -> tuple[Delivery, ...]:
+        """Return the open ones, oldest first."""
+        return tuple(d for d in self.all() if d.result is None and meter_pan in (None, d.meter_pan))
+
+
+class MemoryJournal:
+    """A journal that lasts as long as the object: for simulations, and where nothing is at stake.
+
+    A procedure that is abandoned in the middle leaves what a crash would leave in a file.
+    """
+
+    def __init__(self) -> None:
+        self._book = DeliveryBook()
+
+    def open_delivery(
+        self, meter_pan: str, token: str, s0: Snapshot | None, time: datetime
+    ) -> Delivery:
+        """Write down that a token is about to go to a meter."""
+        delivery = Delivery(self._book.next_number, meter_pan, token, s0, time)
+        self._book.opened(delivery)
+        return delivery
+
+    def announce_write(self, delivery: int, number: int, time: datetime) -> None:  # noqa: ARG002 - the interface's
+        """Write down that an entry is about to be sent."""
+        self._book.announced(delivery, number)
+
+    def close_delivery(self, delivery: int, outcome: Outcome, time: datetime) -> None:
+        """Write down how it ended."""
+        self._book.closed(delivery, str(outcome), time)
+
+    def unresolved(self, meter_pan: str | None = None) -> tuple[Delivery, ...]:
+        """Return the deliveries without result."""
+        return self._book.unresolved(meter_pan)
+
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """Return every delivery, oldest first."""
+        return self._book.all()

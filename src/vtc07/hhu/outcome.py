@@ -1,0 +1,211 @@
+"""How a token's delivery ended, in words that are true: vtc07 sheet, section 10.
+
+Every outcome says whether the token had its effect, had none, or whether nobody can tell from
+here. None holds a token: a token is money.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from vtc07.carrier.status import ErrorCode, TokenStatus
+
+
+class Meaning(enum.Enum):
+    """What an outcome means to whoever started the delivery; a command line gives it a number."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    NO_LINK = "no link"
+    UNRESOLVED = "unresolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The meter accepted the token: Accept, or a key change section that was staged.
+
+    ``sequence`` is the tokenSequence of the acceptance, None where the companion has none.
+    ``now_or_before``: the result was UsedError after an entry of which nobody knows whether it
+    arrived; the token was accepted, by this delivery or at some time before it.
+    """
+
+    status: TokenStatus
+    sequence: int | None = None
+    now_or_before: bool = False
+
+    @property
+    def meaning(self) -> Meaning:
+        """`Meaning.DONE`."""
+        return Meaning.DONE
+
+    def __str__(self) -> str:
+        if self.now_or_before:
+            return "accepted now or before"
+        return f"delivered: {self.status.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The meter executed the token and refused it; ``status`` says why."""
+
+    status: TokenStatus
+    sequence: int | None = None
+
+    @property
+    def meaning(self) -> Meaning:
+        """`Meaning.REFUSED`."""
+        return Meaning.REFUSED
+
+    def __str__(self) -> str:
+        if self.status is TokenStatus.USED_ERROR:
+            return "refused: used before"
+        return f"refused: {self.status.value}"
+
+
+class NotTakenReason(enum.Enum):
+    """Why a token was not taken; the value is a sentence for people."""
+
+    ENTRY_REFUSED = "the meter refused the entry"
+    LOCKOUT = "the meter has locked token entry after too many wrong tokens"
+    EXECUTING = "the meter kept executing another token"
+    NOT_ARRIVED = "no entry reached the meter"
+    ANOTHER_METER = "another meter is there; nothing was sent"
+    PAN_UNKNOWN = "the MeterPAN could not be read and compared; nothing was sent"
+    JOURNAL = "the journal could not be written, so the token was not entered"
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """The token was not executed and is as good as before.
+
+    ``error`` and ``error_text``: the meter's error message where there was one.
+    ``lockout_remaining_s``: seconds of the lockout left, where the meter told.
+    """
+
+    reason: NotTakenReason
+    error: ErrorCode | None = None
+    error_text: str = ""
+    lockout_remaining_s: int | None = None
+    detail: str = ""
+
+    @property
+    def meaning(self) -> Meaning:
+        """`Meaning.REFUSED`."""
+        return Meaning.REFUSED
+
+    def __str__(self) -> str:
+        text = f"not taken: {self.reason.value}"
+        if self.reason is NotTakenReason.ENTRY_REFUSED and self.error is not None:
+            text += f" ({self.error.value})"
+        elif self.reason is NotTakenReason.ENTRY_REFUSED and self.error_text:
+            text += f" with {self.error_text!r}"
+        if self.lockout_remaining_s is not None:
+            text += f"; try again in {self.lockout_remaining_s} s"
+        return f"{text}: {self.detail}" if self.detail else text
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The meter was executing another token all the time; nothing was sent."""
+
+    @property
+    def meaning(self) -> Meaning:
+        """`Meaning.REFUSED`."""
+        return Meaning.REFUSED
+
+    def __str__(self) -> str:
+        return "busy: the meter is executing another token; nothing was sent"
+
+
+@dataclass(frozen=True, slots=True)
+class NoLink:
+    """The meter could not be reached before the token was sent; nothing was sent."""
+
+    detail: str
+
+    @property
+    def meaning(self) -> Meaning:
+        """`Meaning.NO_LINK`."""
+        return Meaning.NO_LINK
+
+    def __str__(self) -> str:
+        return f"not sent: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The delivery stopped before this token; nothing of it was sent."""
+
+    @property
+    def meaning(self) -> Meaning:
+        """`Meaning.REFUSED`; the outcome that stopped the delivery says more."""
+        return Meaning.REFUSED
+
+    def __str__(self) -> str:
+        return "not sent: the delivery stopped before"
+
+
+class UnresolvedReason(enum.Enum):
+    """Why nobody can tell from here; the value is a sentence for people."""
+
+    NO_LINK = "the meter could not be reached again after the token was sent"
+    ANOTHER_METER = "another meter was there after the token was sent"
+    EXECUTING = "the meter is still executing the token"
+    CONTRADICTORY = "the meter's registers contradict each other"
+    GAP = "the meter's token log does not reach back to the entry"
+    BELOW = "the meter's token sequence is below the one before the entry"
+    UNKNOWN_RESULT = "the meter's result is a number that the companion does not name"
+    REFUSED_READ = "the meter refused to tell its token status"
+    NO_REGISTERS = "the companion has no registers that tell what became of the token"
+
+
+_ADVICE = {
+    UnresolvedReason.NO_LINK: "connect to the same meter again and resolve before another token",
+    UnresolvedReason.ANOTHER_METER: "go back to the first meter and resolve before another token",
+    UnresolvedReason.EXECUTING: "wait some seconds and resolve before another token",
+    UnresolvedReason.CONTRADICTORY: "resolve again; if that stays so, have the meter looked at",
+    UnresolvedReason.REFUSED_READ: "check the companion file and resolve again",
+}
+_LOOK = "look at the meter's credit and token log before the token is entered again"
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """The token may have been accepted or not. Never to be taken for either.
+
+    ``final``: reading again cannot tell more, so the journal entry is closed with this outcome;
+    else it stays open and is resolved before another token goes to that meter.
+    """
+
+    reason: UnresolvedReason
+    detail: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Say whether reading again cannot tell more."""
+        return self.reason not in _ADVICE
+
+    @property
+    def advice(self) -> str:
+        """What a person should do now."""
+        return _ADVICE.get(self.reason, _LOOK)
+
+    @property
+    def meaning(self) -> Meaning:
+        """`Meaning.UNRESOLVED`."""
+        return Meaning.UNRESOLVED
+
+    def __str__(self) -> str:
+        detail = f" ({self.detail})" if self.detail else ""
+        return f"unresolved: {self.reason.value}{detail}; {self.advice}"
+
+
+Outcome = Delivered | Refused | NotTaken | Busy | NoLink | NotSent | Unresolved
+
+_WEIGHT = {Meaning.DONE: 0, Meaning.REFUSED: 1, Meaning.NO_LINK: 2, Meaning.UNRESOLVED: 3}
+
+
+def meaning_of(outcomes: tuple[Outcome, ...]) -> Meaning:
+    """Return the gravest meaning: unresolved before no link before refused before done."""
+    return max((o.meaning for o in outcomes), key=_WEIGHT.__getitem__, default=Meaning.DONE)

@@ -1,0 +1,231 @@
+"""Which ReadCommands to send for a set of registers: the fewest messages, then characters.
+
+Pure. An answer is the longest prefix that fits (vtc07 sheet, section 4), so a plan need not know
+how long a text is: it asks as far as might fit and is made anew for what did not arrive.
+
+Why that is optimal. Of the registers (or groups) not yet read take the one that begins first. Some
+message must hold it, and among those that do, the one that starts with it and reaches furthest
+holds every other that any of them holds. So asking from there as far as the answer can reach is
+never worse in messages, whatever the lengths turn out to be. Only where no lengths could make a
+difference to the number of messages is the choice left to the number of characters.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from vtc07.carrier.companion import MessageLimits
+from vtc07.carrier.registers import Encoding, Register, RegisterTable
+
+LARGEST_COUNT = 255
+
+
+class CannotRead(ValueError):
+    """Registers that cannot be read, or not together; the sentence says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One ReadCommand: ``count`` consecutive readable registers from ``start``."""
+
+    start: Register
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Registers wanted from one message: their places among the readable ones, ascending."""
+
+    members: tuple[int, ...]
+
+    @property
+    def first(self) -> int:
+        """The first place."""
+        return self.members[0]
+
+    @property
+    def last(self) -> int:
+        """The last place."""
+        return self.members[-1]
+
+
+def shortest(register: Register) -> int:
+    """Return the characters of the shortest value that the register may send."""
+    match register.encoding:
+        case Encoding.HEX:
+            return register.longest
+        case Encoding.DECIMAL:
+            return len(register.encode(0))
+        case _:
+            return 0
+
+
+def data_set_length(register: Register, value_length: int) -> int:
+    """Return the characters of a data set with a value of this length (IEC 62056-21 6.5)."""
+    unit = 0 if register.unit is None else 1 + len(register.unit)
+    return len(register.address) + 2 + value_length + unit
+
+
+def answer_length(data_sets: Iterable[int], limits: MessageLimits) -> int:
+    """Return the characters of a Data message: STX, data sets in lines, ETX, BCC."""
+    total, line = 3, 0
+    for length in data_sets:
+        if line and line + length > limits.line:
+            total += 2
+            line = 0
+        total += length
+        line += length
+    return total
+
+
+def command_length(register: Register, count: int) -> int:
+    """Return the characters of the ReadCommand; a count of 1 is sent as an empty one."""
+    return len("\x01R1\x02()\x03") + 1 + len(register.address) + (2 if count > 1 else 0)
+
+
+class Planner:
+    """Plans reads of one RegisterTable at one access level."""
+
+    def __init__(
+        self, table: RegisterTable, limits: MessageLimits | None = None, *, level: int = 0
+    ) -> None:
+        self._limits = limits or MessageLimits()
+        self.readable = tuple(
+            r for r in table if r.read_level is not None and r.read_level <= level
+        )
+        self._places = {r.address: i for i, r in enumerate(self.readable)}
+        self._short = [data_set_length(r, shortest(r)) for r in self.readable]
+        self._long = [data_set_length(r, r.longest) for r in self.readable]
+
+    def spans(
+        self, wanted: Iterable[Register], together: Iterable[Collection[Register]] = ()
+    ) -> tuple[Span, ...]:
+        """Return what has to arrive: each register by itself, each group in one message.
+
+        Groups that share a register become one. Members of ``together`` need not be in
+        ``wanted``. CannotRead: a register that may not be read, or a group that never fits.
+        """
+        groups: list[set[int]] = [{self.place(r)} for r in wanted]
+        for group in together:
+            merged = {self.place(r) for r in group}
+            apart = [g for g in groups if not g & merged]
+            for touching in (g for g in groups if g & merged):
+                merged |= touching
+            groups = [*apart, merged] if merged else apart
+        found = tuple(sorted({Span(tuple(sorted(g))) for g in groups}, key=lambda s: s.first))
+        for span in found:
+            if self._reach(span.first, self._short) < span.last:
+                raise CannotRead(
+                    f"{self.readable[span.first].name} to {self.readable[span.last].name} do not "
+                    "fit one message, so they cannot be read together"
+                )
+        return found
+
+    def place(self, register: Register) -> int:
+        """Return the register's place among the readable ones, or raise CannotRead."""
+        place = self._places.get(register.address)
+        if place is None:
+            raise CannotRead(f"{register.name} ({register.address}) cannot be read at this level")
+        return place
+
+    def next_message(self, spans: Sequence[Span]) -> Message:
+        """Return the first message of the best plan for ``spans``, of which there is at least one.
+
+        It is for the fewest messages, whatever the lengths of the values turn out to be, and
+        then, as far as lengths are known, for the fewest characters.
+        """
+        first = min(span.first for span in spans)
+        safe = self._fewest(spans, self._long)
+        if safe is not None and len(safe) == self._greedy_count(spans):
+            start, last = safe[0]
+        else:
+            reach = self._reach(first, self._short)
+            start, last = first, max(span.last for span in spans if span.last <= reach)
+        return Message(self.readable[start], last - start + 1)
+
+    def plan(self, spans: Sequence[Span]) -> tuple[Message, ...]:
+        """Return the whole plan if every value were as long as it can be.
+
+        CannotRead where a group does not fit one message then.
+        """
+        if not spans:
+            return ()
+        best = self._fewest(spans, self._long)
+        if best is None:
+            raise CannotRead("a group of registers does not fit one message at its longest")
+        return tuple(Message(self.readable[s], e - s + 1) for s, e in best)
+
+    def missing(self, spans: Sequence[Span], message: Message, answered: int) -> tuple[Span, ...]:
+        """Return the spans that an answer of ``answered`` registers to ``message`` leaves."""
+        start = self._places[message.start.address]
+        end = start + answered
+        return tuple(s for s in spans if not (start <= s.first and s.last < end))
+
+    # --- lengths -------------------------------------------------------------------------------
+
+    def _reach(self, start: int, lengths: Sequence[int]) -> int:
+        """Return the last place that an answer from ``start`` holds; ``start`` - 1 for none."""
+        total, line = 3, 0
+        for place in range(start, min(start + LARGEST_COUNT, len(lengths))):
+            length = lengths[place]
+            if line and line + length > self._limits.line:
+                total += 2
+                line = 0
+            total += length
+            line += length
+            if total > self._limits.data_message:
+                return place - 1
+        return min(start + LARGEST_COUNT, len(lengths)) - 1
+
+    def _greedy_count(self, spans: Sequence[Span]) -> int:
+        """Return the fewest messages if every value were as short as it can be."""
+        left, count = list(spans), 0
+        while left:
+            reach = self._reach(min(s.first for s in left), self._short)
+            left = [s for s in left if s.last > reach]
+            count += 1
+        return count
+
+    def _fewest(
+        self, spans: Sequence[Span], lengths: Sequence[int]
+    ) -> tuple[tuple[int, int], ...] | None:
+        """Return the best plan for values of these lengths, None where a span does not fit.
+
+        Worked from the end: what is left after a message is the spans that end behind it, so
+        there is one best rest for each end of a message. (A message that lies within another is
+        never needed, so messages can be put in an order in which starts and ends both ascend.)
+        """
+        ends = sorted({span.last for span in spans})
+        starts = [min(s.first for s in spans if s.last >= end) for end in ends]
+        # best[i]: (messages, characters, end of the first one) for the spans from ends[i] on
+        best: list[tuple[int, int, int] | None] = [None] * len(ends) + [(0, 0, -1)]
+        for index in range(len(ends) - 1, -1, -1):
+            start = starts[index]
+            reach = self._reach(start, lengths)
+            total, line, at = 3, 0, start
+            for chosen in range(index, bisect_left(ends, reach + 1)):
+                while at <= ends[chosen]:
+                    if line and line + lengths[at] > self._limits.line:
+                        total, line = total + 2, 0
+                    total, line, at = total + lengths[at], line + lengths[at], at + 1
+                rest = best[chosen + 1]
+                if rest is None:
+                    continue
+                count = ends[chosen] - start + 1
+                chars = total + command_length(self.readable[start], count) + rest[1]
+                candidate = (rest[0] + 1, chars, chosen)
+                known = best[index]
+                if known is None or candidate[:2] < known[:2]:
+                    best[index] = candidate
+        if best[0] is None:
+            return None
+        plan: list[tuple[int, int]] = []
+        index = 0
+        while index < len(ends):
+            step = best[index]
+            assert step is not None
+            plan.append((starts[index], ends[step[2]]))
+            index = step[2] + 1
+        return tuple(plan)

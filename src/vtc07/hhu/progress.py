@@ -1,0 +1,89 @@
+"""What a user interface may be told while a procedure runs: frozen facts, one call for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vtc07.hhu.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Identifying:
+    """An IDRequest is about to be sent; ``address`` is empty for any meter."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A ReadCommand of ``count`` registers from the one named ``first`` is about to be sent."""
+
+    first: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterWritten:
+    """The server acknowledged a write of the register named ``register``."""
+
+    register: str
+
+
+@dataclass(frozen=True, slots=True)
+class EntryWritten:
+    """A token entry was sent and answered, or not; ``number`` counts writes of it from 1."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """A snapshot arrived that decides nothing yet; ``status`` is its tokenStatus for people."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The link is about to be opened again, for the ``number``-th time ``of`` so many."""
+
+    number: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvingEarlier:
+    """A delivery without result stands in the journal and is looked into first."""
+
+    delivery: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A token's outcome is known. ``place``: which of the tokens to be sent, from 0.
+
+    None where the outcome is that of an earlier delivery out of the journal.
+    """
+
+    place: int | None
+    outcome: Outcome
+
+
+Progress = (
+    Identifying
+    | Reading
+    | RegisterWritten
+    | EntryWritten
+    | Polling
+    | Reconnecting
+    | ResolvingEarlier
+    | Resolved
+)
+
+#: Called with each fact, at once and on the thread that runs the procedure; must not block.
+OnProgress = Callable[[Progress], None]
+
+
+def unheard(_progress: Progress) -> None:
+    """Take no notice: the default of every `OnProgress`."""

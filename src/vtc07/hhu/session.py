@@ -1,0 +1,260 @@
+"""A session with one meter: identification, and the way back to it after a lost link.
+
+Every procedure of `vtc07.hhu` sends its commands through `Session.command`, which knows the rule
+of the vtc07 sheet, section 7: three attempts (the client core's), then up to three reconnections
+1 s apart, IDRequest, MeterPAN read and compared, and on with the command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vtc07.carrier.companion import Companion, Timing
+from vtc07.carrier.endpoint import Procedure, perform, reopen, wait
+from vtc07.carrier.events import (
+    Break,
+    ClientEvent,
+    Command,
+    CommandFailed,
+    CommandRefused,
+    Failure,
+    Identified,
+    Identify,
+    Identity,
+    Read,
+    RegistersRead,
+    RegisterValue,
+)
+from vtc07.carrier.registers import Value
+from vtc07.hhu.progress import Identifying, OnProgress, Reconnecting, unheard
+
+METER_PAN = "meterPAN"
+_MAX_ADDRESS = 32
+
+
+class SessionError(Exception):
+    """The session cannot go on; the message is a sentence for people."""
+
+
+class NoLink(SessionError):
+    """The meter does not answer, and reconnecting did not help. ``failure``: the last one."""
+
+    def __init__(self, failure: Failure, address: str) -> None:
+        self.failure = failure
+        meter = f"meter {address}" if address else "any meter"
+        super().__init__(
+            f"no session with {meter}: {failure.value}; "
+            "check the head or cable, the address and the speed"
+        )
+
+
+class AnotherMeter(SessionError):
+    """A meter answered that is not the one meant: ``expected`` and ``found`` are MeterPANs."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        self.expected = expected
+        self.found = found
+        super().__init__(f"meter {found} is connected, but {expected} is meant")
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What is known of the connected meter.
+
+    ``identification``: the registers that the IDResponse carries, decoded; empty where it is not
+    laid out as the companion says. ``meter_pan``: None where the companion has no such register
+    or the meter refused to tell it. ``warnings``: sentences about what does not fit the companion.
+    """
+
+    identity: Identity
+    identification: tuple[RegisterValue, ...]
+    meter_pan: str | None
+    warnings: tuple[str, ...]
+
+    def value(self, name: str) -> Value | None:
+        """Return the identification's value of the register of this name, or None."""
+        for found in self.identification:
+            if found.register.name == name:
+                return found.value
+        return None
+
+
+class Session:
+    """One client's session with one meter on one link.
+
+    ``address``: what the IDRequest says: a MeterPAN, a DRN, a device address, or empty.
+    ``meter_pan``: the meter that is meant, 18 digits; where it is not given, an address that can
+    be a MeterPAN says it, and else the meter that answers first is the one from then on.
+    ``timing``: a profile's timers instead of the companion's; the same as the client core's.
+
+    ValueError: an address or a MeterPAN that cannot be one.
+    """
+
+    def __init__(
+        self,
+        companion: Companion,
+        *,
+        address: str = "",
+        meter_pan: str | None = None,
+        timing: Timing | None = None,
+        on_progress: OnProgress = unheard,
+    ) -> None:
+        if len(address) > _MAX_ADDRESS:
+            raise ValueError(f"{address!r} is no address: at most {_MAX_ADDRESS} characters")
+        if meter_pan is not None and not _can_be_meter_pan(meter_pan):
+            raise ValueError(f"{meter_pan!r} is no MeterPAN: 18 digits are wanted")
+        if meter_pan is None and _can_be_meter_pan(address) and address.strip("0"):
+            meter_pan = address
+        self.companion = companion
+        self.timing = timing or companion.timing
+        self.address = address
+        self.on_progress = on_progress
+        self.meter: Meter | None = None
+        self._expected_pan = meter_pan
+
+    @property
+    def can_compare(self) -> bool:
+        """Say whether the companion has a register that tells the MeterPAN."""
+        table = self.companion.table
+        return table.has(METER_PAN) and table.named(METER_PAN).read_level is not None
+
+    # --- procedures ----------------------------------------------------------------------------
+
+    def identify(self) -> Procedure[Meter]:
+        """Send IDRequest, read the MeterPAN and compare it with the one that is meant.
+
+        Raises NoLink or AnotherMeter.
+        """
+        budget = self.timing.reconnects
+        failed = yield from self._greet()
+        if failed is not None:
+            yield from self._reconnect(budget, failed.failure)
+        assert self.meter is not None
+        return self.meter
+
+    def command(self, command: Command) -> Procedure[ClientEvent]:
+        """Carry out an ordinary command, reconnecting where needed; never for EnterToken.
+
+        The outcome is never `CommandFailed`: NoLink is raised in its place, and AnotherMeter
+        where another meter answers after a reconnection. Reconnections are counted for each
+        command, so a meter that answers everything but this one command ends it too.
+        """
+        budget = self.timing.reconnects
+        event = yield from perform(command)
+        while isinstance(event, CommandFailed):
+            budget = yield from self._reconnect(budget, event.failure)
+            event = yield from perform(command)
+        return event
+
+    def compare_meter_pan(self) -> Procedure[str | None]:
+        """Read the MeterPAN now and compare it; returns it, None where the meter refuses it.
+
+        Raises NoLink or AnotherMeter.
+        """
+        event = yield from self.command(self._pan_read())
+        if isinstance(event, CommandRefused):
+            return None
+        return self._compare(event)
+
+    def sign_off(self) -> Procedure[None]:
+        """Send a BreakCommand; nothing answers it, and whether it arrives does not matter."""
+        yield from perform(Break())
+        self.meter = None
+
+    # --- steps ---------------------------------------------------------------------------------
+
+    def _reconnect(self, budget: int, failure: Failure) -> Procedure[int]:
+        """Open the link again and greet the meter; returns how many tries are left."""
+        tries = self.timing.reconnects
+        while budget:
+            budget -= 1
+            self.on_progress(Reconnecting(tries - budget, tries))
+            yield from wait(self.timing.reconnect_pause_ns)
+            if not (yield from reopen()):
+                failure = Failure.LINK_LOST
+                continue
+            failed = yield from self._greet()
+            if failed is None:
+                return budget
+            failure = failed.failure
+        self.meter = None
+        raise NoLink(failure, self.address)
+
+    def _greet(self) -> Procedure[CommandFailed | None]:
+        """IDRequest and MeterPAN, each once; returns what failed."""
+        self.on_progress(Identifying(self.address))
+        event = yield from perform(Identify(self.address))
+        if isinstance(event, CommandFailed):
+            return event
+        if not isinstance(event, Identified):
+            return CommandFailed(Identify(self.address), Failure.DAMAGED, 1)
+        pan: str | None = None
+        warnings = mismatches(self.companion, event.identity)
+        if self.can_compare:
+            answer = yield from perform(self._pan_read())
+            if isinstance(answer, CommandFailed):
+                return answer
+            if isinstance(answer, CommandRefused):
+                warnings += (f"the meter refuses to tell its MeterPAN ({answer.error_text})",)
+            else:
+                pan = self._compare(answer)
+        values = event.identity.values
+        identification = (
+            ()
+            if values is None
+            else tuple(
+                RegisterValue(register, value)
+                for register, value in zip(self.companion.identification, values, strict=True)
+            )
+        )
+        self.meter = Meter(event.identity, identification, pan, warnings)
+        return None
+
+    def _pan_read(self) -> Read:
+        return Read(self.companion.table.named(METER_PAN))
+
+    def _compare(self, event: ClientEvent) -> str:
+        assert isinstance(event, RegistersRead)
+        found = str(event.values[0].value)
+        if self._expected_pan is None:
+            self._expected_pan = found
+        if found != self._expected_pan:
+            raise AnotherMeter(self._expected_pan, found)
+        return found
+
+
+def _can_be_meter_pan(text: str) -> bool:
+    return len(text) == 18 and text.isascii() and text.isdigit()
+
+
+def mismatches(companion: Companion, identity: Identity) -> tuple[str, ...]:
+    """Return a sentence for everything in an identification that is not as the companion says.
+
+    FLAG letters (the case of the third, which announces a reaction time, aside), tableID, FOIN,
+    protocolVersion, and the layout itself.
+    """
+    found: list[str] = []
+    if identity.flag.upper() != companion.flag.upper():
+        found.append(
+            f"the meter's FLAG letters are {identity.flag}, those of companion "
+            f"{companion.name} are {companion.flag}"
+        )
+    if identity.values is None:
+        found.append(
+            f"the identification {identity.identification!r} is not laid out as companion "
+            f"{companion.name} says; its registers cannot be told"
+        )
+        return tuple(found)
+    wanted = {
+        "tableID": companion.table.table_id,
+        "FOIN": companion.table.foin,
+        "protocolVersion": companion.protocol_version,
+    }
+    for register, value in zip(companion.identification, identity.values, strict=True):
+        expected = wanted.get(register.name, value)
+        if value != expected:
+            found.append(
+                f"the meter's {register.name} is {value}, that of companion {companion.name} is "
+                f"{expected}; its registers may mean something else"
+            )
+    return tuple(found)
