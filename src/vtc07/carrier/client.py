@@ -32,7 +32,7 @@ from vtc07.carrier.events import (
     Write,
     Written,
 )
-from vtc07.carrier.grammar import ADDRESS, DATA_LIMIT
+from vtc07.carrier.grammar import ADDRESS
 from vtc07.carrier.messages import (
     BREAK_MESSAGE,
     NAK_MESSAGE,
@@ -53,7 +53,6 @@ from vtc07.tokens.errors import TokenError
 from vtc07.tokens.identifiers import MeterPAN
 
 _ADDRESS = re.compile(ADDRESS)
-_SNAPSHOT_COUNTS = range(4, 10)  # 04 to 09 in turn
 
 _STATES: dict[type, ClientState] = {
     Identify: ClientState.REPEATABLE,
@@ -78,7 +77,7 @@ class Client:
         self._companion = companion
         self._timing = timing or companion.timing
         self._character_ns = character_ns
-        self._reader = Reader(client=True)
+        self._reader = Reader(companion.limits, client=True)
         self._state = ClientState.READY
         self._events: deque[ClientEvent] = deque()
         self._command: Command = Break()
@@ -218,8 +217,8 @@ class Client:
     def _longest_wait(self) -> int:
         """Return the time of the slowest right answer: late, longest, and stopping short."""
         slowest = max(self._character_ns, self._companion.link.character_ns)
-        timing = self._timing
-        return timing.repeat_ns + DATA_LIMIT * slowest + timing.inter_character_ns
+        timing, longest = self._timing, self._companion.limits.data_message
+        return timing.repeat_ns + longest * slowest + timing.inter_character_ns
 
     # --- hearing -------------------------------------------------------------------------------
 
@@ -394,7 +393,8 @@ def _distinct_snapshot_counts(companion: Companion) -> tuple[int, ...]:
     if not table.has("tokenStatus"):
         return ()
     start = table.named("tokenStatus")
-    return tuple(n for n in _SNAPSHOT_COUNTS if len(table.readable_from(start, n)) == n)
+    counts = companion.token_entry.snapshot_counts
+    return tuple(n for n in counts if len(table.readable_from(start, n)) == n)
 
 
 def _is_meter_pan(text: str) -> bool:

@@ -49,8 +49,3 @@ ERROR = re.compile(rb"\(([ \"#$%&'+-.0-~]{0,32})\)")
 
 #: A count: empty, or two hexadecimal digits 01..FF (our choice).
 COUNT = re.compile(r"[0-9A-Fa-f]{2}")
-
-#: Longest messages, SOH or STX and BCC included, and the longest line (IEC 62056-21 6.6).
-COMMAND_LIMIT = 192
-DATA_LIMIT = 1024
-LINE_LIMIT = 78

@@ -11,20 +11,20 @@ import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from vtc07.carrier.companion import MessageLimits
 from vtc07.carrier.grammar import (
     COMMAND_DATA_SET,
     COUNT,
-    DATA_LIMIT,
     DATA_SET,
     ERROR,
     ID_REQUEST,
     ID_RESPONSE,
-    LINE_LIMIT,
 )
 
 ACK_MESSAGE = b"\x06"
 NAK_MESSAGE = b"\x15"
 BREAK_MESSAGE = b"\x01B0\x03q"
+DEFAULT_LIMITS = MessageLimits()
 
 
 def bcc(covered: bytes) -> int:
@@ -217,17 +217,19 @@ def parse_data(message: bytes) -> DataMessage | ErrorMessage | None:
     return DataMessage(tuple(data_sets)) if data_sets else None
 
 
-def sets_that_fit(lengths: Iterable[int], limit: int = DATA_LIMIT) -> tuple[int, int]:
+def sets_that_fit(
+    lengths: Iterable[int], limits: MessageLimits = DEFAULT_LIMITS
+) -> tuple[int, int]:
     """Lay out data sets of these lengths and return how many fit and the message's length.
 
-    A line never passes 78 characters unless one set alone does; STX, CR LF, ETX are not counted in
-    a line, but all of them, and the BCC, are in the message's ``limit``.
+    A line never passes 78 characters (``limits.line``) unless one set alone does; STX, CR LF, ETX
+    are not counted in a line, but all of them, and the BCC, are in the message's 1024.
     """
     fitting, total, line = 0, 3, 0
     for length in lengths:
-        new_line = line > 0 and line + length > LINE_LIMIT
+        new_line = line > 0 and line + length > limits.line
         added = length + 2 * new_line
-        if total + added > limit:
+        if total + added > limits.data_message:
             break
         total += added
         line = length if new_line else line + length
@@ -235,12 +237,12 @@ def sets_that_fit(lengths: Iterable[int], limit: int = DATA_LIMIT) -> tuple[int,
     return fitting, total
 
 
-def build_data(data_sets: Sequence[str], limit: int = DATA_LIMIT) -> bytes:
-    """Build the Data message of the longest prefix of whole data sets that fits ``limit``."""
-    fitting, _ = sets_that_fit(map(len, data_sets), limit)
+def build_data(data_sets: Sequence[str], limits: MessageLimits = DEFAULT_LIMITS) -> bytes:
+    """Build the Data message of the longest prefix of whole data sets that fits ``limits``."""
+    fitting, _ = sets_that_fit(map(len, data_sets), limits)
     parts, line = ["\x02"], 0
     for data_set in data_sets[:fitting]:
-        if line and line + len(data_set) > LINE_LIMIT:
+        if line and line + len(data_set) > limits.line:
             parts.append("\r\n")
             line = 0
         parts.append(data_set)

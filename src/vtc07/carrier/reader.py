@@ -12,11 +12,10 @@ import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from vtc07.carrier.companion import MessageLimits
 from vtc07.carrier.grammar import (
     ACK,
-    COMMAND_LIMIT,
     DAMAGED,
-    DATA_LIMIT,
     ETX,
     ID_REQUEST_LIMIT,
     ID_RESPONSE_LIMIT,
@@ -59,7 +58,7 @@ class Reader:
 
     ``client``: hear what a server sends; else what a client sends. ``commands``: whether SOH, ACK
     and NAK mean anything (a server that is Idle hears IDRequests only); it may be changed between
-    two messages. Not more than the longest message is ever held.
+    two messages. Not more than the longest message of ``limits`` is ever held.
     """
 
     __slots__ = (
@@ -69,11 +68,15 @@ class Reader:
         "_damaged",
         "_frame",
         "_limit",
+        "_limits",
         "_slash",
         "commands",
     )
 
-    def __init__(self, *, client: bool = False, commands: bool = True) -> None:
+    def __init__(
+        self, limits: MessageLimits, *, client: bool = False, commands: bool = True
+    ) -> None:
+        self._limits = limits
         self._client = client
         self.commands = commands
         self._reset()
@@ -125,14 +128,14 @@ class Reader:
         """Begin a new message where ``char`` does that."""
         if self._client:
             if char == STX and self._frame is not Frame.COMMAND:
-                return self._begin(Frame.DATA, b"\x02", DATA_LIMIT)
+                return self._begin(Frame.DATA, b"\x02", self._limits.data_message)
             if char == SOH:
-                return self._begin(Frame.COMMAND, b"\x01", COMMAND_LIMIT)
+                return self._begin(Frame.COMMAND, b"\x01", self._limits.command)
             if char == SLASH and self._frame is None:
                 return self._begin(Frame.ID_RESPONSE, b"/", ID_RESPONSE_LIMIT)
             return False
         if char == SOH and self.commands:
-            return self._begin(Frame.COMMAND, b"\x01", COMMAND_LIMIT)
+            return self._begin(Frame.COMMAND, b"\x01", self._limits.command)
         if char == QUESTION and self._slash:
             return self._begin(Frame.ID_REQUEST, b"/?", ID_REQUEST_LIMIT)
         self._slash = char == SLASH

@@ -24,7 +24,7 @@ from vtc07.carrier.events import (
     Values,
     WriteRequested,
 )
-from vtc07.carrier.grammar import DATA_LIMIT, IDENTIFICATION_SENT
+from vtc07.carrier.grammar import IDENTIFICATION_SENT
 from vtc07.carrier.messages import (
     ACK_MESSAGE,
     NAK_MESSAGE,
@@ -46,9 +46,6 @@ from vtc07.carrier.reader import Frame, Framed, Reader
 from vtc07.carrier.registers import MAX_VALUE_LENGTH, Register, Value, ValueRefused
 from vtc07.carrier.states import SERVER, ServerAction, ServerInput, ServerState
 from vtc07.carrier.status import ErrorCode
-
-_ERRORS_TO_IDLE = 3
-_REPEATS_OF_ONE_MESSAGE = 3
 
 _ENDS = {
     ServerInput.BREAK: End.BREAK,
@@ -85,7 +82,7 @@ class Server:
         self._timing = companion.timing
         self._addresses = tuple(addresses)
         self._character_ns = character_ns
-        self._reader = Reader(commands=False)
+        self._reader = Reader(companion.limits, commands=False)
         self._state = ServerState.IDLE
         self._events: deque[ServerEvent] = deque()
         self._requests = 0
@@ -204,7 +201,7 @@ class Server:
                 else:
                     self._transit(ServerInput.COMMAND, now_ns, command)
             case Frame.NAK:
-                again = self._repeats < _REPEATS_OF_ONE_MESSAGE
+                again = self._repeats < self._companion.limits.repeats
                 self._transit(ServerInput.NAK if again else ServerInput.NAK_TOO_MANY, now_ns)
             case _:
                 self._transit(ServerInput.NOISE)
@@ -213,7 +210,7 @@ class Server:
         return not address or any(same_address(address, own) for own in self._addresses)
 
     def _error(self, heard: ServerInput, now_ns: int) -> None:
-        third = self.connected and self._errors + 1 >= _ERRORS_TO_IDLE
+        third = self.connected and self._errors + 1 >= self._companion.limits.errors
         self._transit(ServerInput.THIRD_ERROR if third else heard, now_ns)
 
     # --- acting --------------------------------------------------------------------------------
@@ -290,7 +287,8 @@ class Server:
             return ErrorCode.VALUE_REFUSED
         registers = table.readable_from(start, count)
         # What cannot fit even at its shortest is not asked of the host.
-        fitting, _ = sets_that_fit((_shortest(register) for register in registers), DATA_LIMIT)
+        shortest = (_shortest(register) for register in registers)
+        fitting, _ = sets_that_fit(shortest, self._companion.limits)
         return ReadRequested(self._next_request(), registers[: max(1, fitting)])
 
     def _write(self, command: WriteCommand) -> WriteRequested | TokenEntered | ErrorCode:
@@ -328,7 +326,8 @@ class Server:
             case ReadRequested(registers=registers), Values(values):
                 encoded = _encoded(registers, values)
                 pairs = zip(registers, encoded, strict=True)
-                return build_data([_data_set(register, text) for register, text in pairs])
+                data_sets = [_data_set(register, text) for register, text in pairs]
+                return build_data(data_sets, self._companion.limits)
             case ((WriteRequested() | TokenEntered()), Done()):
                 return ACK_MESSAGE
             case ((ReadRequested() | WriteRequested() | TokenEntered()), Refused(error)):
