@@ -240,9 +240,8 @@ class FileJournal:
                     time = datetime.fromisoformat(members["time"])
                     self._book.closed(members["delivery"], members["result"], time)
                 case other:
-                    raise JournalCorrupt(self.path, number, f"{other!r} is no kind of entry")
-        except JournalCorrupt:
-            raise
+                    why = f"{other!r} is no kind of entry"
+                    raise JournalError(why)  # noqa: TRY301 - said once for all that is wrong here
         except JournalError as error:
             raise JournalCorrupt(self.path, number, str(error)) from None
         except (KeyError, TypeError, ValueError):

@@ -34,6 +34,7 @@ from vtc07.hhu.session import AnotherMeter, NoLink, Session
 from vtc07.hhu.snapshot import new_patience, pause_until
 
 TOKEN_STATUS = "tokenStatus"  # noqa: S105 - a register's name
+UNANSWERED = TokenEntryAnswered(Entry.UNCERTAIN)
 
 
 def enter_unconfirmed(
@@ -61,17 +62,17 @@ def enter_unconfirmed(
             return _undecided(uncertain) or NotTaken(NotTakenReason.JOURNAL)
         event = yield from perform(EnterToken(token))
         session.on_progress(EntryWritten(number))
-        answered = isinstance(event, TokenEntryAnswered)
+        answer = event if isinstance(event, TokenEntryAnswered) else UNANSWERED
         more = number < timing.token_writes
-        if answered and event.entry is Entry.ACK:
+        if answer.entry is Entry.ACK:
             return (yield from _result(session, before=uncertain))
-        if answered and event.entry is Entry.REFUSED:
-            if event.error is not ErrorCode.TOKEN_EXECUTING:
-                not_taken = yield from refusal(session, event)
+        if answer.entry is Entry.REFUSED:
+            if answer.error is not ErrorCode.TOKEN_EXECUTING:
+                not_taken = yield from refusal(session, answer)
                 return _undecided(uncertain) or not_taken
             if not more:
                 return _undecided(uncertain) or NotTaken(
-                    NotTakenReason.EXECUTING, event.error, event.error_text
+                    NotTakenReason.EXECUTING, answer.error, answer.error_text
                 )
             pauses = max(1, timing.token_writes - 1)
             yield from wait(-(-timing.execution_limit_ns // pauses))
