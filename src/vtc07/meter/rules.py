@@ -22,12 +22,8 @@ class CompanionUnfit(ValueError):
 
 
 def log_registers(table: RegisterTable, log: str) -> tuple[Register, ...]:
-    """Return the registers of a log in the table's order: its newest entry is the first."""
-    return tuple(
-        register
-        for register in table
-        if register.name != log and register.name.rstrip("0123456789 []_-") == log
-    )
+    """Return the registers of a log, ``log.1`` and so on, in the table's order: newest first."""
+    return tuple(register for register in table if register.name.startswith(f"{log}."))
 
 
 @dataclass(frozen=True, slots=True)
