@@ -210,7 +210,7 @@ def _series(node: Node, index: int, table: _Table, problems: list[Problem]) -> l
 
 
 def _beyond(address: str, count: int) -> bool:
-    return int(address, 16) + count - 1 >= 16 ** len(address)
+    return (int(address, 16) + count - 1).bit_length() > 4 * len(address)
 
 
 def _address(keys: Keys, width: int | None) -> str:

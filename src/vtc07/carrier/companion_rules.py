@@ -252,7 +252,7 @@ def _access(root: Keys, sign_on: SignOn) -> tuple[AccessLevel, ...]:
                 keys.problem("level", f"level {level.level} stands here twice, once is wanted")
             elif sign_on is SignOn.DIRECT and (level.level, level.gate) != (0, Gate.NONE):
                 keys.problem(
-                    "level",
+                    "level" if level.level else "gate",
                     'without mode C nothing opens a level: only level 0 with gate "none" is wanted',
                 )
             elif (level.level == 0) != (level.gate is Gate.NONE):
