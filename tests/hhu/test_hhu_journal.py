@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.journal import Journal, JournalError, MemoryJournal
+from vtc07.hhu.journal_file import FileJournal, JournalCorrupt, JournalLocked
+from vtc07.hhu.outcome import Delivered
+from vtc07.hhu.resolution import Snapshot
+
+PAN, OTHER = "600727111111111153", "600727000000000009"
+TOKEN = "11112222333344445555"
+S0 = Snapshot(1, 4_294_967_295, "00000000000000000007", 1)
+AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+DONE = Delivered(TokenStatus.ACCEPT, 0)
+
+
+def _fill(journal: Journal) -> None:
+    first = journal.open_delivery(PAN, TOKEN, S0, AT)
+    journal.announce_write(first.number, 1, AT)
+    journal.close_delivery(first.number, DONE, AT)
+    second = journal.open_delivery(PAN, TOKEN, S0, AT)
+    journal.announce_write(second.number, 1, AT)
+    journal.announce_write(second.number, 2, AT)
+    journal.open_delivery(OTHER, TOKEN, None, AT)
+
+
+def test_what_was_written_is_there_after_opening_again(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "journal.jsonl"
+    with FileJournal(path) as journal:
+        _fill(journal)
+        before = journal.deliveries()
+    with FileJournal(path) as journal:
+        assert journal.deliveries() == before
+        assert journal.torn is None
+        (mine,) = journal.unresolved(PAN)
+        assert (mine.number, mine.s0, mine.token, mine.writes) == (2, S0, TOKEN, 2)
+        assert [d.number for d in journal.unresolved()] == [2, 3]
+        journal.close_delivery(2, DONE, AT)
+        assert journal.unresolved(PAN) == ()
+        assert journal.open_delivery(PAN, TOKEN, S0, AT).number == 4
+
+
+def test_memory_and_file_hold_the_same(tmp_path: Path) -> None:
+    memory = MemoryJournal()
+    _fill(memory)
+    with FileJournal(tmp_path / "j") as journal:
+        _fill(journal)
+        assert journal.deliveries() == memory.deliveries()
+
+
+@pytest.mark.parametrize("kind", ["memory", "file"])
+def test_entries_that_do_not_belong_are_refused(kind: str, tmp_path: Path) -> None:
+    journal: Journal = MemoryJournal() if kind == "memory" else FileJournal(tmp_path / "j")
+    _fill(journal)
+    for number in (1, 99):
+        with pytest.raises(JournalError, match=str(number)):
+            journal.close_delivery(number, DONE, AT)
+        with pytest.raises(JournalError, match=str(number)):
+            journal.announce_write(number, 1, AT)
+    if isinstance(journal, FileJournal):
+        journal.close()
+        with FileJournal(tmp_path / "j") as again:
+            assert len(again.deliveries()) == 3
+
+
+def test_a_last_line_torn_at_any_character_is_set_aside_and_the_rest_is_whole(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "j"
+    with FileJournal(path) as journal:
+        _fill(journal)
+        before = journal.deliveries()
+        journal.close_delivery(2, DONE, AT)
+    content = path.read_bytes()
+    start = content[:-1].rindex(b"\n") + 1
+    for cut in range(start, len(content)):
+        path.write_bytes(content[:cut])
+        aside = tmp_path / "j.torn"
+        aside.unlink(missing_ok=True)
+        with FileJournal(path) as journal:
+            assert journal.deliveries() == before
+            if cut > start:
+                assert journal.torn == aside
+                assert aside.read_bytes() == content[start:cut] + b"\n"
+            else:
+                assert journal.torn is None
+            journal.close_delivery(2, DONE, AT)
+        assert path.read_bytes() == content
+
+
+def test_torn_tails_gather_in_the_file_beside(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    FileJournal(path).close()
+    for tail in (b'{"entry', b"\0\0\0", b'{"entry":"opened"\0\0\n'):
+        with path.open("ab") as file:
+            file.write(tail)
+        FileJournal(path).close()
+    kept = (tmp_path / "j.torn").read_bytes()
+    assert kept == b'{"entry\n\0\0\0\n{"entry":"opened"\0\0\n'
+    assert path.read_bytes().count(b"\n") == 1
+
+
+def test_a_torn_header_begins_a_new_journal(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_bytes(b'{"journal":"vt')
+    with FileJournal(path) as journal:
+        _fill(journal)
+    with FileJournal(path) as journal:
+        assert len(journal.deliveries()) == 3
+
+
+def test_a_changed_character_anywhere_else_is_refused_with_file_and_line(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    with FileJournal(path) as journal:
+        _fill(journal)
+    content = path.read_bytes()
+    for place in range(len(content) - 1):
+        changed = bytearray(content)
+        changed[place] ^= 0x01
+        if content[place : place + 1] == b"\n" or changed[place] == 0x0A:
+            continue
+        path.write_bytes(changed)
+        with pytest.raises(JournalCorrupt) as caught:
+            FileJournal(path)
+        line = content[:place].count(b"\n") + 1
+        assert caught.value.line == line
+        assert f"{path}, line {line}" in str(caught.value)
+        assert TOKEN not in str(caught.value)
+        assert path.read_bytes() == changed
+
+
+def test_a_line_left_out_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    with FileJournal(path) as journal:
+        _fill(journal)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:1] + lines[2:]))
+    with pytest.raises(JournalCorrupt, match="line 2"):
+        FileJournal(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"shopping list\n", "line 1"),
+        (b'{"a":1}\n', "line 1"),
+        (b"[]\n", "line 1"),
+        (b"\n", "line 1"),
+    ],
+)
+def test_a_file_that_is_no_journal_is_left_alone(content: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_bytes(content)
+    with pytest.raises(JournalCorrupt, match=said):
+        FileJournal(path)
+    assert path.read_bytes() == content
+
+
+def test_a_second_user_is_told_to_wait(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    with (
+        FileJournal(path),
+        pytest.raises(JournalLocked, match="another program is using the journal"),
+    ):
+        FileJournal(path)
+    FileJournal(path).close()
+
+
+def test_a_refused_journal_is_not_left_locked(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_bytes(b"no\n")
+    with pytest.raises(JournalCorrupt):
+        FileJournal(path)
+    path.unlink()
+    FileJournal(path).close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of this kind are POSIX's")
+def test_owner_alone_can_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.touch(mode=0o644)
+    with path.open("ab") as file:
+        file.write(b"torn")
+    with FileJournal(path):
+        for name in ("j", "j.torn", "j.lock"):
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
+
+
+def test_a_folder_in_its_place_is_said(tmp_path: Path) -> None:
+    (tmp_path / "j").mkdir()
+    with pytest.raises(JournalError, match="cannot be used"):
+        FileJournal(tmp_path / "j")
+
+
+def test_after_a_failed_write_nothing_more_is_trusted_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "j"
+    journal = FileJournal(path)
+    journal.open_delivery(PAN, TOKEN, S0, AT)
+    content = path.read_bytes()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(JournalError, match="No space left"):
+            journal.announce_write(1, 1, AT)
+    assert path.read_bytes() == content
+    with pytest.raises(JournalError, match="not used any more"):
+        journal.announce_write(1, 1, AT)
+    journal.close()
+    with FileJournal(path) as again:
+        assert [d.writes for d in again.deliveries()] == [0]
+
+
+def test_a_newer_version_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    FileJournal(path).close()
+    header = json.loads(path.read_text())
+    assert header["version"] == 1
+    import zlib
+
+    newer = {"journal": header["journal"], "version": 2}
+    check = f"{zlib.crc32(json.dumps(newer, separators=(',', ':')).encode()):08x}"
+    path.write_text(json.dumps({**newer, "check": check}) + "\n")
+    with pytest.raises(JournalError, match="version 2"):
+        FileJournal(path)
+
+
+def test_no_token_in_a_repr() -> None:
+    assert TOKEN not in repr(MemoryJournal().open_delivery(PAN, TOKEN, S0, AT))
