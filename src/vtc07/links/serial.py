@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import importlib
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vtc07.carrier.companion import LinkSettings, Parity
 from vtc07.links.address import SerialAddress
@@ -69,16 +69,20 @@ def options(serialx: ModuleType, settings: LinkSettings, parity: Parity) -> AllC
     }
 
 
-def mark_damaged(fileno: Any) -> bool:
+def mark_damaged(fileno: int, parity: Parity) -> bool:
     """Have termios mark damaged characters; False where the system has no termios.
 
-    To be done again after every change of the port's settings, which undoes it.
+    To be done again after every change of the port's settings, which undoes it. OSError (EINVAL)
+    where 7E1 was asked for and the port, without a word, did not take it (a pseudo-terminal).
     """
     try:
         import termios  # noqa: PLC0415 - POSIX only
     except ImportError:
         return False
     attributes = termios.tcgetattr(fileno)
+    format_bits = attributes[2] & (termios.CSIZE | termios.PARENB)
+    if parity is Parity.UART and format_bits != termios.CS7 | termios.PARENB:
+        raise OSError(errno.EINVAL, "7 data bits with even parity were not taken")
     attributes[0] = (attributes[0] | termios.INPCK | termios.PARMRK) & ~(
         termios.IGNPAR | termios.ISTRIP | termios.IGNBRK | termios.BRKINT
     )

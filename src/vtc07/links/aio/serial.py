@@ -32,8 +32,9 @@ class SerialLink(StreamLink):
                 address.device,
                 **options(serialx, settings, parity),
             )
+            marked = mark_damaged(transport.serial.fileno(), parity)
         except Exception as error:
+            await link.close()
             raise cannot_open(address, error) from error
-        marked = mark_damaged(transport.serial.fileno())
         link.coder = CharacterCoder(parity, marked=marked)
         return link

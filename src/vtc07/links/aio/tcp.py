@@ -61,7 +61,8 @@ class TCPPort:
     def __init__(
         self, listener: socket.socket, parity: Parity, silence_ns: int, clock: Clock
     ) -> None:
-        self._listener = listener
+        #: where the port listens
+        self.address = bound_address(listener)
         self._parity = parity
         self._silence_ns = silence_ns
         self._clock = clock
@@ -89,11 +90,6 @@ class TCPPort:
         loop = asyncio.get_running_loop()
         port._server = await loop.create_server(port._new_link, sock=listener)
         return port
-
-    @property
-    def address(self) -> TCPAddress:
-        """Where the port listens."""
-        return bound_address(self._listener)
 
     def _new_link(self) -> TCPLink:
         return TCPLink(

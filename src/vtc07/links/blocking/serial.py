@@ -22,8 +22,12 @@ class SerialLink:
     def __init__(self, port: BaseSerial, parity: Parity, character_ns: int) -> None:
         self._port = port
         self._character_ns = character_ns
-        self._coder = CharacterCoder(parity, marked=mark_damaged(port.fileno()))
+        self._coder = CharacterCoder(parity, marked=mark_damaged(port.fileno(), parity))
         self._buffer = bytearray(_CHUNK)
+        self._closed = False
+        from serialx import SerialException  # noqa: PLC0415 - an optional part, here by now
+
+        self._errors = (OSError, SerialException)
 
     @property
     def character_ns(self) -> int:
@@ -50,20 +54,27 @@ class SerialLink:
 
     def send(self, chars: bytes) -> None:
         """Hand characters to the port; LinkLost where it is gone."""
+        self._check_open()
         try:
             self._port.write(self._coder.encode(chars))
-        except (OSError, ValueError) as error:
+        except self._errors as error:
             raise LinkLost(f"the serial port is gone: {error}") from error
 
     def receive(self, timeout_ns: int | None) -> bytes:
         """Return what has arrived, waiting at most ``timeout_ns``; LinkLost where it is gone."""
+        self._check_open()
         timeout = None if timeout_ns is None else max(0, timeout_ns) / 1e9
         try:
             count = self._port.readinto(self._buffer, timeout=timeout)
-        except (OSError, ValueError) as error:
+        except self._errors as error:
             raise LinkLost(f"the serial port is gone: {error}") from error
         return self._coder.decode(bytes(self._buffer[:count]))
 
     def close(self) -> None:
         """Close. A second call does nothing."""
+        self._closed = True
         self._port.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LinkLost("the link is closed")

@@ -172,17 +172,14 @@ class TCPPort:
         clock: Clock | None = None,
     ) -> None:
         self._listener = listen(address, allow_remote=allow_remote)
+        #: where the port listens
+        self.address = bound_address(self._listener)
         self._parity = parity
         self._silence_ns = silence_ns
         self._clock: Clock = clock if clock is not None else MonotonicClock()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._link: _AcceptedLink | None = None
-
-    @property
-    def address(self) -> TCPAddress:
-        """Where the port listens."""
-        return bound_address(self._listener)
 
     def accept(self, timeout_ns: int | None) -> TCPLink | None:
         """Wait for the next connection; None where none came in time.
