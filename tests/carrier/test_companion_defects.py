@@ -187,6 +187,28 @@ REPLACED: list[tuple[str, str, str, str]] = [
     ("[companion]", "remove = []«\n[companion]", "remove", "known here"),
     ("[table]\n", '[table]\nremove = ["0030"«]\n', "table.remove[0]", "'0030'"),
     ("[table]\n", '[table]\nremove = "0030"«\n', "table.remove", "list"),
+    ('title = "E', 'title = " "« # "', "companion.title", "empty"),
+    ("poll_ms = 500", "poll_ms = 15001", "token_entry.poll_limit_ms", "poll_ms"),
+    ("first_s = 60", "first_s = 9«", "lockout.first_s", "commit_interval_s"),
+    ('base_unit = "Wh"', 'base_unit = "s"«', "meter.base_unit", "counts in"),
+    (
+        'name = "totalConsumption"\ntype = "u64"\nunit = "Wh"',
+        'name = "totalConsumption"\ntype = "u64"\nunit = "l"',
+        "meter.base_unit",
+        "totalConsumption",
+    ),
+    (
+        'name = "tokenEntry"\ntype = "token"',
+        'name = "tokenEntry"\ntype = "token"\nencoding = "token-hex"',
+        "token_entry.encoding",
+        "token-hex",
+    ),
+    (
+        'name = "tokenSequence"\ntype = "u32"\naccess = "r"',
+        'name = "tokenSequence"\ntype = "u32"\naccess = "w"',
+        "token_entry.snapshot_counts",
+        "follow each other",
+    ),
     ("[companion]", "extends = 5«\n[companion]", "extends", "name or path"),
     ("[companion]", 'extends = "./none"«\n[companion]', "extends", "no such file"),
 ]

@@ -462,6 +462,51 @@ meaning = "device address"
 """
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key", "word"),
+    [
+        (
+            'baud_identification = "5"',
+            'baud_identification = "7"',
+            "identity.baud_identification",
+            "0 to 6",
+        ),
+        (
+            "identification = []",
+            'identification = ["PIN"]',
+            "identity.identification[0]",
+            "level 0",
+        ),
+        ("level = 2\ngate", "level = 0\ngate", "access[1].level", "twice"),
+        ('"password"', '"none"', "access[1].gate", "level 0"),
+        ('level = 0\ngate = "none"', 'level = 1\ngate = "seal"', "access", "level 0 is missing"),
+        ("write_level = 2", "write_level = 3", "register[600100FF].write_level", "0, 2"),
+        ('"1.8.0"', '"1.8.0"\ncount = 2', "register[1.8.0].count", "hexadecimal"),
+        ('"1.8.0"', '"1.8(0"', "register[1.8(0].address", "1 to 16"),
+        ('"1.8.0"', '"1.8.0.1.8.0.1.8.0"', "register[1.8.0.1.8.0.1.8.0].address", "1 to 16"),
+        ('"energy", "cred', '"PIN", "cred', "readout.registers[0]", "level 0"),
+    ],
+)
+def test_defects_of_mode_c_and_levels(old: str, new: str, key: str, word: str) -> None:
+    pin = """
+[[register]]
+address = "600200FF"
+name = "PIN"
+type = "u16"
+encoding = "hex"
+access = "r"
+read_level = 2
+meaning = "not for everybody"
+"""
+    assert check(MODE_C + pin, "x.toml") == []
+    assert old in MODE_C
+    text = MODE_C.replace(old, new, 1) + pin
+    found = [p for p in check(text, "x.toml") if p.key == key]
+    assert len(found) == 1
+    assert word in found[0].message
+    assert found[0].source == "x.toml"
+
+
 def test_a_maker_s_meter_with_mode_c_and_its_own_addresses_can_be_described() -> None:
     companion = parse_companion(MODE_C, "maker.toml")
     assert companion.sign_on is SignOn.MODE_C
