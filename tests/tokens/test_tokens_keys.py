@@ -165,6 +165,7 @@ def test_the_attributes_make_the_key() -> None:
         (lambda: derive(DKGA.DKGA02, VK20), KeyFormatError, "8 bytes, but 20"),
         (lambda: derive(DKGA.DKGA04, VK8), KeyFormatError, "20 bytes, but 8"),
         (lambda: derive(4), OutOfRange, "DKGA.DKGA04"),  # type: ignore[arg-type]
+        (lambda: derive(kt=2), OutOfRange, "KT.DUTK"),  # type: ignore[arg-type]
         (lambda: derive(ea=7), OutOfRange, "EA.STA"),  # type: ignore[arg-type]
     ],
 )

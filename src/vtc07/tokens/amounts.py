@@ -80,7 +80,10 @@ def encode_currency(amount: int) -> tuple[int, int]:
 
 
 def decode_currency(sign_and_exponent: int, field: int) -> int:
-    """Return the signed amount, in 1e-5 of the base currency, of an S&E nibble and a field."""
+    """Return the signed amount, in 1e-5 of the base currency, of an S&E nibble and a field.
+
+    A minus sign before zero, which no encoder writes, is read as zero.
+    """
     if not (0 <= sign_and_exponent <= 15 and 0 <= field <= 0xFFFF):
         raise OutOfRange("A currency amount has a 4-bit S&E and a 16-bit field.")
     exponent = (sign_and_exponent & 7) << 2 | field >> MANTISSA_BITS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from functools import cache
 from typing import Final
 
@@ -13,7 +14,7 @@ _SLICE_BITS: Final = 13
 _SLICE_MASK: Final = (1 << _SLICE_BITS) - 1
 _CURRENCY_BYTE: Final = b"\x01"
 
-_Slices = tuple[list[int], list[int], list[int], list[int]]
+_Slices = tuple["array[int]", "array[int]", "array[int]", "array[int]"]
 
 
 def crc_of_bytes(data: bytes) -> int:
@@ -43,7 +44,8 @@ def _slices(suffix: bytes) -> _Slices:
             table += [value ^ part for value in table]
         tables.append(table)
     tables[0] = [value ^ constant for value in tables[0]]
-    return tables[0], tables[1], tables[2], tables[3]
+    low, second, third, top = (array("H", table) for table in tables)
+    return low, second, third, top
 
 
 def crc_of_word(word: int, *, currency: bool = False) -> int:

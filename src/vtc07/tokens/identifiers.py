@@ -320,7 +320,7 @@ class MeterPAN:
         Digits 2 to 17 of the MeterPAN; under a DCTK, which is common to many meters, the
         digits of the DRN are zero.
         """
-        if kt is KT.DCTK:
+        if kt == KT.DCTK:
             return self.iin[1:] + "0" * (17 - len(self.iin))
         return self.digits[1:17]
 

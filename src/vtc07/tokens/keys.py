@@ -224,6 +224,8 @@ def derive_decoder_key(  # noqa: PLR0917  the inputs that the standard lists, in
     KeyFormatError for a vending key of the other algorithm's length.
     """
     dkga = _usable(dkga)
+    if not isinstance(kt, KT):
+        raise OutOfRange("The key type must be KT.DDTK, KT.DUTK or KT.DCTK.")
     if kt is KT.DITK:
         raise NotSupported(
             "A DITK (KT 0) is not derived; the manufacturer loads it, so give it as a raw key."
