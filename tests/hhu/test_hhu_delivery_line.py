@@ -1,0 +1,322 @@
+"""Deliveries over a real line to a real meter, interrupted at every character."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hhu_bench import PAN, MeterLine, credit, new_meter, wall_clock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.endpoint import Procedure
+from vtc07.carrier.grammar import DAMAGED
+from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.delivery import SendReport, TokenToSend, resolve_earlier, send
+from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.outcome import (
+    Delivered,
+    Meaning,
+    NoLink,
+    NotSent,
+    Outcome,
+    Refused,
+    Unresolved,
+)
+from vtc07.hhu.session import Session
+from vtc07.links.link import Sender
+from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, Fault
+
+TOKEN = credit(1, 100)
+WH = 10_000
+
+
+def _session(companion: Companion) -> Session:
+    return Session(companion, address=PAN)
+
+
+def _send(bench: MeterLine, journal: MemoryJournal, *tokens: str) -> SendReport:
+    procedure = send(
+        _session(bench.companion),
+        journal,
+        [TokenToSend(token) for token in tokens],
+        wall_clock=wall_clock,
+    )
+    return bench.run(procedure)
+
+
+def _assert_true(outcome: Outcome, bench: MeterLine, journal: MemoryJournal) -> None:
+    """Compare what is reported of TOKEN with what the meter has done, once and for all."""
+    bench.line.fault = None
+    bench.line.plug()
+    bench.line.idle(20 * S)
+    accepted = bench.state.account.accepted
+    assert accepted in (0, WH), "a token must never be counted twice"
+    assert sum(e.status is TokenStatus.ACCEPT for e in bench.state.token_log) == accepted // WH
+    match outcome:
+        case Delivered():
+            assert accepted == WH
+            assert journal.unresolved() == ()
+        case NoLink():
+            assert (accepted, bench.state.token_sequence) == (0, 0)
+            assert journal.unresolved() == ()
+        case Unresolved():
+            (left,) = journal.unresolved(PAN)
+            report = bench.run(
+                resolve_earlier(_session(bench.companion), journal, wall_clock=wall_clock)
+            )
+            (earlier,) = report.earlier
+            assert earlier.delivery == left
+            assert isinstance(earlier.outcome, Delivered) == (accepted == WH)
+            assert earlier.outcome.meaning is not Meaning.UNRESOLVED
+        case _:
+            assert accepted == 0, f"{outcome} is not true"
+
+
+def test_a_delivery(electricity: Companion) -> None:
+    bench, journal = MeterLine(electricity), MemoryJournal()
+    report = _send(bench, journal, TOKEN, credit(2, 50))
+    accepted = TokenStatus.ACCEPT
+    assert report.outcomes == (Delivered(accepted, 1), Delivered(accepted, 2))
+    assert report.meaning is Meaning.DONE
+    assert bench.state.account.balance == WH + 5_000
+    assert [d.writes for d in journal.deliveries()] == [1, 1]
+
+
+def test_the_first_token_that_is_not_accepted_ends_it(electricity: Companion) -> None:
+    bench, journal = MeterLine(electricity), MemoryJournal()
+    wrong = f"{(int(credit(2)) + 1) % 2**66:020d}"
+    report = _send(bench, journal, TOKEN, wrong, credit(3))
+    assert [type(o) for o in report.outcomes] == [Delivered, Refused, NotSent]
+    assert report.meaning is Meaning.REFUSED
+    assert bench.state.token_sequence == 2
+
+
+def _count_characters(companion: Companion) -> tuple[int, int]:
+    counts = {"client": 0, "server": 0}
+
+    def note(sender: Sender, char: int, _index: int, _now: int) -> int:
+        counts[sender] += 1
+        return char
+
+    bench = MeterLine(companion, fault=note)
+    _send(bench, MemoryJournal(), TOKEN)
+    return counts["client"], counts["server"]
+
+
+def _at(sender: Sender, index: int, verdict: int) -> Fault:
+    def fault(who: Sender, char: int, place: int, _now: int) -> int:
+        return verdict if who == sender and place == index else char
+
+    return fault
+
+
+@pytest.mark.parametrize("verdict", [DROPPED, DAMAGED, LINK_LOST], ids=["lost", "damaged", "cut"])
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_one_character_hit_and_the_token_is_delivered_once(
+    electricity: Companion, sender: Sender, verdict: int
+) -> None:
+    """One fault, wherever it strikes, is overcome: section 10 has an answer to each."""
+    step = 3 if verdict == DAMAGED else 1
+    for index in range(0, _count_characters(electricity)[sender == "server"], step):
+        bench, journal = MeterLine(electricity, fault=_at(sender, index, verdict)), MemoryJournal()
+        (outcome,) = _send(bench, journal, TOKEN).outcomes
+        assert isinstance(outcome, Delivered), f"character {index}: {outcome}"
+        _assert_true(outcome, bench, journal)
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_another_character_of_the_same_parity_misleads_nobody(
+    electricity: Companion, sender: Sender
+) -> None:
+    """Two bits flipped: the parity is good, and an ACK may become a NAK."""
+    for index in range(_count_characters(electricity)[sender == "server"]):
+
+        def flip(who: Sender, char: int, place: int, _now: int, index: int = index) -> int:
+            return char ^ 0x03 if who == sender and place == index else char
+
+        bench, journal = MeterLine(electricity, fault=flip), MemoryJournal()
+        (outcome,) = _send(bench, journal, TOKEN).outcomes
+        _assert_true(outcome, bench, journal)
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_the_line_cut_for_good_and_what_is_reported_is_true(
+    electricity: Companion, sender: Sender
+) -> None:
+    seen: set[type] = set()
+    for index in range(_count_characters(electricity)[sender == "server"]):
+        fault = _at(sender, index, UNPLUGGED)
+        bench, journal = MeterLine(electricity, fault=fault), MemoryJournal()
+        (outcome,) = _send(bench, journal, TOKEN).outcomes
+        seen.add(type(outcome))
+        _assert_true(outcome, bench, journal)
+    assert seen >= {NoLink, Unresolved}
+
+
+@settings(max_examples=40)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(("client", "server")), st.integers(0, 400)),
+        st.sampled_from((DROPPED, DAMAGED, LINK_LOST, ord("A"), 0x06, 0x15, 0x02, 0x03)),
+        max_size=12,
+    )
+)
+def test_many_faults_at_once_and_what_is_reported_is_true(
+    electricity: Companion, faults: dict[tuple[str, int], int]
+) -> None:
+    bench, journal = MeterLine(electricity), MemoryJournal()
+    bench.line.fault = lambda who, char, place, _now: faults.get((who, place), char)
+    (outcome,) = _send(bench, journal, TOKEN).outcomes
+    _assert_true(outcome, bench, journal)
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_power_fails_while_characters_are_on_their_way(
+    electricity: Companion, sender: Sender
+) -> None:
+    for index in range(0, _count_characters(electricity)[sender == "server"], 4):
+        bench, journal = MeterLine(electricity), MemoryJournal()
+
+        def fault(
+            who: Sender,
+            char: int,
+            place: int,
+            _now: int,
+            index: int = index,
+            bench: MeterLine = bench,
+        ) -> int:
+            if who == sender and place == index:
+                bench.line.schedule(bench.line.now_ns, bench.power_fail)
+            return char
+
+        bench.line.fault = fault
+        (outcome,) = _send(bench, journal, TOKEN).outcomes
+        assert isinstance(outcome, Delivered), f"character {index}: {outcome}"
+        _assert_true(outcome, bench, journal)
+
+
+def test_the_program_dies_after_every_effect_and_the_next_run_knows(
+    electricity: Companion,
+) -> None:
+    """A procedure abandoned anywhere leaves a journal from which the truth is found."""
+    ended = False
+    cut = 0
+    while not ended:
+        bench, journal = MeterLine(electricity), MemoryJournal()
+        procedure = send(
+            _session(electricity), journal, [TokenToSend(TOKEN)], wall_clock=wall_clock
+        )
+        ended = bench.run(_abandoned(procedure, cut))
+        bench.line.idle(3 * S)
+        if not ended:
+            (outcome,) = _send(bench, journal, TOKEN).outcomes
+            assert isinstance(outcome, Delivered), f"after effect {cut}: {outcome}"
+        assert bench.state.account.accepted == WH
+        assert bench.state.token_sequence == 1
+        assert journal.unresolved() == ()
+        cut += 1
+    assert cut > 6
+
+
+def _abandoned(procedure: Procedure[SendReport], effects: int) -> Procedure[bool]:
+    """Carry out so many effects of a procedure and drop it; True where that was its end."""
+    outcome: Any = None
+    try:
+        for _ in range(effects):
+            outcome = yield procedure.send(outcome)
+        procedure.send(outcome)
+    except StopIteration:
+        return True
+    procedure.close()
+    return False
+
+
+def test_the_same_token_on_the_keypad_meanwhile_counts_as_delivered(electricity: Companion) -> None:
+    bench, journal = MeterLine(electricity), MemoryJournal()
+    # Before the entry: after the snapshot's answer has begun.
+    entered = False
+
+    def fault(who: Sender, char: int, _place: int, _now: int) -> int:
+        nonlocal entered
+        if who == "client" and char == ord("W") and not entered:
+            entered = True
+            bench.line.schedule(bench.line.now_ns, lambda: bench.keypad(TOKEN))
+        return char
+
+    bench.line.fault = fault
+    (outcome,) = _send(bench, journal, TOKEN).outcomes
+    assert isinstance(outcome, Delivered)
+    _assert_true(outcome, bench, journal)
+
+
+def test_used_before_is_refused_and_said(electricity: Companion) -> None:
+    bench, journal = MeterLine(electricity), MemoryJournal()
+    _send(bench, journal, TOKEN)
+    (outcome,) = _send(bench, journal, TOKEN).outcomes
+    assert outcome == Refused(TokenStatus.USED_ERROR, 2)
+    assert str(outcome) == "refused: used before"
+
+
+def test_sixty_tokens_from_the_keypad_make_a_gap(electricity: Companion) -> None:
+    """The ACK and the link are lost, and before anyone comes back the log has moved on."""
+    bench, journal = MeterLine(electricity, execution_ns=0), MemoryJournal()
+
+    def fault(who: Sender, char: int, _place: int, _now: int) -> int:
+        return UNPLUGGED if who == "server" and char == 0x06 else char
+
+    bench.line.fault = fault
+    (outcome,) = _send(bench, journal, TOKEN).outcomes
+    assert isinstance(outcome, Unresolved)
+    assert not outcome.final
+    bench.line.fault = None
+    bench.line.plug()
+    for number in range(51):
+        bench.keypad(credit(100 + number))
+        bench.line.idle(S)
+    report = _send(bench, journal, credit(2))
+    (earlier,) = report.earlier
+    assert isinstance(earlier.outcome, Unresolved)
+    assert earlier.outcome.final
+    assert report.outcomes == (NotSent(),)
+    assert report.meaning is Meaning.UNRESOLVED
+    # It was said; the next token goes its way.
+    (outcome,) = _send(bench, journal, credit(200)).outcomes
+    assert isinstance(outcome, Delivered)
+
+
+@pytest.mark.parametrize("others", [1, 2, 21, 49])
+def test_tokens_from_elsewhere_in_between_are_looked_up_in_the_log(
+    electricity: Companion, others: int
+) -> None:
+    for arrived in (True, False):
+        state = new_meter(electricity)
+        bench = MeterLine(electricity, state=state, execution_ns=0)
+        journal = MemoryJournal()
+        cut_at = 0x06 if arrived else ord("W")
+        who_cuts = "server" if arrived else "client"
+
+        def fault(
+            who: Sender,
+            char: int,
+            _place: int,
+            _now: int,
+            cut: tuple[str, int] = (who_cuts, cut_at),
+        ) -> int:
+            return UNPLUGGED if (who, char) == cut else char
+
+        bench.line.fault = fault
+        (outcome,) = _send(bench, journal, TOKEN).outcomes
+        assert isinstance(outcome, Unresolved)
+        bench.line.fault = None
+        bench.line.plug()
+        for number in range(others):
+            bench.keypad(credit(100 + number))
+            bench.line.idle(S)
+        report = _send(bench, journal, TOKEN)
+        assert isinstance(report.outcomes[0], Delivered)
+        assert isinstance(report.earlier[0].outcome, Delivered) == arrived
+        log = bench.state.token_log
+        assert sum(e.token == TOKEN for e in log) == 1
+        assert journal.unresolved() == ()

@@ -1,0 +1,303 @@
+from __future__ import annotations
+
+import pytest
+from hhu_bench import OTHER_PAN, PAN, MeterLine, ScriptedMeter, no_answer, without
+
+from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.events import (
+    ClientEvent,
+    Command,
+    CommandRefused,
+    Failure,
+    Identify,
+    Identity,
+    Read,
+    RegistersRead,
+    RegisterValue,
+    Write,
+)
+from vtc07.carrier.registers import Register, Value, ValueRefused
+from vtc07.carrier.status import ErrorCode
+from vtc07.hhu.plan import CannotRead, answer_length, data_set_length
+from vtc07.hhu.progress import Progress, Reconnecting
+from vtc07.hhu.reading import read
+from vtc07.hhu.session import AnotherMeter, NoLink, Session
+from vtc07.hhu.writing import write
+
+
+def test_identify_over_the_line(electricity: Companion) -> None:
+    bench = MeterLine(electricity)
+    meter = bench.run(Session(electricity, address=PAN).identify())
+    assert meter.meter_pan == PAN
+    assert meter.warnings == ()
+    assert meter.value("serverStatus") == 0x0003
+    assert meter.value("tableID") == electricity.table.table_id
+    assert meter.value("lastToken") is None
+
+
+@pytest.mark.parametrize(
+    ("identity", "said"),
+    [
+        (Identity("XYZ", "3", "0100000103FF", (1, 0, 1, 0xFF)), ["XYZ"]),
+        (Identity("VTc", "3", "0100000103FF", (1, 0, 1, 0xFF)), []),
+        (Identity("VTC", "3", "0200070103FF", (2, 7, 1, 0xFF)), ["tableID is 2", "FOIN is 7"]),
+        (Identity("VTC", "3", "0100000203FF", (1, 0, 2, 0xFF)), ["protocolVersion is 2"]),
+        (Identity("ABC", "3", "something else", None), ["ABC", "not laid out"]),
+    ],
+)
+def test_what_does_not_fit_the_companion_is_said(
+    electricity: Companion, identity: Identity, said: list[str]
+) -> None:
+    bench = ScriptedMeter(electricity)
+    bench.identity = identity
+    meter = bench.run(Session(electricity).identify())
+    assert len(meter.warnings) == len(said)
+    for warning, word in zip(meter.warnings, said, strict=True):
+        assert word in warning
+    assert (meter.value("tableID") is None) == (identity.values is None)
+
+
+def test_three_reconnections_a_second_apart_and_then_no_link(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    bench.failing = no_answer
+    heard: list[Progress] = []
+    with pytest.raises(NoLink, match=f"meter {PAN}: no answer") as caught:
+        bench.run(Session(electricity, address=PAN, on_progress=heard.append).identify())
+    assert caught.value.failure is Failure.NO_ANSWER
+    assert bench.reopened == 3
+    assert bench.commands == [Identify(PAN)] * 4
+    assert [b - a for a, b in zip(bench.times, bench.times[1:], strict=False)] == [7 * S] * 3
+    assert [p for p in heard if isinstance(p, Reconnecting)] == [
+        Reconnecting(n, 3) for n in (1, 2, 3)
+    ]
+
+
+def test_a_link_that_does_not_open_is_tried_again(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    bench.reopens.extend((False, False, True))
+    lost = True
+
+    def failing(command: Command) -> ClientEvent | None:
+        nonlocal lost
+        if lost and isinstance(command, Read) and command.start.name == "creditBalance":
+            lost = False
+            return no_answer(command, Failure.LINK_LOST)
+        return None
+
+    bench.failing = failing
+    session = Session(electricity, address=PAN)
+    bench.run(session.identify())
+    found = bench.run(read(session, [electricity.table.named("creditBalance")]))
+    assert found.value("creditBalance") == 0
+    assert bench.reopened == 3
+    names = [c.start.name if isinstance(c, Read) else "" for c in bench.commands]
+    assert names == ["", "meterPAN", "creditBalance", "", "meterPAN", "creditBalance"]
+
+
+def test_a_command_that_always_fails_ends_although_the_meter_answers_all_else(
+    electricity: Companion,
+) -> None:
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    bench.failing = lambda c: (
+        no_answer(c) if isinstance(c, Read) and c.start.name == "FOIN" else None
+    )
+    with pytest.raises(NoLink):
+        bench.run(session.command(Read(electricity.table.named("FOIN"))))
+    assert bench.reopened == 3
+    assert session.meter is not None or bench.count(Identify) == 4
+
+
+def test_another_meter_after_a_reconnection_is_noticed(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+
+    def failing(command: Command) -> ClientEvent | None:
+        if isinstance(command, Read) and command.start.name == "FOIN":
+            bench.registers["meterPAN"] = OTHER_PAN
+            return no_answer(command)
+        return None
+
+    bench.failing = failing
+    with pytest.raises(AnotherMeter) as caught:
+        bench.run(session.command(Read(electricity.table.named("FOIN"))))
+    assert (caught.value.expected, caught.value.found) == (PAN, OTHER_PAN)
+    assert PAN in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["address", "meter_pan"])
+def test_the_meter_that_is_meant_is_compared(electricity: Companion, how: str) -> None:
+    bench = ScriptedMeter(electricity, OTHER_PAN)
+    session = (
+        Session(electricity, address=PAN)
+        if how == "address"
+        else Session(electricity, meter_pan=PAN)
+    )
+    with pytest.raises(AnotherMeter):
+        bench.run(session.identify())
+
+
+def test_an_all_zero_address_says_no_meter_pan(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    assert bench.run(Session(electricity, address="0" * 18).identify()).meter_pan == PAN
+
+
+def test_impossible_addresses_are_refused(electricity: Companion) -> None:
+    with pytest.raises(ValueError, match="address"):
+        Session(electricity, address="1" * 33)
+    with pytest.raises(ValueError, match="MeterPAN"):
+        Session(electricity, meter_pan="12345")
+
+
+def test_a_companion_without_a_meter_pan(electricity: Companion) -> None:
+    companion = without(electricity, "meterPAN")
+    bench = ScriptedMeter(companion)
+    assert bench.run(Session(companion).identify()).meter_pan is None
+    assert bench.count(Read) == 0
+
+
+def test_a_meter_that_refuses_its_meter_pan_is_warned_of(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    bench.failing = lambda c: (
+        CommandRefused(c, ErrorCode.ACCESS_DENIED, "ER04") if isinstance(c, Read) else None
+    )
+    meter = bench.run(Session(electricity).identify())
+    assert meter.meter_pan is None
+    assert any("ER04" in warning for warning in meter.warnings)
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def test_the_whole_table_over_the_line(electricity: Companion) -> None:
+    bench = MeterLine(electricity)
+    session = Session(electricity)
+    everything = [r for r in electricity.table if r.read_level is not None]
+    bench.run(session.identify())
+    found = bench.run(read(session, everything))
+    assert [v.register for v in found.values] == everything
+    assert found.value("meterPAN") == PAN
+    assert found.value("tokenLog.50") == ""
+    sets = (data_set_length(v.register, len(v.register.encode(v.value))) for v in found.values)
+    limit = electricity.limits.data_message
+    assert found.messages == -(-answer_length(sets, electricity.limits) // limit) > 1
+
+
+def test_values_of_a_group_are_of_one_message(electricity: Companion) -> None:
+    """A meter that changes between two messages shows whether they were."""
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    group = [electricity.table.named(n) for n in ("tokenSequence", "lastToken", "tokenStatus")]
+    wanted = [*group, electricity.table.named("eventLog.100"), electricity.table.named("FOIN")]
+    reads = 0
+
+    def failing(command: Command) -> ClientEvent | None:
+        nonlocal reads
+        if not isinstance(command, Read):
+            return None
+        reads += 1
+        bench.registers.update(tokenStatus=reads, tokenSequence=reads, lastToken=f"{reads:020d}")
+        # A server whose answers are as short as they may be: three registers.
+        found = electricity.table.readable_from(command.start, min(command.count, 3))
+        values = tuple(
+            RegisterValue(r, bench.registers.get(r.name, 0 if r.data_type.is_number else ""))
+            for r in found
+        )
+        return RegistersRead(values, bench.now_ns, bench.now_ns)
+
+    bench.failing = failing
+    found = bench.run(read(session, wanted, together=[group]))
+    status = found.value("tokenStatus")
+    assert isinstance(status, int)
+    assert (found.value("tokenSequence"), found.value("lastToken")) == (status, f"{status:020d}")
+    assert [v.register for v in found.values] == wanted
+
+
+def test_an_answer_too_short_for_a_group_is_said(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    group = [electricity.table.named(n) for n in ("tokenStatus", "lastTokenStatus")]
+
+    def failing(command: Command) -> ClientEvent | None:
+        if isinstance(command, Read):
+            value = RegisterValue(command.start, 0)
+            return RegistersRead((value,), bench.now_ns, bench.now_ns)
+        return None
+
+    bench.failing = failing
+    with pytest.raises(CannotRead, match="too short"):
+        bench.run(read(session, group, together=[group]))
+
+
+def test_a_refused_register_does_not_keep_the_others_away(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    table = electricity.table
+    bench.failing = lambda c: (
+        CommandRefused(c, ErrorCode.NO_SUCH_REGISTER, "ER03")
+        if isinstance(c, Read) and c.start.name == "tableID"
+        else None
+    )
+    found = bench.run(read(session, [table.named("tableID"), table.named("meterPAN")]))
+    assert [v.register.name for v in found.values] == ["meterPAN"]
+    (refused,) = found.refused
+    assert (refused.register.name, refused.error_text) == ("tableID", "ER03")
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def test_registers_are_written_and_read_back_over_the_line(electricity: Companion) -> None:
+    bench = MeterLine(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    table = electricity.table
+    values: list[tuple[Register, Value]] = [
+        (table.named("lowCreditThreshold"), 5000),
+        (table.named("installationReference"), "Pole 17"),
+    ]
+    results = bench.run(write(session, values, verify=True))
+    assert [(r.written, r.read_back, r.good) for r in results] == [
+        (True, 5000, True),
+        (True, "Pole 17", True),
+    ]
+    assert bench.state.settings.low_credit_threshold == 5000
+
+
+def test_the_first_refused_write_ends_it(electricity: Companion) -> None:
+    bench = MeterLine(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    table = electricity.table
+    values = [
+        (table.named("lowCreditAlarmEnabled"), 2),  # 0 or 1: the meter's to refuse
+        (table.named("lowCreditThreshold"), 5000),
+    ]
+    (result,) = bench.run(write(session, values))
+    assert (result.written, result.error) == (False, ErrorCode.VALUE_REFUSED)
+    assert not result.good
+    assert bench.state.settings.low_credit_threshold == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "said"),
+    [
+        ("tokenEntry", "0" * 20, ValueError, "delivered"),
+        ("creditBalance", 1, ValueError, "cannot be written"),
+        ("lowCreditThreshold", -1, ValueRefused, "0 to"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_sent(
+    electricity: Companion, name: str, value: int | str, error: type[Exception], said: str
+) -> None:
+    bench = ScriptedMeter(electricity)
+    table = electricity.table
+    values = [(table.named("lowCreditThreshold"), 1), (table.named(name), value)]
+    with pytest.raises(error, match=said):
+        bench.run(write(Session(electricity), values))
+    assert bench.count(Write) == 0
