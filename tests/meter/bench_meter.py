@@ -112,6 +112,7 @@ class MeterBench:
 
     def sleep(self, seconds: float) -> None:
         """Let time pass, serving every timer at its instant."""
+        self.work()
         end = self.now_ns + int(seconds * S)
         while True:
             timer = self.meter.next_timer()

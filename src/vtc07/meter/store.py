@@ -366,7 +366,8 @@ def _explain(path: Path, error: sqlite3.Error) -> NoReturn:
         raise StoreInUse(
             f"The store {path} is open already, here or in another program; close it there first."
         ) from error
-    if isinstance(error, sqlite3.OperationalError):
+    schema_is_wrong = error.sqlite_errorname == "SQLITE_ERROR"
+    if isinstance(error, sqlite3.OperationalError) and not schema_is_wrong:
         raise StoreError(f"The store {path} cannot be used: {error}.") from error
     raise StoreCorrupt(f"The store {path} is damaged: {error}.") from error
 
