@@ -188,11 +188,11 @@ class Demonstration:
         return Step(title, f"meter {PUBLIC_TEST_PAN}", f"meter {meter.meter_pan}")
 
     def _nameplate(self, title: str) -> Step:
-        names = ("meterPAN", "EA", "SGC", "KRN", "KT", "TI", "KEN", "baseDate", "creditBalance")
-        values = self._read(*names)
-        self._tell(", ".join(f"{name} {value}" for name, value in values.items()))
-        wanted = (PUBLIC_TEST_PAN, "11", "201457", 1, 2, "01", 255, "14", 0)
-        return Step(title, str(wanted), str(tuple(values[name] for name in names)))
+        names = ("EA", "SGC", "KRN", "KT", "TI", "KEN", "baseDate", "creditBalance")
+        values = self._read("meterPAN", *names)
+        found = ", ".join(f"{name} {values[name]}" for name in names)
+        wanted = "EA 11, SGC 201457, KRN 1, KT 2, TI 01, KEN 255, baseDate 14, creditBalance 0"
+        return Step(title, wanted, found)
 
     def _credit(self, title: str, amount: int) -> Step:
         """Deliver a credit of ``amount`` tenths; it counts once, in credit and in the total."""
