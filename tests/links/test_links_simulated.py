@@ -384,3 +384,39 @@ def test_time_that_passes_between_runs_on_a_real_clock_counts() -> None:
     watch.time += 5 * S
     line.run(perform(Identify("9")))
     assert log[0][3] == 5 * S + 1_000_000 + 4_166_667
+
+
+@given(
+    faults=st.dictionaries(
+        st.integers(0, 60), st.sampled_from([DROPPED, 0xFF, UNPLUGGED, LINK_LOST]), max_size=5
+    ),
+    plugs=st.lists(st.integers(0, 12 * S), max_size=3),
+    speed=st.sampled_from([300, 2400, 19200]),
+)
+def test_runs_change_nothing_but_how_characters_are_handed_over(
+    faults: dict[int, int], plugs: list[int], speed: int
+) -> None:
+    def once(*, in_runs: bool) -> tuple[list[object], Log, bytes, bytes, list[int], int]:
+        line, client, server, log = observed_line(in_runs=in_runs, speed=speed)
+        # Never the end of a message, so that nobody speaks in the middle of a run.
+        line.fault = lambda sender, char, index, time: (
+            faults.get(index, char) if char != 0x0A else char
+        )
+        for instant in plugs:
+            line.schedule(instant, line.plug)
+        found = line.run(conversation())
+        heard = [b"".join(chars for chars, _ in end.heard) for end in (client, server)]
+        return found, log, *heard, client.losses, line.now_ns  # type: ignore[return-value]
+
+    assert once(in_runs=True) == once(in_runs=False)
+
+
+def test_a_run_ends_where_something_else_happens() -> None:
+    line, client, server, _ = observed_line(in_runs=True)
+    times: list[int] = []
+    line.schedule(20 * MS, lambda: times.append(line.now_ns))
+    assert text_of(line.run(perform(Identify("12345")))) == "12345"
+    assert times == [20 * MS]
+    assert [chars for chars, _ in server.heard] == [b"/?12", b"345!\r\n"]
+    assert server.heard[0][1] == 16_666_667
+    assert len(client.heard) == 1
