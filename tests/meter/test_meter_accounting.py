@@ -190,6 +190,16 @@ def test_unbalance_between_phases() -> None:
     assert bench.number("disconnectReason") == 4  # closed, and tripped again
 
 
+def test_a_load_at_the_limit_does_not_trip() -> None:
+    bench = MeterBench(new_meter(phases=3), load=ConstantLoad((500, 300, 200)))
+    bench.enter(credit(1, 1_000))
+    bench.enter(SetMaximumPowerLimit(0, MADE + 2, 1_000))
+    bench.enter(SetMaximumPhasePowerUnbalanceLimit(0, MADE + 3, 300))
+    assert bench.number("serverStatus") == 0
+    bench.enter(SetMaximumPowerLimit(0, MADE + 4, 999))
+    assert bench.number("serverStatus") == 0x21
+
+
 def test_an_open_switch_does_not_trip() -> None:
     bench = MeterBench(load=ConstantLoad((9_000,)))
     bench.enter(SetMaximumPowerLimit(0, MADE + 1, 5_000))

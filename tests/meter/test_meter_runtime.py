@@ -391,4 +391,7 @@ def test_companions_that_our_meter_cannot_serve() -> None:
     companion = parse_companion(text, "odd.toml")
     with pytest.raises(CompanionUnfit, match="moonPhase"):
         Meter(companion, MemoryStore(new_meter()), now_ns=0)
-    assert load_companion("electricity").table.has("creditBalance")
+    with pytest.raises(CompanionUnfit, match="water"):
+        Meter(load_companion("water"), MemoryStore(new_meter()), now_ns=0)
+    with pytest.raises(ValueError, match="3 phases"):
+        MeterBench(load=ConstantLoad((1, 2, 3)))

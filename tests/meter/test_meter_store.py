@@ -72,7 +72,8 @@ def make(path: Path) -> Iterator[Callable[..., SQLiteStore]]:
 
 def lived(store: SQLiteStore) -> MeterState:
     """Let a meter live a rich life on a store and return its committed state."""
-    bench = MeterBench(store=store, load=ConstantLoad((1_234, 5, 6)))
+    phases = store.load().nameplate.phases
+    bench = MeterBench(store=store, load=ConstantLoad((1_234, 5, 6)[:phases]))
     bench.enter(credit(1, 9_999))
     for _ in range(3):
         bench.enter("00000000000000000000")
@@ -439,6 +440,25 @@ def test_a_full_disk(path: Path, make: Callable[..., SQLiteStore]) -> None:
     store.close()
     with SQLiteStore.open(path, KEY) as again:
         assert again.load() == kept
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_store_that_is_taken_away(
+    path: Path, make: Callable[..., SQLiteStore], replaced: bool
+) -> None:
+    bench = MeterBench(store=make())
+    path.rename(path.with_name("elsewhere"))
+    if replaced:
+        path.write_bytes(b"")
+    assert bench.offer(credit(1, 5)) is None
+    bench.meter.handle_timer(bench.now_ns)
+    job = bench.meter.next_work()
+    assert job is not None
+    with pytest.raises(StoreError, match="removed or replaced"):
+        job()
+    bench.meter.work_done(StoreError(), bench.now_ns)
+    assert bench.number("serverStatus") == 0x43
+    assert bench.number("creditBalance") == 0
 
 
 def test_a_transaction_must_follow_the_one_before(make: Callable[..., SQLiteStore]) -> None:

@@ -22,7 +22,7 @@ from vtc07.meter.accounting import Load
 from vtc07.meter.logs import EventName
 from vtc07.meter.readings import Instant, Readings
 from vtc07.meter.records import Changes, Store
-from vtc07.meter.rules import Rules
+from vtc07.meter.rules import CompanionUnfit, Rules
 from vtc07.meter.state import MeterState
 from vtc07.tokens import TCT, DigitsError, TokenData
 
@@ -83,7 +83,8 @@ class Meter:
     Constructing it is powering it up at ``now_ns`` of the host's monotonic clock: a state that
     was left powered means that power failed, which is counted. ``load``: what hangs on it, by
     default nothing. ``execution_ns``: how long the execution of a token takes; by default the
-    companion's. CompanionUnfit: the companion does not describe a meter like this.
+    companion's. CompanionUnfit: the companion does not describe a meter like this. ValueError: the
+    load has more phases than the meter.
 
     The host asks `next_work` after every call, runs the job wherever it likes, and reports its
     end to `work_done`.
@@ -107,6 +108,7 @@ class Meter:
         )
         self._now_ns = now_ns
         self._committed = store.load()
+        _require_fit(companion, rules, self._committed, self._load)
         self._live = accounting.settle(_power_up(self._committed, rules), self._load, rules)
         self._entry: _Entry | None = None
         self._writes: deque[_Write] = deque()
@@ -388,6 +390,18 @@ class Meter:
         ):
             intervals.append(policy.commit_interval_s * S)
         return min(intervals)
+
+
+def _require_fit(companion: Companion, rules: Rules, state: MeterState, load: Load) -> None:
+    plate = state.nameplate
+    if plate.service is not rules.service:
+        raise CompanionUnfit(
+            f"The companion {companion.name} is for {rules.service.name.lower()}, but the meter "
+            f"is for {plate.service.name.lower()}; use the companion it was made with."
+        )
+    phases = len(load.demand(state.powered_ns).phases)
+    if phases > plate.phases:
+        raise ValueError(f"a load of {phases} phases does not fit a meter of {plate.phases}")
 
 
 def _power_up(state: MeterState, rules: Rules) -> MeterState:

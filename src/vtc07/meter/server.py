@@ -82,6 +82,12 @@ class MeterServer:
         self._server.connection_lost(now_ns)
         self._pump(now_ns)
 
+    def power_off(self, now_ns: int) -> None:
+        """Switch the meter off in good order; then `next_work` is to be run until it gives None."""
+        self._server.connection_lost(now_ns)
+        self._meter.power_off(now_ns)
+        self._pump(now_ns)
+
     def next_work(self) -> Callable[[], None] | None:
         """Return a commit to run, or None; at most one is out at a time."""
         return self._meter.next_work()

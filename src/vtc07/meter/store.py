@@ -95,6 +95,7 @@ class SQLiteStore:
         self._key = key
         self._state: MeterState | None = None
         self._stored: dict[_Name, bytes] = {}  # what the file holds, in clear
+        self._identity = _identity(path)
         self._source: CompanionSource | None = None
 
     @classmethod
@@ -197,6 +198,7 @@ class SQLiteStore:
         ]
         gone = [name for name in self._stored if name not in stored]
         try:
+            self._require_same_file()
             self._write(rows, gone)
         except sqlite3.Error as error:
             raise StoreError(f"The store {self._path} could not be written: {error}.") from error
@@ -297,6 +299,15 @@ class SQLiteStore:
 
     # --- writing -------------------------------------------------------------------------------
 
+    def _require_same_file(self) -> None:
+        """Refuse to write into a file that has lost its name: it would be gone when closed."""
+        try:
+            found = _identity(self._path)
+        except OSError:
+            found = None
+        if found != self._identity:
+            raise StoreError(f"The store {self._path} was removed or replaced while it was open.")
+
     def _initialize(self, state: MeterState, companion: CompanionSource) -> None:
         self._stored = _named(encoding.encode(state))
         rows = [self._row(name, value) for name, value in self._stored.items()]
@@ -347,6 +358,11 @@ def _connect(path: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _require_sqlite_file(path: Path) -> None:
