@@ -73,6 +73,7 @@ class Memory:
     failures: list[Exception] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._changed = threading.Condition()
         self._core = Server(COMPANION, ["12345"])
         self._writes: list[WriteRequested] = []
         self._out: WriteRequested | None = None
@@ -117,6 +118,15 @@ class Memory:
     def value(self, register: Register) -> Value:
         return self.values.get(register.name, "" if register.data_type.kind is Kind.TEXT else 0)
 
+    def wait_for_end(self, number: int) -> None:
+        """Wait until so many sessions have ended: a BreakCommand has no answer to wait for."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.ended) >= number, GUARD_S)
+
+    async def end(self, number: int) -> None:
+        while len(self.ended) < number:
+            await asyncio.sleep(0)
+
     def _answer(self, now_ns: int) -> None:
         while (event := self._core.next_event()) is not None:
             match event:
@@ -128,7 +138,9 @@ class Memory:
                 case WriteRequested():
                     self._writes.append(event)
                 case Disconnected(end):
-                    self.ended.append(end)
+                    with self._changed:
+                        self.ended.append(end)
+                        self._changed.notify_all()
                 case _:
                     pass
 
@@ -197,6 +209,7 @@ def test_blocking_over_tcp() -> None:
                 client_core(), functools.partial(blocking.open_link, port.address, COMPANION.link)
             ) as client:
                 assert_exchanged(client.run(exchange(text)), text)
+        memory.wait_for_end(2)
     assert not raised
     assert memory.ended == [End.BREAK, End.BREAK]
 
@@ -219,7 +232,7 @@ def test_blocking_over_a_pair_until_it_is_closed() -> None:
             core, lambda: near, observer=lambda sender, chars, _: heard.append((sender, chars))
         ) as client:
             client.run(several(Perform(Identify())))
-        # closed without a BreakCommand
+        memory.wait_for_end(1)  # closed without a BreakCommand
     assert [str(error) for error in raised] in (["no more"], [])
     assert memory.ended == [End.LINK]
     assert heard[0] == ("client", b"/?!\r\n")
@@ -280,6 +293,7 @@ def test_both_fronts_over_a_pseudo_terminal() -> None:
                 assert_exchanged(await client.run(exchange("and again")), "and again")
 
         guarded(work())
+        memory.wait_for_end(2)
     os.close(master)
     os.close(slave)
     assert not raised
@@ -351,6 +365,7 @@ def test_blocking_an_interruption_closes_procedure_and_link() -> None:
             client_core(), lambda: blocking.TCPLink.connect(port.address)
         ) as second:
             assert_exchanged(second.run(exchange("free")), "free")
+        memory.wait_for_end(2)
     assert memory.ended == [End.LINK, End.BREAK]
 
 
@@ -415,6 +430,7 @@ def test_asyncio_over_tcp_with_jobs_off_the_loop() -> None:
                 client_core(), lambda: aio.open_link(port.address, COMPANION.link)
             ) as client:
                 assert_exchanged(await client.run(exchange(text)), text)
+        await memory.end(2)
         driver.stop()
         await served
 
@@ -538,6 +554,7 @@ def test_asyncio_a_cancellation_waits_for_durable_work_and_frees_the_line() -> N
         assert steps == ["tidied"]
         async with aio.ClientDriver(client_core(), open_link) as second:
             assert_exchanged(await second.run(exchange("free")), "free")
+        await memory.end(2)
         served.cancel()
         with pytest.raises(asyncio.CancelledError):
             await served
@@ -545,7 +562,7 @@ def test_asyncio_a_cancellation_waits_for_durable_work_and_frees_the_line() -> N
             await open_link()
 
     guarded(work())
-    assert memory.ended[0] is End.LINK
+    assert memory.ended == [End.LINK, End.BREAK]
 
 
 def test_asyncio_a_cancelled_server_finishes_the_job_that_is_out() -> None:
