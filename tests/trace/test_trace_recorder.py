@@ -51,7 +51,6 @@ from vtc07.trace.rendering import annotate
 
 MS = 1_000_000
 S = 1_000_000_000
-TRANSCRIPTS = Path(__file__).resolve().parents[2] / "../shared/vectors/transcripts"
 
 CLIENT_MESSAGES = [
     (IDRequest("12345").to_chars(), Frame.ID_REQUEST),
@@ -252,10 +251,8 @@ def test_no_lines_break_the_reader(lines: list[str]) -> None:
         read_trace(lines)
 
 
-def test_the_shared_transcripts_are_traces() -> None:
-    if not TRANSCRIPTS.is_dir():
-        pytest.skip("no shared transcripts beside this checkout")
-    files = sorted(TRANSCRIPTS.glob("*.jsonl"))
+def test_the_shared_transcripts_are_traces(shared: Path) -> None:
+    files = sorted((shared / "vectors/transcripts").glob("*.jsonl"))
     assert files
     companion = load_companion("electricity")
     for path in files:
