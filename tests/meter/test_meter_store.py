@@ -33,6 +33,8 @@ from vtc07.meter import (
     StoreMissing,
     WrongStoreKey,
     find_store_key,
+    make_store,
+    open_store,
 )
 from vtc07.tokens import (
     EA,
@@ -484,6 +486,26 @@ def test_a_key_file_is_made_beside_the_store(path: Path) -> None:
     assert found.made is None
     name = "same"
     assert found.key.unseal(made.key.seal(b"x", name), name) == b"x"
+
+
+def test_a_store_is_made_and_opened_with_its_key(path: Path) -> None:
+    with pytest.raises(StoreMissing):
+        open_store(path, environment={})
+    store, found = make_store(path, new_meter(), ELECTRICITY, environment={})
+    store.close()
+    assert found.made is not None
+    with open_store(path, environment={}) as again:
+        assert again.load() == new_meter()
+    with pytest.raises(WrongStoreKey):
+        open_store(path, environment={"VTC07_STORE_KEY": "00" * 32})
+    with pytest.raises(StoreExists):
+        make_store(path, new_meter(), ELECTRICITY, environment={})
+    found.made.unlink()
+    with pytest.raises(StoreKeyError):
+        open_store(path, environment={})
+    with pytest.raises(StoreExists):
+        make_store(path, new_meter(), ELECTRICITY, environment={})
+    assert not found.made.exists()
 
 
 def test_where_a_key_comes_from(path: Path, tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from vtc07.meter.store import (
     StoreInUse,
     StoreMissing,
     WrongStoreKey,
+    make_store,
+    open_store,
 )
 from vtc07.meter.store_key import (
     STORE_KEY_VARIABLE,
@@ -68,5 +70,7 @@ __all__ = [
     "WriteFinished",
     "WrongStoreKey",
     "find_store_key",
+    "make_store",
     "manufacture",
+    "open_store",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,7 @@ from vtc07.meter.companion_source import CompanionSource
 from vtc07.meter.encoding import Records, RecordsBroken
 from vtc07.meter.records import Changes
 from vtc07.meter.state import MeterState
-from vtc07.meter.store_key import SealBroken, StoreKey
+from vtc07.meter.store_key import FoundKey, SealBroken, StoreKey, find_store_key
 
 APPLICATION_ID: Final = 0x56544337  # "VTC7"
 SCHEMA_VERSION: Final = 1
@@ -110,10 +111,7 @@ class SQLiteStore:
         try:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
-            raise StoreExists(
-                f"{path} exists already and a meter is never overwritten; choose another name, or "
-                "move that file away."
-            ) from None
+            raise _exists(path) from None
         except OSError as error:
             raise StoreError(f"The store {path} cannot be made: {error.strerror}.") from error
         store = None
@@ -340,6 +338,41 @@ class SQLiteStore:
         if kind == _SECRET:
             value = self._key.seal(value, f"{kind} {own_name}")
         return kind, own_name, value, self._key.authenticator(value, f"{kind} {own_name}")
+
+
+def make_store(
+    path: Path,
+    state: MeterState,
+    companion: CompanionSource,
+    *,
+    key_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> tuple[SQLiteStore, FoundKey]:
+    """Make the store of a new meter, and a key file beside it unless there is a key already.
+
+    Where ``made`` of the key is a file, the user is to be told of it. Raises what
+    `SQLiteStore.create` and `find_store_key` raise.
+    """
+    if path.exists():
+        raise _exists(path)  # before a key is made for it
+    found = find_store_key(path, key_file=key_file, environment=environment, make=True)
+    return SQLiteStore.create(path, state, companion, found.key), found
+
+
+def open_store(
+    path: Path, *, key_file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> SQLiteStore:
+    """Open a store with its key; raises what `SQLiteStore.open` and `find_store_key` raise."""
+    _require_sqlite_file(path)  # before a missing key is complained of
+    found = find_store_key(path, key_file=key_file, environment=environment)
+    return SQLiteStore.open(path, found.key)
+
+
+def _exists(path: Path) -> StoreExists:
+    return StoreExists(
+        f"{path} exists already and a meter is never overwritten; choose another name, or move "
+        "that file away."
+    )
 
 
 def _named(records: Records) -> dict[_Name, bytes]:
