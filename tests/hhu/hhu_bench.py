@@ -122,10 +122,6 @@ class MeterLine:
         return self.store.state
 
 
-Answer = ClientEvent | Callable[[Command], ClientEvent]
-GOOD = "good"
-
-
 class ScriptedMeter:
     """A meter at the level of commands: what it answers is told beforehand, time is counted.
 

@@ -9,7 +9,8 @@ from hhu_bench import PAN, MeterLine, credit, new_meter, wall_clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.companion import MS, Companion, S
+from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.status import TokenStatus
@@ -20,6 +21,7 @@ from vtc07.hhu.outcome import (
     Meaning,
     NoLink,
     NotSent,
+    NotTaken,
     Outcome,
     Refused,
     Unresolved,
@@ -164,12 +166,73 @@ def test_the_line_cut_for_good_and_what_is_reported_is_true(
     )
 )
 def test_many_faults_at_once_and_what_is_reported_is_true(
-    electricity: Companion, faults: dict[tuple[str, int], int]
+    faults: dict[tuple[str, int], int],
 ) -> None:
-    bench, journal = MeterLine(electricity), MemoryJournal()
+    bench, journal = MeterLine(load_companion("electricity")), MemoryJournal()
     bench.line.fault = lambda who, char, place, _now: faults.get((who, place), char)
     (outcome,) = _send(bench, journal, TOKEN).outcomes
     _assert_true(outcome, bench, journal)
+
+
+happenings = st.lists(
+    st.tuples(
+        st.integers(0, 40_000).map(lambda ms: ms * MS),
+        st.sampled_from(("power", "same token", "another token", "wrong token", "cut")),
+    ),
+    max_size=6,
+)
+
+
+@settings(max_examples=60)
+@given(happenings, st.lists(st.sampled_from(("ACK", "R", "W", "X")), max_size=4))
+def test_while_others_enter_tokens_and_power_fails_what_is_reported_is_true(
+    plan: list[tuple[int, str]], lost: list[str]
+) -> None:
+    """A keypad, another token, power failures and lost messages, all in one delivery."""
+    bench, journal = MeterLine(load_companion("electricity")), MemoryJournal()
+    numbers = iter(range(300, 400))
+    wrong = f"{(int(TOKEN) + 1) % 2**66:020d}"
+    unlucky = {"ACK": ("server", 0x06), "R": ("client", 0x52), "W": ("client", 0x57),
+               "X": ("server", 0x02)}  # fmt: skip
+    left = [unlucky[name] for name in lost]
+
+    def fault(who: Sender, char: int, _place: int, _now: int) -> int:
+        if left and left[0] == (who, char):
+            left.pop(0)
+            return DROPPED
+        return char
+
+    def happen(what: str) -> None:
+        if what == "power":
+            bench.power_fail()
+        elif what == "cut":
+            bench.line.lose()
+        elif not bench.meter.executing and not bench.state.keypad_lockout.locked:
+            bench.keypad({"same token": TOKEN, "wrong token": wrong}.get(what)
+                         or credit(next(numbers)))  # fmt: skip
+
+    for instant, what in plan:
+        bench.line.schedule(instant, lambda what=what: happen(what))  # type: ignore[misc]
+    bench.line.fault = fault
+    (outcome,) = _send(bench, journal, TOKEN).outcomes
+
+    log = bench.state.token_log
+    assert sum(e.token == TOKEN and e.status is TokenStatus.ACCEPT for e in log) <= 1
+    deliveries = journal.deliveries()
+    assert deliveries, "nothing here lasts long enough to keep the client from its entry"
+    s0 = deliveries[0].s0
+    assert s0 is not None
+    ours = [e.status for e in log if e.token == TOKEN and e.sequence > s0.sequence]
+    match outcome:
+        case Delivered():
+            assert TokenStatus.ACCEPT in ours
+        case Refused(status):
+            assert TokenStatus.ACCEPT not in ours
+            assert status in ours
+        case NotTaken():
+            assert ours == []
+        case _:
+            pytest.fail(f"{outcome}: what became of it can always be told here")
 
 
 @pytest.mark.parametrize("sender", ["client", "server"])

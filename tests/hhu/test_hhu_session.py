@@ -8,6 +8,7 @@ from vtc07.carrier.events import (
     ClientEvent,
     Command,
     CommandRefused,
+    EnterToken,
     Failure,
     Identify,
     Identity,
@@ -168,6 +169,13 @@ def test_a_meter_that_refuses_its_meter_pan_is_warned_of(electricity: Companion)
     assert any("ER04" in warning for warning in meter.warnings)
 
 
+def test_a_token_entry_is_no_ordinary_command(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    with pytest.raises(TypeError, match="never repeated"):
+        bench.run(Session(electricity).command(EnterToken("1" * 20)))
+    assert bench.commands == []
+
+
 # --- reading ------------------------------------------------------------------------------------
 
 
@@ -175,7 +183,6 @@ def test_the_whole_table_over_the_line(electricity: Companion) -> None:
     bench = MeterLine(electricity)
     session = Session(electricity)
     everything = [r for r in electricity.table if r.read_level is not None]
-    bench.run(session.identify())
     found = bench.run(read(session, everything))
     assert [v.register for v in found.values] == everything
     assert found.value("meterPAN") == PAN

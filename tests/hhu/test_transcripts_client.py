@@ -40,7 +40,7 @@ from vtc07.hhu.journal import MemoryJournal
 from vtc07.hhu.outcome import Delivered, NotTaken, NotTakenReason, Outcome, Refused
 from vtc07.hhu.reading import read
 from vtc07.hhu.resolution import Snapshot
-from vtc07.hhu.session import Session
+from vtc07.hhu.session import Meter, Session
 
 NAK = b"\x15"
 ACK = b"\x06"
@@ -248,7 +248,9 @@ def test_the_rest_of_a_long_read_is_asked_for_as_in_the_transcript(
     lines = Transcript.load(shared, "05-two-messages").lines
     player = Player(electricity)
     log = [r for r in electricity.table if r.name.startswith("tokenLog.")][:24]
-    procedure = read(Session(electricity), log)
+    session = Session(electricity)
+    session.meter = Meter(ScriptedMeter(electricity).identity, (), PAN, ())  # identified before
+    procedure = read(session, log)
     effect: Any = next(procedure)
     found = None
     for line, answer in zip(lines[2:6:2], lines[3:6:2], strict=True):

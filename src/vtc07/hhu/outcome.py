@@ -158,6 +158,7 @@ class UnresolvedReason(enum.Enum):
     UNKNOWN_RESULT = "the meter's result is a number that the companion does not name"
     REFUSED_READ = "the meter refused to tell its token status"
     NO_REGISTERS = "the companion has no registers that tell what became of the token"
+    BY_HAND = "a person closed the entry by hand"
 
 
 _ADVICE = {

@@ -49,16 +49,19 @@ def read(
     together: Iterable[Collection[Register]] = (),
     level: int = 0,
 ) -> Procedure[Registers]:
-    """Read registers; ``together``: groups whose values must be of one instant.
+    """Read registers, identifying the meter first where need be.
 
-    ``level``: the access level of the session. Raises CannotRead, NoLink, AnotherMeter. A
-    register at which the meter refuses to begin is reported in `Registers.refused` (a group as a
-    whole), and the others are read all the same.
+    ``together``: groups whose values must be of one instant. ``level``: the access level of the
+    session. A register at which the meter refuses to begin is reported in `Registers.refused` (a
+    group as a whole), and the others are read all the same.
+
+    Raises CannotRead, NoLink or AnotherMeter.
     """
     groups = [tuple(group) for group in together]
     order = list(dict.fromkeys([*wanted, *(r for group in groups for r in group)]))
     planner = Planner(session.companion.table, session.companion.limits, level=level)
     spans = planner.spans(order, groups)
+    yield from session.ready()
     values: dict[Register, RegisterValue] = {}
     refused: dict[Register, RefusedRead] = {}
     messages = 0

@@ -17,6 +17,7 @@ from vtc07.carrier.events import (
     Command,
     CommandFailed,
     CommandRefused,
+    EnterToken,
     Failure,
     Identified,
     Identify,
@@ -132,6 +133,12 @@ class Session:
         assert self.meter is not None
         return self.meter
 
+    def ready(self) -> Procedure[Meter]:
+        """Identify the meter unless that has been done; raises NoLink or AnotherMeter."""
+        if self.meter is None:
+            return (yield from self.identify())
+        return self.meter
+
     def command(self, command: Command) -> Procedure[ClientEvent]:
         """Carry out an ordinary command, reconnecting where needed; never for EnterToken.
 
@@ -139,6 +146,8 @@ class Session:
         where another meter answers after a reconnection. Reconnections are counted for each
         command, so a meter that answers everything but this one command ends it too.
         """
+        if isinstance(command, EnterToken):
+            raise TypeError("a token entry is never repeated: it is not an ordinary command")
         budget = self.timing.reconnects
         event = yield from perform(command)
         while isinstance(event, CommandFailed):

@@ -14,6 +14,7 @@ from vtc07.carrier.companion import Companion
 from vtc07.carrier.endpoint import Procedure, now, wait
 from vtc07.carrier.events import CommandRefused, Read, ReadSnapshot, RegistersRead
 from vtc07.carrier.registers import Register, RegisterTable
+from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.outcome import Unresolved, UnresolvedReason
 from vtc07.hhu.progress import Polling
 from vtc07.hhu.resolution import (
@@ -121,7 +122,7 @@ def await_ready(session: Session) -> Procedure[Snapshot | None]:
     patience = new_patience(session)
     while True:
         taken = yield from take_snapshot(session, patience)
-        if resolve(taken.snapshot, taken.snapshot, None, "", statuses) != Executing():
+        if statuses.status(taken.snapshot.status) is not TokenStatus.NOT_READY:
             return taken.snapshot
         session.on_progress(Polling(statuses.describe(taken.snapshot.status)))
         next_ns = taken.received_ns + session.timing.poll_ns

@@ -49,7 +49,7 @@ def write(
 
     All values are checked first: ValueRefused where a register cannot hold one, ValueError for
     the token-entry register or one that cannot be written; nothing has been sent then.
-    Raises NoLink or AnotherMeter.
+    The meter is identified first where need be. Raises NoLink or AnotherMeter.
     """
     for register, value in values:
         if register == session.companion.token_entry.register:
@@ -57,6 +57,7 @@ def write(
         if register.write_level is None:
             raise ValueError(f"{register.name} ({register.address}) cannot be written")
         register.encode(value)
+    yield from session.ready()
     results: list[WriteResult] = []
     for register, value in values:
         event = yield from session.command(Write(register, value))
