@@ -378,10 +378,10 @@ def test_what_cannot_be_made() -> None:
         new_meter(phases=2)
     with pytest.raises(ManufactureRefused, match="phase"):
         new_meter("water", phases=3)
-    for address in ("a/b", "what?", "now!", "x" * 33, "two words", "bell\x07"):
+    for address in ("a/b", "what?", "now!", "x" * 33, "a-b", "bell\x07"):
         with pytest.raises(ManufactureRefused, match="address"):
             new_meter(device_address=address)
-    assert new_meter(device_address='"-.0>@~').nameplate.device_address == '"-.0>@~'
+    assert new_meter(device_address="Shed 4b").nameplate.device_address == "Shed 4b"
     assert new_meter("water").nameplate.service is Service.WATER
 
 

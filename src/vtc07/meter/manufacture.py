@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Final
 
 from vtc07.carrier.companion import Companion
+from vtc07.carrier.grammar import ADDRESS
 from vtc07.meter.logs import EventName
 from vtc07.meter.rules import Rules
 from vtc07.meter.state import MeterState, Nameplate, Settings
 from vtc07.tokens import KT, TID, DecoderKey, KeyAttributes, MeterPAN, Service
 
-_ADDRESS: Final = re.compile(r"[\"-.0->@-~]{1,32}")
+_ADDRESS: Final = re.compile(ADDRESS)
 
 
 class ManufactureRefused(ValueError):
@@ -54,7 +55,7 @@ def manufacture(
         companion.table.named("softwareVersion").data_type.check(version)
     if device_address and not _ADDRESS.fullmatch(device_address):
         raise ManufactureRefused(
-            "A device address has 1 to 32 printable characters, none of them a space, / ? or !."
+            "A device address has 1 to 32 characters, each a digit, a letter or a space."
         )
     if isinstance(manufactured, datetime):
         manufactured = TID.of_minute(manufactured, attributes.base_date)
