@@ -45,7 +45,7 @@ def guarded(work: Coroutine[Any, Any, None]) -> None:
 def test_blocking_software_parity_is_sent_and_checked(pty: tuple[int, SerialAddress]) -> None:
     master, address = pty
     link = blocking.SerialLink.open(address, SETTINGS, parity=Parity.SOFTWARE)
-    assert link.character_ns == 4_166_667
+    assert link.character_ns == 0  # a pseudo-terminal has no speed
     link.send(b"252")
     assert os.read(master, 10) == b"\xb2\x35\xb2"
     os.write(master, b"\xb2\x35\x32\xff\x8d\x00\x0a")
@@ -115,16 +115,16 @@ def test_asyncio_a_port_that_goes_away_is_a_lost_link(pty: tuple[int, SerialAddr
     guarded(work())
 
 
-async def async_open(address: SerialAddress) -> None:
-    await aio.SerialLink.open(address, SETTINGS)
+async def async_open(address: SerialAddress, parity: Parity) -> None:
+    await aio.SerialLink.open(address, SETTINGS, parity=parity)
 
 
 def refusals(address: SerialAddress) -> Iterator[str]:
     with pytest.raises(LinkUnavailable) as caught:
-        blocking.SerialLink.open(address, SETTINGS)
+        blocking.SerialLink.open(address, SETTINGS, parity=Parity.UART)
     yield str(caught.value)
     with pytest.raises(LinkUnavailable) as caught:
-        guarded(async_open(address))
+        guarded(async_open(address, Parity.UART))
     yield str(caught.value)
 
 
@@ -154,3 +154,13 @@ def test_without_serialx_the_way_to_install_it_is_told(
     monkeypatch.setitem(sys.modules, "serialx", None)
     for sentence in refusals(pty[1]):
         assert 'pip install "vtc07[serial]"' in sentence
+
+
+def test_a_pseudo_terminal_has_no_parity_unless_it_is_asked_for(
+    pty: tuple[int, SerialAddress],
+) -> None:
+    master, address = pty
+    link = blocking.SerialLink.open(address, SETTINGS)
+    link.send(b"252")
+    assert os.read(master, 10) == b"252"
+    link.close()

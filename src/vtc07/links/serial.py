@@ -4,13 +4,14 @@ A UART tells of a damaged character beside the data, not in it. On POSIX systems
 marks in the data (INPCK and PARMRK without IGNPAR), so that every damaged character arrives as FF.
 Elsewhere (Windows) `serialx` has no such report: a damaged character then arrives as whatever the
 driver hands over, and only BCC and message checks find it. A pseudo-terminal has no UART: it takes
-no 7 data bits, so ``software`` or ``none`` is the parity for it.
+no 7 data bits, so ``software`` or ``none`` is the parity for it, ``none`` unless told otherwise.
 """
 
 from __future__ import annotations
 
 import errno
 import importlib
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,21 @@ def cannot_open(address: SerialAddress, error: Exception) -> LinkUnavailable:
     if number is None and error.args and isinstance(error.args[0], int):
         number = error.args[0]  # termios.error is no OSError, but has the number first
     return LinkUnavailable(f"cannot open {address}: {_REASONS.get(number or 0, str(error))}")
+
+
+def is_pseudo_terminal(address: SerialAddress) -> bool:
+    """Say whether a port is one side of a pseudo-terminal: no UART, no 7E1, no pace."""
+    return Path(address.device).resolve().is_relative_to("/dev/pts")
+
+
+def usual_parity(address: SerialAddress, settings: LinkSettings) -> Parity:
+    """Return the parity of a port for which nobody asked another one: the settings', or none."""
+    return Parity.NONE if is_pseudo_terminal(address) else settings.parity
+
+
+def character_ns(address: SerialAddress, settings: LinkSettings) -> int:
+    """Return the duration of a character in ns, 0 where the port does not pace them."""
+    return 0 if is_pseudo_terminal(address) else settings.character_ns
 
 
 def options(serialx: ModuleType, settings: LinkSettings, parity: Parity) -> AllConnectKwargs:

@@ -8,7 +8,14 @@ from vtc07.carrier.companion import LinkSettings, Parity
 from vtc07.links.address import SerialAddress
 from vtc07.links.aio.stream import StreamLink
 from vtc07.links.characters import CharacterCoder
-from vtc07.links.serial import cannot_open, load_serialx, mark_damaged, options
+from vtc07.links.serial import (
+    cannot_open,
+    character_ns,
+    load_serialx,
+    mark_damaged,
+    options,
+    usual_parity,
+)
 
 
 class SerialLink(StreamLink):
@@ -20,11 +27,13 @@ class SerialLink(StreamLink):
     ) -> SerialLink:
         """Open a port with the settings' speed and parity (or another ``parity``).
 
+        A pseudo-terminal has neither speed nor UART: no parity there unless it is asked for.
+
         LinkUnavailable: no such port, no permission, in use, format not possible, no serialx.
         """
         serialx = load_serialx(address)
-        parity = settings.parity if parity is None else parity
-        link = cls(CharacterCoder(parity), character_ns=settings.character_ns)
+        parity = usual_parity(address, settings) if parity is None else parity
+        link = cls(CharacterCoder(parity), character_ns=character_ns(address, settings))
         try:
             transport, _ = await serialx.create_serial_connection(
                 asyncio.get_running_loop(),

@@ -8,7 +8,14 @@ from vtc07.carrier.companion import LinkSettings, Parity
 from vtc07.links.address import SerialAddress
 from vtc07.links.characters import CharacterCoder
 from vtc07.links.link import LinkLost
-from vtc07.links.serial import cannot_open, load_serialx, mark_damaged, options
+from vtc07.links.serial import (
+    cannot_open,
+    character_ns,
+    load_serialx,
+    mark_damaged,
+    options,
+    usual_parity,
+)
 
 if TYPE_CHECKING:
     from serialx import BaseSerial
@@ -40,14 +47,16 @@ class SerialLink:
     ) -> SerialLink:
         """Open a port with the settings' speed and parity (or another ``parity``).
 
+        A pseudo-terminal has neither speed nor UART: no parity there unless it is asked for.
+
         LinkUnavailable: no such port, no permission, in use, format not possible, no serialx.
         """
         serialx = load_serialx(address)
-        parity = settings.parity if parity is None else parity
+        parity = usual_parity(address, settings) if parity is None else parity
         port: Any = serialx.Serial(address.device, **options(serialx, settings, parity))
         try:
             port.open()
-            return cls(port, parity, settings.character_ns)
+            return cls(port, parity, character_ns(address, settings))
         except Exception as error:
             port.close()
             raise cannot_open(address, error) from error
