@@ -51,6 +51,8 @@ EXIT_CODES: Final[dict[str, ExitCode]] = {
     "vtc07.hhu.session.AnotherMeter": ExitCode.REFUSED,
     "vtc07.meter.manufacture.ManufactureRefused": ExitCode.USAGE,
     "vtc07.meter.rules.CompanionUnfit": ExitCode.USAGE,
+    "vtc07.meter.store.StoreError": ExitCode.USAGE,
+    "vtc07.meter.store_key.StoreKeyError": ExitCode.USAGE,
 }
 
 _KEY_SHAPED = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32}|[0-9A-Fa-f]{16})\b")

@@ -17,12 +17,17 @@ _LONGEST_FILE = 4096
 _KEY_ITSELF = re.compile(r"(?:[0-9A-Fa-f]{2}[ :-]?){8,}")
 
 
+def looks_like_a_key(text: str) -> bool:
+    """Say whether a text given as a file's name looks like key material instead."""
+    return bool(_KEY_ITSELF.fullmatch(text)) and not Path(text).exists()
+
+
 def from_file(path: str, what: str, output: Output) -> str:
     """Return the text of a secret's file; ``-`` is stdin. Failure where it cannot be read.
 
     A file that others may read is used all the same, with a warning: the user may have reasons.
     """
-    if _KEY_ITSELF.fullmatch(path):
+    if looks_like_a_key(path):
         raise Failure(
             f"{what} is read from a file, so give the file's name, not the key itself: what "
             "stands in a command line stays in the shell's history"

@@ -1,0 +1,62 @@
+"""``vtc07 identify``: ask a meter who it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from vtc07.cli import values
+from vtc07.cli.connection import Connection, LinkOptions, link_options
+from vtc07.cli.lazy import examples
+from vtc07.cli.output import Output, json_option
+from vtc07.hhu.progress import unheard
+from vtc07.hhu.session import Meter
+
+
+@click.command(
+    epilog=examples(
+        "vtc07 identify tcp://127.0.0.1:4059",
+        "vtc07 identify /dev/ttyUSB0 --meter-address 600727111111111153",
+        "vtc07 identify sim:kitchen.meter --json",
+    )
+)
+@link_options
+@json_option
+@click.pass_obj
+def identify(output: Output, link: LinkOptions) -> None:
+    """Ask the meter at ADDRESS who it is."""
+    with Connection(link, output, unheard) as connection:
+        meter = connection.identify()
+        connection.run(connection.session.sign_off())
+        companion = connection.companion
+    shown = [(r.register, r.value) for r in meter.identification]
+    if output.as_json:
+        output.document(
+            {
+                **meter_document(link.address, meter, companion.name),
+                "registers": [values.document(r, v, companion) for r, v in shown],
+            }
+        )
+        return
+    output.pairs(
+        [
+            ("MeterPAN", meter.meter_pan or "not told"),
+            ("FLAG letters", meter.identity.flag),
+            ("identification", meter.identity.identification),
+            ("companion", f"{companion.name}: {companion.title}"),
+            *((r.name, values.text_for_people(r, v, companion)) for r, v in shown),
+        ]
+    )
+
+
+def meter_document(address: str, meter: Meter, companion: str) -> dict[str, Any]:
+    """Return who answered at an address."""
+    return {
+        "address": address,
+        "companion": companion,
+        "meter_pan": meter.meter_pan,
+        "flag": meter.identity.flag,
+        "identification": meter.identity.identification,
+        "warnings": list(meter.warnings),
+    }

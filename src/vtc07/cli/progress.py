@@ -1,0 +1,85 @@
+"""What a person sees while a procedure runs: one line that changes, on a terminal only."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from vtc07.cli.output import Output
+from vtc07.hhu.progress import (
+    EntryWritten,
+    Identifying,
+    Polling,
+    Progress,
+    Reading,
+    Reconnecting,
+    RegisterWritten,
+    Resolved,
+    ResolvingEarlier,
+)
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+class Progressing:
+    """Shows progress on stderr while it is entered; silent without a terminal or with JSON.
+
+    ``heard`` is an `OnProgress`. ``tokens``: how many are to be sent, for the count.
+    """
+
+    def __init__(self, output: Output, tokens: int = 0) -> None:
+        self._shown = sys.stderr.isatty() and not output.as_json
+        self._tokens = tokens
+        self._token = 1
+        self._status: Status | None = None
+
+    def __enter__(self) -> Self:
+        if self._shown:
+            from rich.console import Console  # noqa: PLC0415 - only at a terminal
+            from rich.status import Status  # noqa: PLC0415 - likewise
+
+            self._status = Status("Connecting", console=Console(stderr=True, highlight=False))
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def heard(self, progress: Progress) -> None:
+        """Show a step."""
+        if isinstance(progress, Resolved) and progress.place is not None:
+            self._token = progress.place + 2
+        if self._status is not None:
+            said = sentence(progress)
+            if self._tokens and self._token <= self._tokens:
+                said = f"token {self._token} of {self._tokens}: {said}"
+            self._status.update(said)
+
+
+def sentence(progress: Progress) -> str:
+    """Return a step in words; it never shows a token."""
+    match progress:
+        case Identifying(address):
+            return f"calling meter {address}" if address else "calling the meter"
+        case Reading(first, count):
+            return f"reading {first}" + (f" and {count - 1} more" if count > 1 else "")
+        case RegisterWritten(register):
+            return f"{register} is written"
+        case EntryWritten(number):
+            return "the token is entered" + (f", for the {number}. time" if number > 1 else "")
+        case Polling(status):
+            return f"waiting for the result ({status})"
+        case Reconnecting(number, of):
+            return f"no answer, reconnecting ({number} of {of})"
+        case ResolvingEarlier(delivery):
+            return f"looking into delivery {delivery}, which stands open in the journal"
+        case Resolved(_, outcome):
+            return str(outcome)

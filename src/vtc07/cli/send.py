@@ -1,0 +1,223 @@
+"""``vtc07 send``: tokens into a meter, each exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from vtc07.cli import parameters
+from vtc07.cli.connection import Connection, LinkOptions, link_options
+from vtc07.cli.failure import ExitCode, Failure
+from vtc07.cli.lazy import examples
+from vtc07.cli.output import Output, json_option
+from vtc07.cli.progress import Progressing
+from vtc07.hhu.delivery import SendReport, TokenToSend
+from vtc07.hhu.delivery import send as send_tokens
+from vtc07.hhu.journal import Delivery
+from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.outcome import Meaning, NoLink, NotSent, Outcome, Unresolved
+from vtc07.hhu.progress import Progress, Resolved
+from vtc07.hhu.session import AnotherMeter
+from vtc07.hhu.session import NoLink as NoSession
+from vtc07.tokens import TokenData
+
+_EXIT_CODES: Final = {
+    Meaning.DONE: ExitCode.DONE,
+    Meaning.REFUSED: ExitCode.REFUSED,
+    Meaning.NO_LINK: ExitCode.NO_LINK,
+    Meaning.UNRESOLVED: ExitCode.UNRESOLVED,
+}
+
+
+@click.command(
+    epilog=examples(
+        'vtc07 send sim:kitchen.meter "1234 5678 9012 3456 7890"',
+        'vtc07 send /dev/ttyUSB0 "$(vtc07 token issue credit 25.0 --test-key)"',
+        "vtc07 send tcp://127.0.0.1:4059 12345678901234567890 09876543210987654321",
+    )
+)
+@link_options
+@json_option
+@click.option(
+    "--journal",
+    "journal_file",
+    metavar="FILE",
+    help="Journal of deliveries; by default deliveries.journal in your state directory.",
+)
+@click.option(
+    "--resend-if-refusable",
+    is_flag=True,
+    help="For meters that do not tell what became of a token: send a credit token again where "
+    "no answer came; the meter refuses a second one.",
+)
+@click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...")
+@click.pass_obj
+def send(
+    output: Output,
+    link: LinkOptions,
+    *,
+    tokens: tuple[str, ...],
+    journal_file: str | None,
+    resend_if_refusable: bool,
+) -> None:
+    """Send tokens to the meter at ADDRESS, in this order, up to the first not accepted.
+
+    Each is delivered exactly once, whatever the line does: what was sent and what is known stands
+    in the journal, and whatever was left open there is looked into first.
+    """
+    datas = parameters.tokens_of(tokens)
+    to_send = [TokenToSend(data.digits, has_tid=data.token_class == 0) for data in datas]
+    with (
+        Progressing(output, len(datas)) as progress,
+        Connection(link, output, progress.heard) as connection,
+        FileJournal(journal_path(journal_file)) as journal,
+    ):
+        if journal.torn is not None:
+            output.warning(f"the journal ended in a torn line, which was moved to {journal.torn}")
+        watched = _Watched(progress)
+        meter_pan: str | None = None
+        connection.session.on_progress = watched.heard
+        try:
+            _greet(connection)
+            report = connection.run(
+                send_tokens(
+                    connection.session,
+                    journal,
+                    to_send,
+                    wall_clock=lambda: datetime.now(UTC),
+                    resend_if_refusable=resend_if_refusable,
+                )
+            )
+            if not any(isinstance(outcome, NoLink) for outcome in report.outcomes):
+                meter_pan = connection.meter_pan
+                connection.run(connection.session.sign_off())
+        except KeyboardInterrupt:
+            raise _interrupted(watched, datas, journal, connection.meter_pan) from None
+        unavailable = connection.unavailable
+    _show(output, report, datas, meter_pan)
+    for problem in report.problems:
+        output.warning(problem)
+    code = _EXIT_CODES[report.meaning]
+    if code is not ExitCode.DONE:
+        sentence = _first_bad(report, datas)
+        raise Failure(f"{sentence} ({unavailable})" if unavailable else sentence, code)
+
+
+def _greet(connection: Connection) -> None:
+    try:
+        connection.greet()
+    except (NoSession, AnotherMeter) as error:
+        code = ExitCode.NO_LINK if isinstance(error, NoSession) else ExitCode.REFUSED
+        raise Failure(f"nothing was sent: {error}", code) from None
+
+
+def journal_path(journal_file: str | None) -> Path:
+    """Return the journal's file."""
+    if journal_file is not None:
+        return Path(journal_file)
+    from platformdirs import user_state_path  # noqa: PLC0415 - only where no journal is named
+
+    return user_state_path("vtc07", appauthor=False) / "deliveries.journal"
+
+
+class _Watched:
+    """Keeps the outcomes that were told, for an interruption."""
+
+    def __init__(self, progress: Progressing) -> None:
+        self._progress = progress
+        self.outcomes: list[Outcome] = []
+
+    def heard(self, progress: Progress) -> None:
+        """Take a step."""
+        if isinstance(progress, Resolved) and progress.place is not None:
+            self.outcomes.append(progress.outcome)
+        self._progress.heard(progress)
+
+
+def _show(
+    output: Output, report: SendReport, datas: Sequence[TokenData], meter_pan: str | None
+) -> None:
+    pairs = list(zip(datas, report.outcomes, strict=True))
+    if output.as_json:
+        output.document(
+            {
+                "meter_pan": meter_pan,
+                "tokens": [
+                    {"token": data.digits, **outcome_document(outcome)} for data, outcome in pairs
+                ],
+                "earlier": [
+                    {
+                        "delivery": earlier.delivery.number,
+                        "token": earlier.delivery.token,
+                        **outcome_document(earlier.outcome),
+                    }
+                    for earlier in report.earlier
+                ],
+                "exit_code": int(_EXIT_CODES[report.meaning]),
+            }
+        )
+        return
+    rows = [
+        [f"earlier {earlier.delivery.number}", _grouped(earlier.delivery), str(earlier.outcome)]
+        for earlier in report.earlier
+    ]
+    rows += [
+        [f"{place}", data.grouped, str(outcome)] for place, (data, outcome) in enumerate(pairs, 1)
+    ]
+    output.table([">", "token", "outcome"], rows)
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as a document."""
+    status = getattr(outcome, "status", None)
+    reason = getattr(outcome, "reason", None)
+    return {
+        "outcome": type(outcome).__name__,
+        "meaning": outcome.meaning.value,
+        "text": str(outcome),
+        "status": None if status is None else status.value,
+        "sequence": getattr(outcome, "sequence", None),
+        "reason": None if reason is None else reason.name.lower().replace("_", " "),
+    }
+
+
+def _first_bad(report: SendReport, datas: Sequence[TokenData]) -> str:
+    """Return the sentence that says what stopped the delivery."""
+    gravest = report.meaning
+    for earlier in report.earlier:
+        if isinstance(earlier.outcome, Unresolved):
+            return f"delivery {earlier.delivery.number} of an earlier run: {earlier.outcome}"
+    for place, outcome in enumerate(report.outcomes, 1):
+        if outcome.meaning is gravest and not isinstance(outcome, NotSent):
+            return f"token {place} of {len(datas)}: {outcome}" if len(datas) > 1 else str(outcome)
+    return str(report.outcomes[0])
+
+
+def _grouped(delivery: Delivery) -> str:
+    return TokenData.from_digits(delivery.token).grouped
+
+
+def _interrupted(
+    watched: _Watched, datas: Sequence[TokenData], journal: FileJournal, meter_pan: str | None
+) -> Failure:
+    """Say what is known after Ctrl-C, and how to go on."""
+    digits = {data.digits for data in datas}
+    still_open = [d for d in journal.unresolved(meter_pan) if d.token in digits]
+    known = [f"token {place}: {outcome}" for place, outcome in enumerate(watched.outcomes, 1)]
+    said = f"interrupted; {'; '.join(known) if known else 'no token has a result yet'}"
+    if still_open:
+        return Failure(
+            f"{said}; delivery {still_open[0].number} is open and stands in the journal "
+            f"{journal.path}: send the same tokens again, and it is resolved first, nothing is "
+            "entered twice",
+            ExitCode.UNRESOLVED,
+        )
+    rest = len(datas) - len(watched.outcomes)
+    return Failure(
+        f"{said}; nothing is open, {rest} of {len(datas)} tokens were not sent",
+        ExitCode.INTERRUPTED,
+    )
