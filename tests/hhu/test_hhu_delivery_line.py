@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hhu_bench import PAN, MeterLine, credit, new_meter, wall_clock
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vtc07.carrier.companion import MS, Companion, S
@@ -183,6 +183,10 @@ happenings = st.lists(
 )
 
 
+@example(  # the log moves on between the snapshot and the read of the log
+    [(2735 * MS, "another token"), (11458 * MS, "power"), (1234 * MS, "another token"),
+     (4224 * MS, "wrong token")], [],
+)  # fmt: skip
 @settings(max_examples=60)
 @given(happenings, st.lists(st.sampled_from(("ACK", "R", "W", "X")), max_size=4))
 def test_while_others_enter_tokens_and_power_fails_what_is_reported_is_true(

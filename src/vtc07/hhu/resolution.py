@@ -58,6 +58,10 @@ class LogEntry:
             return None
         return cls(int(match[1]), match[2], int(match[3]))
 
+    def place_since(self, s0: Snapshot) -> int:
+        """Return how many tokens after ``s0`` it was executed, modulo 2^32."""
+        return (self.sequence - s0.sequence) % SEQUENCE_MODULUS
+
 
 # --- decisions ----------------------------------------------------------------------------------
 
@@ -145,7 +149,7 @@ def resolve(
     newest = LogEntry(snapshot.sequence, snapshot.last_token, snapshot.last_status)
     entries: dict[int, LogEntry] = {distance: newest}
     for entry in known or ():
-        place = (entry.sequence - s0.sequence) % SEQUENCE_MODULUS
+        place = entry.place_since(s0)
         if not 1 <= place <= distance:
             continue  # older than S0, or executed after the snapshot
         if entries.setdefault(place, entry) != entry:

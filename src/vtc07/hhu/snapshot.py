@@ -18,6 +18,7 @@ from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.outcome import Unresolved, UnresolvedReason
 from vtc07.hhu.progress import Polling
 from vtc07.hhu.resolution import (
+    SEQUENCE_MODULUS,
     Contradictory,
     Decision,
     Executing,
@@ -170,7 +171,7 @@ def settle(
                 why = "it executes one token after another, from elsewhere"
                 return Settlement(Contradictory(why), snapshot, fresh=True)
             rounds += 1
-            log = yield from _read_log(session, decision.count)
+            log = yield from _read_log(session, s0, decision.count)
             fresh = False
             if isinstance(log, Unresolved):
                 return Settlement(log, snapshot, fresh)
@@ -187,20 +188,22 @@ def settle(
         yield from pause_until(next_ns)
 
 
-def _read_log(session: Session, count: int) -> Procedure[tuple[LogEntry, ...] | Unresolved]:
-    """Read the newest ``count`` entries, as many as there are.
+def _read_log(
+    session: Session, s0: Snapshot, count: int
+) -> Procedure[tuple[LogEntry, ...] | Unresolved]:
+    """Read the log from its newest entry back to S0+1, which stood at place ``count`` just now.
 
-    A token executed between two messages moves entries to later places, so that some arrive
-    twice; none is missed.
+    A token executed meanwhile moves all entries one place further: some then arrive twice, none
+    is missed, and S0+1 is found behind the place where it was.
     """
-    wanted = token_log(session.companion.table)[:count]
-    if not wanted:
+    log = token_log(session.companion.table)
+    if not log:
         return Unresolved(UnresolvedReason.GAP, "the companion has no token log")
     entries: list[LogEntry] = []
-    place = 0
-    while place < len(wanted):
-        ask = min(len(wanted) - place, _LARGEST_COUNT)
-        event = yield from session.command(Read(wanted[place], ask))
+    reached = False  # S0+1, or one before it, or the log's unused end
+    place, end = 0, min(count, len(log))
+    while place < end:
+        event = yield from session.command(Read(log[place], min(end - place, _LARGEST_COUNT)))
         if isinstance(event, CommandRefused):
             return Unresolved(UnresolvedReason.REFUSED_READ, event.error_text)
         assert isinstance(event, RegistersRead)
@@ -208,5 +211,9 @@ def _read_log(session: Session, count: int) -> Procedure[tuple[LogEntry, ...] | 
             entry = LogEntry.parse(str(found.value))
             if entry is not None:
                 entries.append(entry)
+                reached |= not 1 < entry.place_since(s0) < SEQUENCE_MODULUS // 2
+            reached |= found.value == ""
         place += len(event.values)
+        if place == end and not reached:
+            end = min(2 * end, len(log))
     return tuple(entries)
