@@ -34,6 +34,7 @@ class SerialLink(StreamLink):
         serialx = load_serialx(address)
         parity = usual_parity(address, settings) if parity is None else parity
         link = cls(CharacterCoder(parity), character_ns=character_ns(address, settings))
+        transport = None
         try:
             transport, _ = await serialx.create_serial_connection(
                 asyncio.get_running_loop(),
@@ -43,6 +44,9 @@ class SerialLink(StreamLink):
             )
             marked = mark_damaged(transport.serial.fileno(), parity)
         except Exception as error:
+            if transport is not None:  # open, but not as it was asked for
+                transport.abort()
+                await transport.wait_closed()
             await link.close()
             raise cannot_open(address, error) from error
         link.coder = CharacterCoder(parity, marked=marked)
