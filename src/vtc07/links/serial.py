@@ -63,8 +63,13 @@ def is_pseudo_terminal(address: SerialAddress) -> bool:
 
 
 def usual_parity(address: SerialAddress, settings: LinkSettings) -> Parity:
-    """Return the parity of a port for which nobody asked another one: the settings', or none."""
-    return Parity.NONE if is_pseudo_terminal(address) else settings.parity
+    """Return the parity of a port for which nobody asked another one.
+
+    It is the settings'; but a pseudo-terminal, which cannot do 7E1, has none in its place.
+    """
+    if settings.parity is Parity.UART and is_pseudo_terminal(address):
+        return Parity.NONE
+    return settings.parity
 
 
 def character_ns(address: SerialAddress, settings: LinkSettings) -> int:
