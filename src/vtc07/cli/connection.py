@@ -23,7 +23,7 @@ from vtc07.cli.output import Output
 from vtc07.hhu.progress import OnProgress
 from vtc07.hhu.session import Meter, NoLink, Session, mismatches
 from vtc07.links.address import SerialAddress, SimulatedAddress, parse
-from vtc07.links.link import Observer
+from vtc07.links.link import LinkUnavailable, Observer
 
 if TYPE_CHECKING:
     from vtc07.links.address import TCPAddress
@@ -220,11 +220,18 @@ class Connection:
         meter = self.run(self.session.identify())
         unfit = mismatches(self.companion, meter.identity)
         if unfit:
-            self.run(self.session.sign_off())
+            self.sign_off()
             raise Failure(f"{unfit[0]}; choose its own companion, or --companion auto")
         for warning in meter.warnings:
             self._output.warning(warning)
         return meter
+
+    def sign_off(self) -> None:
+        """Take leave of the meter, if it is still there; what was done stays done without it."""
+        if self._session is None or self._session.meter is None:
+            return
+        with contextlib.suppress(LinkUnavailable):
+            self.run(self.session.sign_off())
 
     # --- links ---------------------------------------------------------------------------------
 

@@ -24,8 +24,8 @@ _HOW = (
 @click.command(
     "decode",
     epilog=examples(
-        'vtc07 token decode "5649 3153 7254 5031 3471"',
-        "vtc07 token decode 5649 3153 7254 5031 3471",
+        'vtc07 token decode "0000 0002 2002 4800 7208"',
+        "vtc07 token decode 0000 0002 2002 4800 7208",
         "vtc07 token decode --test-key --json 12345678901234567890",
     ),
 )

@@ -28,7 +28,7 @@ def identify(output: Output, link: LinkOptions) -> None:
     """Ask the meter at ADDRESS who it is."""
     with Connection(link, output, unheard) as connection:
         meter = connection.identify()
-        connection.run(connection.session.sign_off())
+        connection.sign_off()
         companion = connection.companion
     shown = [(r.register, r.value) for r in meter.identification]
     if output.as_json:

@@ -45,7 +45,7 @@ def read_command(
         wanted = _wanted(connection.companion, registers, everything=everything)
         meter = connection.greet()
         found = connection.run(read(connection.session, wanted))
-        connection.run(connection.session.sign_off())
+        connection.sign_off()
         companion = connection.companion
     if output.as_json:
         output.document(

@@ -19,7 +19,7 @@ from vtc07.hhu.delivery import SendReport, TokenToSend
 from vtc07.hhu.delivery import send as send_tokens
 from vtc07.hhu.journal import Delivery
 from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.outcome import Meaning, NoLink, NotSent, Outcome, Unresolved
+from vtc07.hhu.outcome import Meaning, NotSent, Outcome, Unresolved
 from vtc07.hhu.progress import Progress, Resolved
 from vtc07.hhu.session import AnotherMeter
 from vtc07.hhu.session import NoLink as NoSession
@@ -79,7 +79,6 @@ def send(
         if journal.torn is not None:
             output.warning(f"the journal ended in a torn line, which was moved to {journal.torn}")
         watched = _Watched(progress)
-        meter_pan: str | None = None
         connection.session.on_progress = watched.heard
         try:
             _greet(connection)
@@ -92,9 +91,8 @@ def send(
                     resend_if_refusable=resend_if_refusable,
                 )
             )
-            if not any(isinstance(outcome, NoLink) for outcome in report.outcomes):
-                meter_pan = connection.meter_pan
-                connection.run(connection.session.sign_off())
+            meter_pan = connection.meter_pan
+            connection.sign_off()
         except KeyboardInterrupt:
             raise _interrupted(watched, datas, journal, connection.meter_pan) from None
         unavailable = connection.unavailable

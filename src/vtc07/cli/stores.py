@@ -15,6 +15,8 @@ from vtc07.cli.output import Output
 from vtc07.cli.secret import looks_like_a_key
 from vtc07.meter import STORE_KEY_VARIABLE, FoundKey, SQLiteStore, find_store_key
 
+_SQLITE = b"SQLite format 3\x00"
+
 
 def store_key_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command ``--store-key-file``."""
@@ -43,6 +45,9 @@ def open_store(path: str, key_file: str | None, output: Output) -> SQLiteStore:
     store = Path(path)
     if not store.exists():
         raise Failure(f"there is no store {path}; vtc07 meter new {path} makes a meter")
+    with store.open("rb") as file:
+        if file.read(len(_SQLITE)) != _SQLITE:  # before its key is looked for: it has none
+            raise Failure(f"{path} is not the store of a meter; give the file of vtc07 meter new")
     return SQLiteStore.open(store, store_key(store, key_file, output).key)
 
 

@@ -20,7 +20,7 @@ _MANAGE = "vtc07.cli.issue_management:"
     epilog=examples(
         "vtc07 token issue credit 25.0 --test-key",
         "vtc07 token keychange --test-key --to-krn 2",
-        'vtc07 token decode "5649 3153 7254 5031 3471"',
+        'vtc07 token decode "0000 0002 2002 4800 7208"',
     ),
 )
 def token() -> None:

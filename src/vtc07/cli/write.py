@@ -44,7 +44,7 @@ def write_command(
         wanted = [selection.assignment(companion, word) for word in assignments]
         meter = connection.greet()
         results = connection.run(write(connection.session, wanted, verify=verify))
-        connection.run(connection.session.sign_off())
+        connection.sign_off()
     if output.as_json:
         output.document(
             {
