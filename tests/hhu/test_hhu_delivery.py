@@ -169,6 +169,26 @@ def test_the_command_before_every_entry_is_a_snapshot(electricity: Companion) ->
     assert bench.count(EnterToken) == 3
 
 
+def test_a_snapshot_that_the_log_followed_is_no_start_for_the_next_token(
+    electricity: Companion,
+) -> None:
+    bench, journal = ScriptedMeter(electricity), MemoryJournal()
+    fourth = "4" * 20
+    journal.open_delivery(PAN, fourth, Snapshot(1, 6, "", 0), AT)
+    bench.entries.extend([ACK, ACK])
+    bench.registers.update({"tokenLog.1": f"9,{OTHER_TOKEN},,,,1", "tokenLog.2": f"8,{TOKEN},,,,1"})
+    moved_on = Snapshot(1, 9, OTHER_TOKEN, 1)
+    last = Snapshot(1, 10, THIRD, 1)
+    bench.snapshots.extend([Snapshot(1, 7, fourth, 1), moved_on, moved_on, last])
+    report = _send(bench, TOKEN, THIRD, journal=journal)
+    assert [e.outcome for e in report.earlier] == [Delivered(ACCEPT, 7)]
+    assert report.outcomes == (Delivered(ACCEPT, 8), Delivered(ACCEPT, 10))
+    entries = [i for i, c in enumerate(bench.commands) if isinstance(c, EnterToken)]
+    assert all(isinstance(bench.commands[i - 1], ReadSnapshot) for i in entries)
+    # The first token starts from the snapshot that told of the earlier delivery.
+    assert bench.count(ReadSnapshot) == 4
+
+
 def test_polls_keep_their_distance_and_end_after_fifteen_seconds(electricity: Companion) -> None:
     bench, journal = ScriptedMeter(electricity), MemoryJournal()
     bench.entries.append(ACK)

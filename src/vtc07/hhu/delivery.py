@@ -299,7 +299,6 @@ class _Deliverer:
     def _settle(
         self, s0: Snapshot, token: str, *, to_write_again: bool
     ) -> Procedure[Decision | Unresolved]:
-        self._last = None
         try:
             settlement: Settlement = yield from settle(
                 self._session, s0, token, to_write_again=to_write_again
@@ -310,8 +309,8 @@ class _Deliverer:
             return Unresolved(UnresolvedReason.ANOTHER_METER, str(other))
         except SnapshotRefused as refused:
             return Unresolved(UnresolvedReason.REFUSED_READ, refused.error_text)
-        if settlement.fresh and isinstance(settlement.decision, Executed | NeverExecuted):
-            self._last = settlement.snapshot
+        told = settlement.fresh and isinstance(settlement.decision, Executed | NeverExecuted)
+        self._last = settlement.snapshot if told else None
         return settlement.decision
 
     # --- the journal ---------------------------------------------------------------------------
