@@ -240,6 +240,7 @@ class Connection:
     ) -> Callable[[Procedure[Any]], Any]:
         """Return what runs procedures on a real link; ``keep``: the next driver takes it over."""
         from vtc07.links.blocking import ClientDriver, open_link  # noqa: PLC0415 - not for sim:
+        from vtc07.links.serial import character_ns  # noqa: PLC0415 - likewise
 
         assert not isinstance(self.address, SimulatedAddress)
         address: TCPAddress | SerialAddress = self.address
@@ -254,7 +255,9 @@ class Connection:
 
         core = Client(
             companion,
-            character_ns=settings.character_ns if isinstance(address, SerialAddress) else 0,
+            character_ns=character_ns(address, settings)
+            if isinstance(address, SerialAddress)
+            else 0,
             timing=timing,
         )
         driver = ClientDriver(core, opened, observer=self._observer(companion))

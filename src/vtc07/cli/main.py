@@ -70,6 +70,7 @@ def _nobody_reads() -> NoReturn:
 
 
 @click.group(
+    "vtc07",
     cls=Program,
     members={
         "demo": ("vtc07.cli.demo:demo", "Show a token's way from vending to the load switch."),
