@@ -291,11 +291,28 @@ def test_the_first_refused_write_ends_it(electricity: Companion) -> None:
     assert bench.state.settings.low_credit_threshold == 0
 
 
+def test_a_register_not_to_be_written_is_the_meters_to_refuse_and_goes_first(
+    electricity: Companion,
+) -> None:
+    bench = MeterLine(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    table = electricity.table
+    values: list[tuple[Register, Value]] = [
+        (table.named("lowCreditThreshold"), 5000),
+        (table.named("creditBalance"), 1_000_000),
+    ]
+    (result,) = bench.run(write(session, values))
+    assert result.register.name == "creditBalance"
+    assert (result.written, result.error) == (False, ErrorCode.ACCESS_DENIED)
+    assert bench.state.settings.low_credit_threshold == 0
+    assert bench.state.account.balance == 0
+
+
 @pytest.mark.parametrize(
     ("name", "value", "error", "said"),
     [
         ("tokenEntry", "0" * 20, ValueError, "delivered"),
-        ("creditBalance", 1, ValueError, "cannot be written"),
         ("lowCreditThreshold", -1, ValueRefused, "0 to"),
     ],
 )
