@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -257,3 +258,17 @@ def test_a_meter_at_a_serial_port(here: Path) -> None:
             process.terminate()
             process.communicate()
     assert process.returncode == 0
+
+
+def test_the_documentation_names_every_command_and_variable() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    kinds = {path[-1] for path in ALL if path[:2] == ("token", "issue") and len(path) == 3}
+    for path, command in ALL.items():
+        if isinstance(command, click.Group):
+            continue
+        wanted = f"`{path[-1]}`" if path[-1] in kinds else "vtc07 " + " ".join(path)
+        assert wanted in text
+    source = Path(importlib.import_module("vtc07.cli").__file__ or "").parent
+    code = "".join(path.read_text(encoding="utf-8") for path in source.glob("*.py"))
+    for variable in set(re.findall(r"VTC07_[A-Z_]+", code)):
+        assert f"`{variable}`" in text

@@ -131,8 +131,10 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 def test_a_key_typed_at_a_terminal_is_not_shown(here: Path) -> None:
-    arguments = ("token", "issue", "credit", "5.0", "--pan", PAN, "--sgc", "111222")
-    arguments += ("--at", "2026-03-01T12:00", "--rnd", "7")
+    arguments = [
+        *("token", "issue", "credit", "5.0", "--pan", PAN, "--sgc", "111222"),
+        *("--at", "2026-03-01T12:00", "--rnd", "7"),
+    ]
     master, slave = os.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", _AT_A_TERMINAL, os.ttyname(slave), *PROGRAM[1:], *arguments],

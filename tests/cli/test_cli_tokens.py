@@ -199,6 +199,9 @@ def test_an_amount_is_rounded_up_and_that_is_said(keys: Path) -> None:
     assert result.json["amount"] == "1639.4"
     assert "1639.4 kWh" in result.err
     assert "carries" not in done("token", "issue", "credit", "1638.3", *BASE).err
+    money = done("token", "issue", "currency", "-0.16385", *BASE, "--json")
+    assert money.json["amount"] == "-0.16384"
+    assert "carries -0.16384" in money.err
 
 
 # --- sources of keys ------------------------------------------------------------------------------

@@ -276,7 +276,8 @@ class Connection:
         return replace(companion.timing, attempts=self._options.attempts)
 
     def _simulation(self, store: SQLiteStore, session: Session) -> Callable[[Procedure[Any]], Any]:
-        from vtc07.links.simulated import SimulatedLine  # noqa: PLC0415 - sim: only
+        from vtc07.cli.power import switch_off  # noqa: PLC0415 - sim: only
+        from vtc07.links.simulated import SimulatedLine  # noqa: PLC0415 - likewise
         from vtc07.meter import Meter as VirtualMeter  # noqa: PLC0415 - likewise
         from vtc07.meter import MeterServer  # noqa: PLC0415 - likewise
 
@@ -294,13 +295,7 @@ class Connection:
             core, server, speed=settings.speed, observers=[observer] if observer else ()
         )
 
-        def switched_off() -> None:
-            meter.power_off(line.now_ns)
-            while (job := server.next_work()) is not None:
-                job()
-                server.work_done(None, line.now_ns)
-
-        self._resources.callback(switched_off)
+        self._resources.callback(lambda: switch_off(meter, server, line.now_ns, self._output))
         return line.run
 
     def _ask_for_companion(self) -> Companion:

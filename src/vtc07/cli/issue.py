@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from vtc07.cli import parameters
-from vtc07.cli.describe import UNITS, tenths
+from vtc07.cli.describe import UNITS, money, tenths
 from vtc07.cli.failure import Failure
 from vtc07.cli.issuing import IssuingOptions, issue_token, issuing_options
 from vtc07.cli.lazy import examples
@@ -19,7 +19,9 @@ from vtc07.tokens import (
     TransferCredit,
     TransferCurrency,
     decode_amount,
+    decode_currency,
     encode_amount,
+    encode_currency,
 )
 
 
@@ -75,6 +77,12 @@ def currency(output: Output, amount: int, service: Service, options: IssuingOpti
     Meters with a virtual token carrier do not serve such tokens.
     """
     issuing = options.begin(output, gives_credit=True)
+    carried = decode_currency(*encode_currency(amount))
+    if carried != amount:
+        output.note(
+            f"the token carries {money(carried)}: the next amount from {money(amount)} on that it "
+            "can hold"
+        )
     issuing.token(TransferCurrency(service, int(issuing.tid), amount))
 
 

@@ -11,6 +11,7 @@ from vtc07.cli import parameters
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
+from vtc07.cli.power import switch_off, work
 from vtc07.cli.stores import open_store, store_key_option
 from vtc07.meter import Meter, SQLiteStore, TokenExecuted
 from vtc07.tokens import TCT, TokenData
@@ -40,7 +41,7 @@ def enter(
     """
     datas = parameters.tokens_of(tokens)
     with open_store(store, store_key_file, output) as opened:
-        results = _enter(opened, datas)
+        results = _enter(opened, datas, output)
     documents: list[dict[str, Any]] = []
     for data, result in zip(datas, results, strict=False):
         taken = isinstance(result, TokenStatus) and result.taken
@@ -61,7 +62,9 @@ def enter(
         raise Failure(f"{place}the meter refused the token: {last['result']}", ExitCode.REFUSED)
 
 
-def _enter(store: SQLiteStore, datas: list[TokenData]) -> list[TokenStatus | ErrorCode]:
+def _enter(
+    store: SQLiteStore, datas: list[TokenData], output: Output
+) -> list[TokenStatus | ErrorCode]:
     meter = Meter(store.companion(), store, now_ns=0)
     now = 0
     results: list[TokenStatus | ErrorCode] = []
@@ -74,15 +77,14 @@ def _enter(store: SQLiteStore, datas: list[TokenData]) -> list[TokenStatus | Err
         results.append(status)
         if not (isinstance(status, TokenStatus) and status.taken):
             break
-    meter.power_off(now)
-    _work(meter, now)
+    switch_off(meter, meter, now, output)
     return results
 
 
 def _executed(meter: Meter, now: int) -> tuple[int, TokenStatus | ErrorCode]:
     """Let the meter's time pass until the token came to its end."""
     for _ in range(_STEPS):
-        _work(meter, now)
+        work(meter, now)
         while (event := meter.next_event()) is not None:
             if isinstance(event, TokenExecuted):
                 return now, ErrorCode.STORE_FAULT if event.status is None else event.status
@@ -91,13 +93,3 @@ def _executed(meter: Meter, now: int) -> tuple[int, TokenStatus | ErrorCode]:
         now = max(now, timer)
         meter.handle_timer(now)
     raise AssertionError("a token's execution does not end")
-
-
-def _work(meter: Meter, now: int) -> None:
-    while (job := meter.next_work()) is not None:
-        failure: Exception | None = None
-        try:
-            job()
-        except Exception as error:  # noqa: BLE001 - the meter is told whatever its commit raises
-            failure = error
-        meter.work_done(failure, now)

@@ -16,6 +16,7 @@ from vtc07.cli.connection import open_trace
 from vtc07.cli.failure import Failure
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
+from vtc07.cli.power import switch_off
 from vtc07.cli.stores import open_store, store_key_option
 from vtc07.links.address import SerialAddress, SimulatedAddress, TCPAddress, parse
 from vtc07.links.blocking import ServerDriver, TCPPort, open_port
@@ -111,7 +112,7 @@ def serve(
         try:
             driver.serve()
         finally:
-            _switch_off(meter, server, clock)
+            switch_off(meter, server, clock.now_ns(), output)
     output.progress("the meter is switched off")
 
 
@@ -131,18 +132,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _switch_off(meter: Meter, server: MeterServer, clock: MonotonicClock) -> None:
-    """End what is on its way and make everything durable."""
-    meter.power_off(clock.now_ns())
-    while (job := server.next_work()) is not None:
-        failure: Exception | None = None
-        try:
-            job()
-        except Exception as error:  # noqa: BLE001 - the meter is told whatever its commit raises
-            failure = error
-        server.work_done(failure, clock.now_ns())
 
 
 def _load(text: str, store: SQLiteStore) -> ConstantLoad:

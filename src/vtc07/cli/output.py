@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -32,7 +33,7 @@ class Output:
 
     def document(self, document: Mapping[str, Any] | Sequence[Any]) -> None:
         """Write the one JSON document of a result."""
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(document, indent=2))
 
     def line(self, text: str = "") -> None:
         """Write a line of data."""
@@ -52,7 +53,7 @@ class Output:
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         if title:
-            click.echo(click.style(title, bold=True) if sys.stdout.isatty() else title)
+            click.echo(click.style(title, bold=True) if is_coloured(sys.stdout) else title)
         self._print(table)
 
     def pairs(self, rows: Sequence[tuple[str, str]], *, title: str = "") -> None:
@@ -66,7 +67,7 @@ class Output:
         for name, value in rows:
             table.add_row(Text(name), Text(value))
         if title:
-            click.echo(click.style(title, bold=True) if sys.stdout.isatty() else title)
+            click.echo(click.style(title, bold=True) if is_coloured(sys.stdout) else title)
         self._print(table)
 
     def _print(self, renderable: Any) -> None:
@@ -93,7 +94,7 @@ class Output:
         """Write why a command ended; ``hint``: a further line for people."""
         if self.as_json:
             click.echo(
-                json.dumps({"error": sentence, "exit_code": int(exit_code)}, ensure_ascii=False),
+                json.dumps({"error": sentence, "exit_code": int(exit_code)}),
                 err=True,
             )
             return
@@ -108,10 +109,17 @@ class Output:
 
     def _message(self, kind: str, text: str, colour: str) -> None:
         if self.as_json:
-            click.echo(json.dumps({kind: text}, ensure_ascii=False), err=True)
+            click.echo(json.dumps({kind: text}), err=True)
             return
-        label = click.style(f"{kind}:", fg=colour, bold=True) if sys.stderr.isatty() else f"{kind}:"
+        label = f"{kind}:"
+        if is_coloured(sys.stderr):
+            label = click.style(label, fg=colour, bold=True)
         click.echo(f"{label} {text}", err=True)
+
+
+def is_coloured(stream: TextIO) -> bool:
+    """Say whether colours belong there: on a terminal, unless NO_COLOR is set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def console_for_stdout() -> Console:

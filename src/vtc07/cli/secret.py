@@ -67,7 +67,7 @@ def from_environment(variable: str) -> str | None:
 
 def is_asked_at_a_terminal() -> bool:
     """Say whether a person can be asked."""
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def from_prompt(what: str) -> str:
