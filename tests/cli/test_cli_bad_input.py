@@ -134,6 +134,11 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
         "VTG",
     ),
     "sending with another's companion": (("send", SIM, GOOD, "--companion", "time"), "VTT"),
+    "a sign-on that is not spoken": (("read", SIM, "--companion", "mode-c.toml"), "mode-c"),
+    "a meter with such a sign-on": (
+        ("meter", "new", "n.meter", "--companion", "mode-c.toml"),
+        "mode-c",
+    ),
     # addresses
     "an address that is none": (("read", "kitchen"), "sim:STORE"),
     "a port too high": (("read", "tcp://127.0.0.1:70000"), "65535"),
@@ -164,7 +169,6 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "all and some": (("read", SIM, "--all", "KRN"), "--all"),
     "an assignment without a value": (("write", SIM, "lowCreditThreshold"), "REGISTER=VALUE"),
     "an unknown register to write": (("write", SIM, "lowCreditTreshold=1"), "lowCreditThreshold"),
-    "a register only to read": (("write", SIM, "creditBalance=100"), "cannot be written"),
     "a token as a value": (("write", SIM, f"tokenEntry={GOOD}"), "vtc07 send"),
     "a number that is none": (("write", SIM, "lowCreditThreshold=much"), "decimal number"),
     "a number too large": (("write", SIM, "lowCreditThreshold=4294967296"), "4294967295"),
@@ -228,6 +232,8 @@ def folder(here: Path) -> Path:
     (here / "empty.json").write_text("{}")
     tables = {"sub1": [0] * 16, "sub2": list(range(16)), "perm": list(range(64))}
     (here / "hole.json").write_text(json.dumps(tables))
+    mode_c = 'extends = "electricity"\n[sign_on]\nmode = "mode-c"\n'
+    (here / "mode-c.toml").write_text(mode_c)
     (here / "bad.toml").write_text("this is no companion\n")
     return here
 

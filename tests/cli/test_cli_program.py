@@ -172,16 +172,22 @@ def test_no_colour_and_no_cut_lines_where_no_terminal_is(here: Path) -> None:
     assert b"key change pending, power limit tripped, store fault, default key" in run.stdout
 
 
-def test_a_reader_that_goes_away_is_no_error(here: Path) -> None:
-    process = start("companion", "show", "electricity", "--json")
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    err = process.stderr.read()
-    process.stderr.close()
-    process.wait()
-    assert (process.returncode, err) == (0, "")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("companion", "show", "electricity", "--json"), 0), (("companion", "check", "no.toml"), 2)],
+)
+def test_a_reader_that_goes_away_changes_no_exit_code(
+    here: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = subprocess.run(
+        [*PROGRAM, *arguments], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert run.returncode == code
+    assert "BrokenPipe" not in run.stderr
+    assert "Exception" not in run.stderr
 
 
 def test_companions_are_listed_shown_and_checked(here: Path) -> None:
@@ -258,6 +264,8 @@ def test_a_meter_at_a_serial_port(here: Path) -> None:
             process.terminate()
             process.communicate()
     assert process.returncode == 0
+    missing = vtc07("meter", "serve", "m.meter", "--listen", "/dev/vtc07-not-there")
+    assert (missing.code, missing.out) == (3, "")
 
 
 def test_the_documentation_names_every_command_and_variable() -> None:

@@ -123,6 +123,17 @@ def test_a_value_that_the_meter_refuses_is_exit_code_1(meter: str) -> None:
     }
 
 
+def test_a_register_that_only_tokens_change_is_the_meters_to_refuse(meter: str) -> None:
+    result = vtc07("write", f"sim:{meter}", "lowCreditThreshold=9", "creditBalance=1000", "--json")
+    assert result.code == 1
+    assert [register["name"] for register in result.json["registers"]] == ["creditBalance"]
+    assert result.json["registers"][0]["error"] == "access denied"
+    assert result.json["not_tried"] == ["lowCreditThreshold"]
+    assert "writable are lowCreditThreshold, installationReference" in result.error["error"]
+    values = registers(done("read", f"sim:{meter}", "0030", "0020", "--json").json)
+    assert values == {"lowCreditThreshold": 0, "creditBalance": 0}
+
+
 def test_send_stops_at_the_first_token_not_accepted(meter: str) -> None:
     first, third = credit("1.0", *TEST), credit("3.0", *TEST, at="2026-04-01")
     result = vtc07("send", f"sim:{meter}", first, first, third, "--json")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from vtc07.carrier.companion import Companion
+from vtc07.carrier.companion import Companion, SignOn
 from vtc07.carrier.companion_file import (
     CompanionError,
     check,
@@ -122,6 +122,17 @@ def check_command(output: Output, files: tuple[str, ...]) -> None:
     count = sum(len(document["problems"]) for document in documents)
     if count:
         raise Failure(f"{count} problem{'s' * (count > 1)} found", ExitCode.USAGE)
+
+
+def require_direct(described: Companion) -> Companion:
+    """Return a companion of a direct port; Failure for one whose sign-on is not spoken here."""
+    if described.sign_on is not SignOn.DIRECT:
+        raise Failure(
+            f"the companion {described.name} asks for the sign-on {described.sign_on.value}, which "
+            "this version does not speak; only companions with sign_on.mode = "
+            f'"{SignOn.DIRECT.value}" can be used'
+        )
+    return described
 
 
 def _problems(name: str) -> list[Any]:

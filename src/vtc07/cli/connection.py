@@ -18,6 +18,7 @@ from vtc07.carrier.companion_file import companion_by_identity, load_companion
 from vtc07.carrier.endpoint import Procedure, perform, wait
 from vtc07.carrier.events import ClientEvent, CommandFailed, Identified, Identify
 from vtc07.carrier.grammar import ADDRESS
+from vtc07.cli.companion import require_direct
 from vtc07.cli.failure import Failure
 from vtc07.cli.output import Output
 from vtc07.hhu.progress import OnProgress
@@ -146,7 +147,7 @@ class Connection:
     def _prepare(self) -> None:
         options = self._options
         if options.companion != AUTO:
-            self._companion = load_companion(options.companion)
+            self._companion = require_direct(load_companion(options.companion))
         if isinstance(self.address, SimulatedAddress):
             from vtc07.cli.stores import open_store  # noqa: PLC0415 - sim: only
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -14,7 +12,7 @@ import click
 from vtc07 import __version__
 from vtc07.cli.failure import ExitCode, judge, without_keys
 from vtc07.cli.lazy import LazyGroup, examples
-from vtc07.cli.output import Output
+from vtc07.cli.output import Output, going_on_without_reader
 
 
 class Program(LazyGroup):
@@ -43,7 +41,6 @@ class Program(LazyGroup):
                 obj=output,
                 **extra,
             )
-            sys.stdout.flush()
         except click.UsageError as error:
             hint = f"Try '{error.ctx.command_path} --help' for help." if error.ctx else ""
             sentence = without_keys(error.format_message())
@@ -56,20 +53,15 @@ class Program(LazyGroup):
             output.error("interrupted", ExitCode.INTERRUPTED)
             sys.exit(ExitCode.INTERRUPTED)
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                _nobody_reads()
             judged = judge(error)
             if judged is None:
                 raise
             output.error(*judged)
             sys.exit(judged[1])
+        finally:
+            with going_on_without_reader():
+                sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else ExitCode.DONE)
-
-
-def _nobody_reads() -> NoReturn:
-    """End without a word: whoever read the output (``| head``) has gone."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for the interpreter's own last flush
-    sys.exit(ExitCode.DONE)
 
 
 @click.group(

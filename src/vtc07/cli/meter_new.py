@@ -11,6 +11,7 @@ import click
 
 from vtc07.carrier.companion_file import load_companion
 from vtc07.cli import parameters
+from vtc07.cli.companion import require_direct
 from vtc07.cli.failure import Failure
 from vtc07.cli.issuing import key_document
 from vtc07.cli.keys import KeyOptions, choose, key_options
@@ -134,7 +135,7 @@ def new(
 
 def _source(companion: str, credit_maximum: int | None) -> CompanionSource:
     """Return the companion as text, with another maximum of credit laid over it."""
-    described = load_companion(companion)
+    described = require_direct(load_companion(companion))
     rules = Rules.of(described)
     source = CompanionSource.of(companion)
     if credit_maximum is None:

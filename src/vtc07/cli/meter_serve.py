@@ -19,9 +19,10 @@ from vtc07.cli.output import Output, json_option
 from vtc07.cli.power import switch_off
 from vtc07.cli.stores import open_store, store_key_option
 from vtc07.links.address import SerialAddress, SimulatedAddress, TCPAddress, parse
-from vtc07.links.blocking import ServerDriver, TCPPort, open_port
+from vtc07.links.blocking import LinkPort, ServerDriver, TCPPort, open_link, open_port
 from vtc07.links.clock import MonotonicClock
 from vtc07.links.link import LinkUnavailable, Port
+from vtc07.links.serial import character_ns
 from vtc07.meter import ConstantLoad, Meter, MeterServer, SQLiteStore, TokenExecuted
 from vtc07.tokens import TCT, Service
 
@@ -76,7 +77,10 @@ def serve(
         opened = resources.enter_context(open_store(store, store_key_file, output))
         companion = opened.companion()
         wanted_load = None if load is None else _load(load, opened)
-        port = _open_port(address, companion, allow_remote=allow_remote)
+        if isinstance(address, SerialAddress):
+            port = _serial_port(address, companion, resources)
+        else:
+            port = _open_port(address, companion, allow_remote=allow_remote)
         resources.callback(port.close)
         recorder = None
         if trace is not None:
@@ -116,13 +120,23 @@ def serve(
     output.progress("the meter is switched off")
 
 
-def _open_port(
-    address: TCPAddress | SerialAddress, companion: Companion, *, allow_remote: bool
+def _serial_port(
+    address: SerialAddress, companion: Companion, resources: contextlib.ExitStack
 ) -> Port:
+    """Open a serial port at once: where that fails, nobody is told that it is listened on."""
+    first = [open_link(address, companion.link)]
+    resources.callback(first[0].close)
+    return LinkPort(
+        lambda: first.pop() if first else open_link(address, companion.link),
+        character_ns=character_ns(address, companion.link),
+    )
+
+
+def _open_port(address: TCPAddress, companion: Companion, *, allow_remote: bool) -> Port:
     try:
         return open_port(address, companion.link, allow_remote=allow_remote)
     except LinkUnavailable as error:
-        if allow_remote or not isinstance(address, TCPAddress) or _is_loopback(address.host):
+        if allow_remote or _is_loopback(address.host):
             raise
         raise Failure(f"{error}, with --allow-remote") from None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -33,11 +34,12 @@ class Output:
 
     def document(self, document: Mapping[str, Any] | Sequence[Any]) -> None:
         """Write the one JSON document of a result."""
-        click.echo(json.dumps(document, indent=2))
+        self.line(json.dumps(document, indent=2))
 
     def line(self, text: str = "") -> None:
-        """Write a line of data."""
-        click.echo(text)
+        """Write a line of data; nothing where the reader (``| head``) has gone."""
+        with going_on_without_reader():
+            click.echo(text)
 
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = ""
@@ -53,7 +55,7 @@ class Output:
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         if title:
-            click.echo(click.style(title, bold=True) if is_coloured(sys.stdout) else title)
+            self.line(click.style(title, bold=True) if is_coloured(sys.stdout) else title)
         self._print(table)
 
     def pairs(self, rows: Sequence[tuple[str, str]], *, title: str = "") -> None:
@@ -67,7 +69,7 @@ class Output:
         for name, value in rows:
             table.add_row(Text(name), Text(value))
         if title:
-            click.echo(click.style(title, bold=True) if is_coloured(sys.stdout) else title)
+            self.line(click.style(title, bold=True) if is_coloured(sys.stdout) else title)
         self._print(table)
 
     def _print(self, renderable: Any) -> None:
@@ -78,7 +80,7 @@ class Output:
         with console.capture() as captured:
             console.print(renderable)
         for line in captured.get().splitlines():
-            click.echo(line.rstrip())
+            self.line(line.rstrip())
 
     # --- messages ------------------------------------------------------------------------------
 
@@ -115,6 +117,16 @@ class Output:
         if is_coloured(sys.stderr):
             label = click.style(label, fg=colour, bold=True)
         click.echo(f"{label} {text}", err=True)
+
+
+@contextlib.contextmanager
+def going_on_without_reader() -> Iterator[None]:
+    """Do without stdout once nobody reads it: what a command came to is in its exit code still."""
+    try:
+        yield
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at its end, and must not stumble there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_coloured(stream: TextIO) -> bool:

@@ -138,8 +138,8 @@ def _range(companion: Companion, word: str) -> tuple[Register, ...]:
 def assignment(companion: Companion, word: str) -> tuple[Register, Value]:
     """Return the register and the value of ``REGISTER=VALUE``.
 
-    Numbers are decimal, in the register's unit. Failure where the register is not known or not
-    to be written, or cannot hold the value.
+    Numbers are decimal, in the register's unit. Failure where the register is not known or cannot
+    hold the value. One that the companion says cannot be written is the meter's to refuse.
     """
     name, equals, text = word.partition("=")
     if not equals:
@@ -149,22 +149,18 @@ def assignment(companion: Companion, word: str) -> tuple[Register, Value]:
         raise unknown(companion, name)
     if register == companion.token_entry.register:
         raise Failure(f"{register.name} takes tokens: use vtc07 send")
-    if register.write_level is None:
-        writable = ", ".join(
-            r.name
-            for r in companion.table
-            if r.write_level is not None and r != companion.token_entry.register
-        )
-        raise Failure(
-            f"{register.name} ({register.address}) cannot be written; writable are "
-            f"{writable or 'none'}"
-        )
     try:
         value: Value = _number(register, text) if register.data_type.is_number else text
         register.encode(value)
     except ValueRefused as refused:
         raise Failure(f"{register.name} cannot be {text!r}: {refused}") from None
     return register, value
+
+
+def writable(companion: Companion) -> tuple[Register, ...]:
+    """Return the ordinary registers that can be written at some level."""
+    entry = companion.token_entry.register
+    return tuple(r for r in companion.table if r.write_level is not None and r != entry)
 
 
 def _number(register: Register, text: str) -> int:

@@ -36,6 +36,9 @@ def write_command(
 ) -> None:
     """Write registers of the meter at ADDRESS, in this order, up to the first refused one.
 
+    Registers that the companion says cannot be written are asked for first, so that the meter
+    refuses them before anything is changed.
+
     Numbers are decimal, in the register's unit. Credit, keys, limits and tamper are changed by
     tokens alone.
     """
@@ -45,12 +48,13 @@ def write_command(
         meter = connection.greet()
         results = connection.run(write(connection.session, wanted, verify=verify))
         connection.sign_off()
+    tried = {result.register for result in results}
     if output.as_json:
         output.document(
             {
                 **meter_document(link.address, meter, companion.name),
                 "registers": [_document(result, companion) for result in results],
-                "not_tried": [register.name for register, _ in wanted[len(results) :]],
+                "not_tried": [register.name for register, _ in wanted if register not in tried],
             }
         )
     else:
@@ -66,7 +70,11 @@ def write_command(
         )
     bad = next((result for result in results if not result.good), None)
     if bad is not None:
-        raise Failure(f"{bad.register.name}: {_said(bad, companion)}", ExitCode.REFUSED)
+        sentence = f"{bad.register.name}: {_said(bad, companion)}"
+        if bad.register.write_level is None:
+            names = ", ".join(register.name for register in selection.writable(companion))
+            sentence += f"; writable are {names or 'none'}"
+        raise Failure(sentence, ExitCode.REFUSED)
 
 
 def _said(result: WriteResult, companion: Companion) -> str:
