@@ -73,6 +73,7 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "a DITK derived": ((*ISSUE, "--test-key", "--kt", "0"), "DITK"),
     "a RND of 16": ((*ISSUE, "--test-key", "--rnd", "16"), "15"),
     "a time that is none": ((*ISSUE, "--test-key", "--at", "tomorrow"), "2026-03-01T12:30"),
+    "a time before all": ((*ISSUE, "--test-key", "--at", "0001-01-01T00:00+01:00"), "no time"),
     "a time before the base date": ((*ISSUE, "--test-key", "--at", "2013-12-31"), "2014"),
     "a time after the base date": (
         (*ISSUE, "--test-key", "--at", "2025-01-01", "--base-date", "93"),

@@ -100,12 +100,12 @@ def _kt(text: str) -> KT:
 def _instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise OutOfRange(
             f"{text!r} is no time; write it as 2026-03-01T12:30, in UTC or with its zone as in "
             "2026-03-01T14:30+02:00."
         ) from None
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def _day(text: str) -> datetime:
