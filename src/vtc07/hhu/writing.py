@@ -48,18 +48,17 @@ def write(
     """Write registers in this order and stop at the first that the meter refuses.
 
     All values are checked first: ValueRefused where a register cannot hold one, ValueError for
-    the token-entry register or one that cannot be written; nothing has been sent then.
-    The meter is identified first where need be. Raises NoLink or AnotherMeter.
+    the token-entry register; nothing has been sent then. A register that the companion lists as
+    not to be written is the meter's to refuse; such go first, so that a refusal leaves everything
+    as it was. The meter is identified first where need be. Raises NoLink or AnotherMeter.
     """
     for register, value in values:
         if register == session.companion.token_entry.register:
             raise ValueError(f"{register.name} takes tokens: a token is delivered, not written")
-        if register.write_level is None:
-            raise ValueError(f"{register.name} ({register.address}) cannot be written")
         register.encode(value)
     yield from session.ready()
     results: list[WriteResult] = []
-    for register, value in values:
+    for register, value in sorted(values, key=lambda pair: pair[0].write_level is not None):
         event = yield from session.command(Write(register, value))
         if isinstance(event, CommandRefused):
             refusal = WriteResult(
