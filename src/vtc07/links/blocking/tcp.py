@@ -201,12 +201,15 @@ class TCPPort:
         return self._link
 
     def close(self) -> None:
-        """Close the port and its connection. A second call does nothing."""
-        if self._link is not None:
-            self._link.close()
+        """Close the port and its connection. A second call does nothing.
+
+        The port goes first: whoever notices the end of the connection finds no port any more.
+        """
         if self._listener.fileno() >= 0:
             self._selector.close()
             self._listener.close()
+        if self._link is not None:
+            self._link.close()
 
 
 def _why(error: OSError) -> str:
