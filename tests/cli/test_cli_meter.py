@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from cli_bench import (
     served,
     vtc07,
 )
+
+from vtc07.meter import store
 
 __all__ = ["here"]
 
@@ -80,6 +83,17 @@ def test_a_meter_that_cannot_be_made_leaves_nothing(here: Path) -> None:
     result = vtc07("meter", "new", "m.meter", "--manufactured", "2050-01-01")
     assert result.code == 2
     assert contents(here) == before
+
+
+def test_a_disk_that_fails_leaves_nothing(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(path: Path) -> sqlite3.Connection:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store, "_connect", failing)
+    result = vtc07("meter", "new", "m.meter")
+    assert result.code == 2
+    assert "disk I/O error" in one_sentence(result.err)
+    assert contents(here) == {}
 
 
 def test_what_a_meter_is_made_as_it_shows(here: Path) -> None:

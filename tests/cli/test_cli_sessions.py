@@ -249,6 +249,14 @@ def test_the_companion_is_found_by_asking(here: Path, service: str) -> None:
         assert done("identify", meter.address, "--json").json["companion"] == service
 
 
+def test_after_asking_for_the_companion_the_reaction_time_is_kept(meter: str, here: Path) -> None:
+    with served(meter) as running:
+        done("identify", running.address, "--trace", "t.jsonl")
+    lines = [json.loads(line) for line in (here / "t.jsonl").read_text().splitlines()][1:]
+    assert [line["from"] for line in lines[:3]] == ["client", "server", "client"]
+    assert lines[2]["t"] - lines[1]["t"] >= 0.2
+
+
 def test_a_meter_that_no_companion_knows(here: Path) -> None:
     (here / "own.toml").write_text('extends = "electricity"\n[identity]\nflag = "XYZ"\n')
     with served(new_meter("m.meter", "--companion", "own.toml")) as meter:
