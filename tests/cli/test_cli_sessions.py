@@ -179,29 +179,36 @@ def test_a_trace_is_recorded_for_its_owner(meter: str, here: Path) -> None:
         assert stat.S_IMODE((here / "t.jsonl").stat().st_mode) == 0o600
 
 
-def test_the_public_flow_of_a_key_change(here: Path) -> None:
+@pytest.mark.parametrize(
+    ("ea", "results"),
+    [
+        ("07", ["1stKCT", "2ndKCT", "Accept"]),
+        ("11", ["1stKCT", "2ndKCT", "3rdKCT", "Accept"]),
+    ],
+)
+def test_the_public_flow_of_a_key_change(here: Path, ea: str, results: list[str]) -> None:
     """A meter, credit, a new key by its set, credit under the new key, and none under the old."""
     secret_file(here / "old.hex", VENDING_KEY)
     secret_file(here / "new.hex", OTHER_VENDING_KEY)
-    own = ("--vending-key-file", "old.hex", "--pan", PAN, "--sgc", "111222")
+    own = ("--vending-key-file", "old.hex", "--pan", PAN, "--sgc", "111222", "--ea", ea)
     new_meter("m.meter", *own)
     done("send", "sim:m.meter", credit("10.0", *own))
     change = done(
         "token", "keychange", "--vending-key-file", "old.hex", "--pan", PAN,
         "--from-sgc", "111222", "--to-vending-key-file", "new.hex", "--to-sgc", "333444",
-        "--to-krn", "2", "--to-ti", "05", "--json",
+        "--to-krn", "2", "--to-ti", "05", "--ea", ea, "--json",
     ).json  # fmt: skip
     sections = [token["token"] for token in change["tokens"]]
     sent = done("send", "sim:m.meter", *sections, "--json").json
     statuses = [token["status"] for token in sent["tokens"]]
     assert statuses == [token["result"] for token in change["tokens"]]
-    assert statuses == ["1stKCT", "2ndKCT", "Accept"]
+    assert statuses == results
     under_old = vtc07("send", "sim:m.meter", credit("5.0", *own, at="2026-04-01"))
     assert under_old.code == 1
     assert "CRCError" in one_sentence(under_old.err)
     new = (
         "--vending-key-file", "new.hex", "--pan", PAN, "--sgc", "333444", "--krn", "2",
-        "--ti", "05",
+        "--ti", "05", "--ea", ea,
     )  # fmt: skip
     done("send", "sim:m.meter", credit("5.0", *new, at="2026-04-01"))
     values = registers(done("read", "sim:m.meter", "--json").json)

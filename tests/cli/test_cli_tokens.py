@@ -114,11 +114,18 @@ def test_the_digits_alone_stand_on_stdout(keys: Path) -> None:
     assert "25.3 kWh" in result.err
 
 
-def test_an_issued_token_is_that_of_the_derived_key(keys: Path) -> None:
-    token = credit("3.0", *BASE, "--ti", "07", "--krn", "4", "--base-date", "14", "--kt", "2")
+@pytest.mark.parametrize(
+    ("options", "ea"),
+    [((), EA.MISTY1), (("--ea", "11"), EA.MISTY1), (("--ea", "07"), EA.STA)],
+)
+def test_an_issued_token_is_that_of_the_derived_key(
+    keys: Path, options: tuple[str, ...], ea: EA
+) -> None:
+    attributes = ("--ti", "07", "--krn", "4", "--base-date", "14", "--kt", "2")
+    token = credit("3.0", *BASE, *attributes, *options)
     key = derive_decoder_key(
         DKGA.DKGA04, VendingKey.from_hex(VENDING_KEY), MeterPAN(PAN), KT.DUTK, SGC("111222"),
-        TI("07"), KRN(4), BaseDate.Y2014, EA.STA,
+        TI("07"), KRN(4), BaseDate.Y2014, ea,
     )  # fmt: skip
     found = decode(TokenData.from_digits(token), key)
     assert (found.token_class, getattr(found, "amount", None)) == (0, 30)
@@ -331,7 +338,7 @@ def test_a_set_carries_the_new_key(
 def test_the_next_base_date_rolls_over(keys: Path) -> None:
     document = done(
         "token", "keychange", "--vending-key-file", "vk.hex", "--pan", PAN, "--from-sgc", "111222",
-        "--from-base-date", "14", "--to-base-date", "35", "--json",
+        "--from-base-date", "14", "--to-base-date", "35", "--ea", "07", "--json",
     ).json  # fmt: skip
     current = _derived(VENDING_KEY, EA.STA, 1, "111222", BaseDate.Y2014)
     assembled = assemble_key(_sections(document, current), EA.STA)  # type: ignore[arg-type]
@@ -342,10 +349,11 @@ def test_the_next_base_date_rolls_over(keys: Path) -> None:
 
 
 def test_which_section_is_which_is_printed_in_order(here: Path) -> None:
-    lines = done("token", "keychange", "--test-key", "--to-krn", "2", "--with-sgc").out.splitlines()
-    assert [line.split()[-2] for line in lines[1:]] == [
-        "Set1stSectionDecoderKey", "Set2ndSectionDecoderKey", "Set3rdSectionDecoderKey",
-    ]  # fmt: skip
+    change = ("token", "keychange", "--test-key", "--to-krn", "2", "--with-sgc")
+    names = [f"Set{nth}SectionDecoderKey" for nth in ("1st", "2nd", "3rd", "4th")]
+    for ea, count in (("07", 3), ("11", 4)):
+        lines = done(*change, "--ea", ea).out.splitlines()
+        assert [line.split()[-2] for line in lines[1:]] == names[:count]
 
 
 @pytest.mark.parametrize(
@@ -384,5 +392,5 @@ def test_sta_tables_from_a_file(keys: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with_own = credit("1", *BASE, *allowed)
     assert with_own != credit("1", *BASE)
     monkeypatch.setenv("VTC07_STA_TABLES", "own.json")
-    assert credit("1", *BASE, "--allow-unknown-tables") == with_own
+    assert credit("1", *BASE, "--ea", "07", "--allow-unknown-tables") == with_own
     assert credit("1", *BASE, "--ea", "11")  # MISTY1 has no such tables

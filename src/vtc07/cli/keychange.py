@@ -131,12 +131,12 @@ def keychange(
     base, new_base = now_attributes["base_date"], new_attributes["base_date"]
     _refuse_impossible(now_attributes["kt"], new_attributes["kt"], base, new_base)
     current = choose(now, output)
-    target = replace(now, **new_attributes, pan=current.meter_pan)
+    target = replace(now, **new_attributes, pan=current.meter_pan, ea=current.key.ea)
     if target.sgc is None and (current.vending_key is not None or to_test_key):
         target = replace(target, sgc=current.attributes.sgc)
     if to_decoder_key_file:
         text = secret.from_file(to_decoder_key_file, "the new decoder key", output)
-        key = DecoderKey.from_hex(target.ea, text, sta_tables(target, output))
+        key = DecoderKey.from_hex(target.algorithm, text, sta_tables(target, output))
         new = replace(current, key=key, attributes=_attributes(target, current), vending_key=None)
     else:
         vending_key = _new_vending_key(
@@ -145,7 +145,7 @@ def keychange(
         to_test = to_test_key or (current.test_key and vending_key == current.vending_key)
         tables = sta_tables(target, output)
         new = derived(target, vending_key, tables, output, test_key=to_test)
-    three = target.ea is not EA.MISTY1 and (
+    three = target.algorithm is not EA.MISTY1 and (
         with_sgc or new.attributes.sgc != current.attributes.sgc
     )
     tokens = key_change_set(

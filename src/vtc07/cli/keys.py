@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -40,7 +40,7 @@ STA_TABLES: Final = "VTC07_STA_TABLES"
 
 #: Published for testing by the STS Association: known to everybody, worth nothing.
 TEST_PAN: Final = MeterPAN("600727000000000009")
-TEST_SGC: Final = SGC("123456")
+TEST_SGC: Final = SGC("201457")
 _TEST_VENDING_KEYS: Final = {
     DKGA.DKGA02: "ABABABABABABABAB",
     DKGA.DKGA04: "ABABABABABABABAB949494949494949401234567",
@@ -65,11 +65,14 @@ def test_key_note(output: Output) -> None:
 
 @dataclass(frozen=True, slots=True)
 class KeyOptions:
-    """What the options of one key say; None where an option is not given."""
+    """What the options of one key say; None where an option is not given.
+
+    ``ea`` is settled by `with_algorithm` once the key is known.
+    """
 
     pan: MeterPAN | None
     dkga: DKGA | None
-    ea: EA
+    ea: EA | None
     sgc: SGC | None
     ti: TI
     krn: KRN
@@ -81,6 +84,22 @@ class KeyOptions:
     test_key: bool
     sta_tables: str | None
     allow_unknown_tables: bool
+
+    @property
+    def algorithm(self) -> EA:
+        """The encryption algorithm; to be asked for after `with_algorithm` alone."""
+        assert self.ea is not None
+        return self.ea
+
+    def with_algorithm(self, *, short_key: bool) -> KeyOptions:
+        """Settle the encryption algorithm where none is named.
+
+        EA07 where STA tables are, or where the key cannot be for EA11 (``short_key``: a vending
+        key for DKGA02, a decoder key of 64 bits); EA11 otherwise.
+        """
+        if self.ea is not None:
+            return self
+        return replace(self, ea=EA.STA if short_key or self.sta_tables else EA.MISTY1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +172,9 @@ def source_options(function: F) -> F:
             help="Key derivation, 02 or 04; by default that of the vending key's length.",
         ),
         click.option(
-            "--ea", type=parameters.ALGORITHM, default=EA.STA, show_default="07",
-            help="Encryption algorithm: 07 STA, 11 MISTY1 (09 DEA is withdrawn).",
+            "--ea", type=parameters.ALGORITHM,
+            help="Encryption algorithm: 07 STA, 11 MISTY1 (09 DEA is withdrawn); by default 11, "
+            "or 07 for a key of DKGA02 or where --sta-tables is given.",
         ),
         click.option(
             "--sta-tables", metavar="FILE",
@@ -232,10 +252,11 @@ def choose(options: KeyOptions, output: Output, *, newcomer: bool = False) -> Ch
                     f"no key is given: use --vending-key-file or --decoder-key-file, set "
                     f"{VENDING_KEY} or {DECODER_KEY}, or say --test-key for the public test key"
                 )
-    tables = sta_tables(options, output)
     if decoder_text is not None:
-        key = DecoderKey.from_hex(options.ea, decoder_text, tables)
-        _say_what_is_withdrawn(options.ea, output)
+        short = len("".join(decoder_text.split())) <= 2 * EA.STA.key_bytes
+        options = options.with_algorithm(short_key=short)
+        key = DecoderKey.from_hex(options.algorithm, decoder_text, sta_tables(options, output))
+        _say_what_is_withdrawn(options.algorithm, output)
         attributes = _attributes(options, options.sgc or TEST_SGC)
         return ChosenKey(key, attributes, options.pan, vending_key=None, test_key=False)
     if test_key:
@@ -249,6 +270,9 @@ def choose(options: KeyOptions, output: Output, *, newcomer: bool = False) -> Ch
     else:
         assert vending_text is not None
         vending_key = VendingKey.from_hex(vending_text)
+    short = (options.dkga or vending_key.dkga) is DKGA.DKGA02
+    options = options.with_algorithm(short_key=short)
+    tables = sta_tables(options, output)
     return derived(options, vending_key, tables, output, test_key=test_key, newcomer=newcomer)
 
 
@@ -279,11 +303,11 @@ def derived(
         attributes.ti,
         attributes.krn,
         attributes.base_date,
-        options.ea,
+        options.algorithm,
         tables,
     )
-    _say_what_is_withdrawn(options.ea, output)
-    if options.ea is EA.STA and tables.name == "sample" and not test_key:
+    _say_what_is_withdrawn(options.algorithm, output)
+    if options.algorithm is EA.STA and tables.name == "sample" and not test_key:
         output.note(
             "the sample STA tables are used; meters in the field have the actual set, which "
             "--sta-tables names"
@@ -294,7 +318,7 @@ def derived(
 def sta_tables(options: KeyOptions, output: Output) -> StaTables:
     """Return the STA tables that the options or the environment name, or the sample set."""
     path = options.sta_tables or secret.from_environment(STA_TABLES)
-    if path is None or options.ea is not EA.STA:
+    if path is None or options.algorithm is not EA.STA:
         return SAMPLE_TABLES
     try:
         with Path(path).open("rb") as stream:
