@@ -122,7 +122,9 @@ def test_a_drn_stands_for_its_meter(here: Path) -> None:
 
 def test_a_manufacturers_key(here: Path) -> None:
     key_file = secret_file(here / "dk.hex", DECODER_KEY)
-    new_meter("m.meter", "--kt", "0", "--decoder-key-file", key_file, "--pan", PAN)
+    new_meter(
+        "m.meter", "--kt", "0", "--decoder-key-file", key_file, "--pan", PAN, "--sgc", "111222"
+    )
     token = credit("2.0", "--decoder-key-file", key_file, "--kt", "0")
     done("meter", "enter", "m.meter", token)
     assert registers(done("meter", "show", "m.meter", "--json").json)["KT"] == 0

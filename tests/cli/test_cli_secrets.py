@@ -116,7 +116,7 @@ def test_what_has_the_shape_of_a_key_is_not_repeated() -> None:
         assert without_keys(f"no such option: {key!r}.") == (
             "no such option: '(hexadecimal digits, not shown)'."
         )
-    for kept in ("12345678901234567890", PAN, "600727", "a" * 64, "tcp://127.0.0.1:4059"):
+    for kept in ("12345678901234567890", PAN, "600727", "tcp://127.0.0.1:4059"):
         assert without_keys(f"about {kept} this") == f"about {kept} this"
 
 
@@ -161,3 +161,37 @@ def test_a_key_typed_at_a_terminal_is_not_shown(here: Path) -> None:
     secret_file(here / "vk.hex", VENDING_KEY)
     expected = done(*arguments, "--vending-key-file", "vk.hex")
     assert out == expected.out
+
+
+@pytest.mark.parametrize("length", [15, 16, 31, 32, 33, 39, 40, 41, 63, 64, 65])
+@pytest.mark.parametrize("prefix", ["", "0x"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("meter", "show", "{}"),
+        ("read", "sim:{}"),
+        ("token", "issue", "credit", "{}", "--test-key"),
+        ("companion", "show", "{}"),
+        ("token", "issue", "credit", "1", "--vending-key-file", "{}"),
+        ("token", "issue", "credit", "1", "--decoder-key-file", "{}"),
+        ("meter", "show", "x", "--store-key-file", "{}"),
+    ],
+)
+def test_what_may_be_a_key_typed_as_an_argument_is_never_repeated(
+    here: Path, command: tuple[str, ...], prefix: str, length: int
+) -> None:
+    typed = ("0F1E2D3C4B5A69788796A5B4C3D2E1F0" * 3)[:length]
+    result = vtc07(*(word.format(prefix + typed) for word in command))
+    assert result.code == 2
+    assert typed not in result.err + result.out
+
+
+def test_what_is_no_key_is_shown() -> None:
+    for text in (
+        "MeterPAN 600727000000000009",
+        "token 56493153725450313471 or 5649 3153 7254 5031 3471",
+        "(its SHA-256 is " + "0123456789abcdef" * 4 + ")",
+        "/srv/0123456789abcdef0123/a.meter cannot be opened",
+        "20260301 and 2026-03-01",
+    ):
+        assert without_keys(text) == text

@@ -379,6 +379,50 @@ def test_a_manufacturers_key_changes_to_a_derived_one(keys: Path) -> None:
     assert assembled.kt is KT.DUTK
 
 
+RAW = ("token", "keychange", "--decoder-key-file", "dk.hex", "--from-kt", "0", "--to-krn", "2")
+
+
+@pytest.mark.parametrize(
+    ("options", "carries"),
+    [
+        ((), None),  # nobody named a supply group, and a 64-bit set carries none
+        (("--from-sgc", "111222"), None),
+        (("--to-sgc", "111222"), "111222"),
+        (("--from-sgc", "111222", "--to-sgc", "111223"), "111223"),
+        (("--from-sgc", "111222", "--with-sgc"), "111222"),
+    ],
+)
+def test_the_supply_group_of_a_raw_key_is_never_made_up(
+    keys: Path, options: tuple[str, ...], carries: str | None
+) -> None:
+    document = done(*RAW, "--to-decoder-key-file", "dk.hex", *options, "--json").json
+    current = DecoderKey.from_hex(EA.STA, DECODER_KEY)
+    assembled = assemble_key(_sections(document, current), EA.STA)  # type: ignore[arg-type]
+    assert assembled.sgc == (None if carries is None else int(carries))
+    assert document["to"].get("sgc") == (carries or (options[1] if options else None))
+
+
+def test_a_supply_group_that_is_needed_must_be_named(keys: Path) -> None:
+    secret_file(keys / "long.hex", "00112233445566778899AABBCCDDEEFF")
+    long = [word.replace("dk.hex", "long.hex") for word in RAW]
+    for command in (
+        (*RAW, "--to-decoder-key-file", "dk.hex", "--with-sgc"),
+        (*RAW, "--to-vending-key-file", "vk.hex", "--pan", PAN),
+        (*long, "--to-decoder-key-file", "long.hex"),
+    ):
+        refused = vtc07(*command)
+        assert refused.code == 2
+        assert "--from-sgc" in one_sentence(refused.err)
+    sent = done(*long, "--to-decoder-key-file", "long.hex", "--from-sgc", "111222", "--json").json
+    key = DecoderKey.from_hex(EA.MISTY1, "00112233445566778899AABBCCDDEEFF")
+    assembled = assemble_key(_sections(sent, key), EA.MISTY1)  # type: ignore[arg-type]
+    assert assembled.sgc == 111222
+    refused = vtc07("meter", "new", "m.meter", "--decoder-key-file", "long.hex", "--pan", PAN)
+    assert refused.code == 2
+    assert "--sgc" in one_sentence(refused.err)
+    assert not (keys / "m.meter").exists()
+
+
 # --- STA tables -----------------------------------------------------------------------------------
 
 

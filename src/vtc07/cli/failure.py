@@ -55,7 +55,11 @@ EXIT_CODES: Final[dict[str, ExitCode]] = {
     "vtc07.meter.store_key.StoreKeyError": ExitCode.USAGE,
 }
 
-_KEY_SHAPED = re.compile(r"(?<![0-9A-Za-z])(?:[0-9A-Fa-f]{40}|[0-9A-Fa-f]{32}|[0-9A-Fa-f]{16})\b")
+#: A word of so many hexadecimal digits that it may be key material, mistyped keys included.
+_KEY_SHAPED = re.compile(
+    r"(?<![\w/.-])(?<!SHA-256 is )(?:0[xX])?[0-9A-Fa-f](?:[ :-]?[0-9A-Fa-f]){14,}(?![\w/])(?!\.\w)"
+)
+_MAY_BE_SHOWN = (18, 20)  # decimal digits of a MeterPAN, of a token
 
 
 def judge(error: BaseException) -> tuple[str, ExitCode] | None:
@@ -78,4 +82,11 @@ def without_keys(sentence: str) -> str:
     A key does not belong on a command line; one that was typed there all the same must not be
     repeated in a message, which may stand in a log.
     """
-    return _KEY_SHAPED.sub("(hexadecimal digits, not shown)", sentence)
+    return _KEY_SHAPED.sub(_masked, sentence)
+
+
+def _masked(match: re.Match[str]) -> str:
+    digits = re.sub("[ :-]", "", match[0])
+    if digits.isdecimal() and len(digits) in _MAY_BE_SHOWN:
+        return match[0]
+    return "(hexadecimal digits, not shown)"

@@ -126,10 +126,11 @@ def key_document(chosen: ChosenKey) -> dict[str, Any]:
         "ken": int(attributes.ken),
         "base_date": attributes.base_date.code,
     }
+    if chosen.sgc_known:
+        document["sgc"] = str(attributes.sgc)
     if chosen.vending_key is not None:
         document |= {
             "dkga": f"{int(chosen.vending_key.dkga):02d}",
-            "sgc": str(attributes.sgc),
             "ti": str(attributes.ti),
             "krn": int(attributes.krn),
             "test_key": chosen.test_key,

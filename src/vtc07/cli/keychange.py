@@ -132,12 +132,20 @@ def keychange(
     _refuse_impossible(now_attributes["kt"], new_attributes["kt"], base, new_base)
     current = choose(now, output)
     target = replace(now, **new_attributes, pan=current.meter_pan, ea=current.key.ea)
-    if target.sgc is None and (current.vending_key is not None or to_test_key):
+    if target.sgc is None and current.sgc_known:
         target = replace(target, sgc=current.attributes.sgc)
+    if target.sgc is None and not to_test_key:
+        _require_no_sgc(target, derives=to_decoder_key_file is None, with_sgc=with_sgc)
     if to_decoder_key_file:
         text = secret.from_file(to_decoder_key_file, "the new decoder key", output)
         key = DecoderKey.from_hex(target.algorithm, text, sta_tables(target, output))
-        new = replace(current, key=key, attributes=_attributes(target, current), vending_key=None)
+        new = replace(
+            current,
+            key=key,
+            attributes=_attributes(target, current),
+            vending_key=None,
+            sgc_known=target.sgc is not None,
+        )
     else:
         vending_key = _new_vending_key(
             to_vending_key_file, to_environment, current, target, output, to_test_key=to_test_key
@@ -146,7 +154,9 @@ def keychange(
         tables = sta_tables(target, output)
         new = derived(target, vending_key, tables, output, test_key=to_test)
     three = target.algorithm is not EA.MISTY1 and (
-        with_sgc or new.attributes.sgc != current.attributes.sgc
+        with_sgc
+        or (new.sgc_known and not current.sgc_known)
+        or new.attributes.sgc != current.attributes.sgc
     )
     tokens = key_change_set(
         current.key, new.key, new.attributes, ro=base is not new_base, three_kct=three
@@ -173,6 +183,19 @@ def keychange(
         ["token", "section", "the meter's result"],
         [[data.grouped, name, said] for name, said, data in rows],
     )
+
+
+def _require_no_sgc(target: KeyOptions, *, derives: bool, with_sgc: bool) -> None:
+    """Refuse a change that needs the SGC of a raw key of which nobody named it."""
+    if derives:
+        why = "the new key is derived for a supply group"
+    elif target.algorithm is EA.MISTY1:
+        why = "a set of four tokens carries the SGC"
+    elif with_sgc:
+        why = "--with-sgc sends the SGC"
+    else:
+        return
+    raise Failure(f"{why}: give the one that stays with --from-sgc, or a new one with --to-sgc")
 
 
 def _refuse_impossible(now: KT, new: KT, base: BaseDate, new_base: BaseDate) -> None:

@@ -41,6 +41,7 @@ STA_TABLES: Final = "VTC07_STA_TABLES"
 #: Published for testing by the STS Association: known to everybody, worth nothing.
 TEST_PAN: Final = MeterPAN("600727000000000009")
 TEST_SGC: Final = SGC("201457")
+_NO_SGC: Final = SGC("000000")
 _TEST_VENDING_KEYS: Final = {
     DKGA.DKGA02: "ABABABABABABABAB",
     DKGA.DKGA04: "ABABABABABABABAB949494949494949401234567",
@@ -107,7 +108,8 @@ class ChosenKey:
     """A key, what belongs to it, and the meter that it is of.
 
     ``meter_pan``: None where a raw decoder key was given without a meter. ``vending_key``: None
-    where the decoder key was given raw.
+    where the decoder key was given raw. ``sgc_known``: False where nobody named the supply group
+    of a raw key; the one in ``attributes`` then means nothing.
     """
 
     key: DecoderKey
@@ -115,6 +117,7 @@ class ChosenKey:
     meter_pan: MeterPAN | None
     vending_key: VendingKey | None
     test_key: bool
+    sgc_known: bool = True
 
 
 def attribute_options(prefix: str = "") -> Callable[[F], F]:
@@ -257,8 +260,17 @@ def choose(options: KeyOptions, output: Output, *, newcomer: bool = False) -> Ch
         options = options.with_algorithm(short_key=short)
         key = DecoderKey.from_hex(options.algorithm, decoder_text, sta_tables(options, output))
         _say_what_is_withdrawn(options.algorithm, output)
-        attributes = _attributes(options, options.sgc or TEST_SGC)
-        return ChosenKey(key, attributes, options.pan, vending_key=None, test_key=False)
+        if newcomer and options.sgc is None:
+            raise Failure("a meter belongs to a supply group: give its SGC with --sgc")
+        attributes = _attributes(options, options.sgc or _NO_SGC)
+        return ChosenKey(
+            key,
+            attributes,
+            options.pan,
+            vending_key=None,
+            test_key=False,
+            sgc_known=options.sgc is not None,
+        )
     if test_key:
         if options.kt is KT.DITK and newcomer:
             raise Failure(

@@ -61,7 +61,7 @@ def _number(text: str) -> int:
 
 def _decimal_units(text: str, places: int, *, signed: bool) -> int:
     sign = "[-+]?" if signed else ""
-    match = re.fullmatch(rf"({sign})([0-9]{{1,12}})(?:\.([0-9]*))?", text, re.ASCII)
+    match = re.fullmatch(rf"({sign})([0-9]{{1,40}})(?:\.([0-9]*))?", text, re.ASCII)
     if match is None:
         example = "12.5" if places == 1 else "12.50"
         raise OutOfRange(
@@ -118,7 +118,7 @@ def _day(text: str) -> datetime:
 
 PAN = Parsed("MeterPAN", _pan)
 SUPPLY_GROUP = Parsed("SGC", SGC)
-TARIFF_INDEX = Parsed("TI", lambda text: TI(text.zfill(2)))
+TARIFF_INDEX = Parsed("TI", lambda text: TI(text.zfill(2) if text else text))
 KEY_REVISION = Parsed("KRN", lambda text: KRN(_number(text)))
 KEY_EXPIRY = Parsed("KEN", lambda text: KEN(_number(text)))
 KEY_TYPE = Parsed("KT", _kt)

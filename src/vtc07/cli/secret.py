@@ -14,7 +14,7 @@ from vtc07.cli.failure import Failure
 from vtc07.cli.output import Output
 
 _LONGEST_FILE = 4096
-_KEY_ITSELF = re.compile(r"(?:[0-9A-Fa-f]{2}[ :-]?){8,}")
+_KEY_ITSELF = re.compile(r"(?:0[xX])?(?:[0-9A-Fa-f][ :-]?){15,}")
 
 
 def looks_like_a_key(text: str) -> bool:
