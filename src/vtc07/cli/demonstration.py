@@ -18,6 +18,8 @@ from vtc07.carrier.client import Client
 from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import TokenStatus
+from vtc07.cli.keys import TEST_PAN, TEST_SGC, test_vending_key
+from vtc07.cli.power import work
 from vtc07.hhu.delivery import SendReport, TokenToSend, send
 from vtc07.hhu.journal import MemoryJournal
 from vtc07.hhu.outcome import Delivered, Outcome
@@ -37,27 +39,20 @@ from vtc07.tokens import (
     KRN,
     KT,
     RND,
-    SGC,
     TI,
     TID,
     BaseDate,
     ClearTamperCondition,
     DecoderKey,
     KeyAttributes,
-    MeterPAN,
     Service,
     SetMaximumPowerLimit,
     Token,
     TransferCredit,
-    VendingKey,
     derive_decoder_key,
     encode,
     key_change_set,
 )
-
-#: The vending key of the STS Association's published compliance tests: public, never for money.
-PUBLIC_TEST_KEY = "ABABABABABABABAB949494949494949401234567"
-PUBLIC_TEST_PAN = "600727000000000009"
 
 _ISSUED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _UNPLUGGED_FOR_NS = 9_000_000_000  # long enough for three attempts to fail
@@ -100,10 +95,10 @@ class Demonstration:
         self._source = source = CompanionSource.of(service)
         self.companion = companion = source.companion()
         self._service = Service[service.upper()]
-        self._vending_key = VendingKey.from_hex(PUBLIC_TEST_KEY)
-        self._pan = MeterPAN(PUBLIC_TEST_PAN)
+        self._vending_key = test_vending_key(DKGA.DKGA04)
+        self._pan = TEST_PAN
         self._attributes = KeyAttributes(
-            KT.DUTK, SGC("201457"), TI("01"), KRN(1), KEN(255), BaseDate.Y2014
+            KT.DUTK, TEST_SGC, TI("01"), KRN(1), KEN(255), BaseDate.Y2014
         )
         self._key = self._derive(self._attributes)
         self._issued = itertools.count()
@@ -138,9 +133,7 @@ class Demonstration:
             return
         self._off = True
         self.meter.power_off(self.line.now_ns)
-        while (job := self.meter.next_work()) is not None:
-            job()
-            self.meter.work_done(None, self.line.now_ns)
+        work(self.meter, self.line.now_ns)
         self._store.close()
 
     # --- the steps -----------------------------------------------------------------------------
@@ -185,7 +178,7 @@ class Demonstration:
             self._tell(warning)
         identity = meter.identity
         self._tell(f"FLAG {identity.flag}, identification {identity.identification}")
-        return Step(title, f"meter {PUBLIC_TEST_PAN}", f"meter {meter.meter_pan}")
+        return Step(title, f"meter {TEST_PAN}", f"meter {meter.meter_pan}")
 
     def _nameplate(self, title: str) -> Step:
         names = ("EA", "SGC", "KRN", "KT", "TI", "KEN", "baseDate", "creditBalance")
