@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,19 +31,3 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the shared material is not beside this clone")
     return SHARED
-
-
-@pytest.fixture(scope="session")
-def tool() -> Callable[[str], str]:
-    """Return a program's path; skip without it, but fail where everything must be there."""
-
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            reason = f"the program {name} is not on this machine"
-            if os.environ.get("VTC07_REQUIRE_ALL") == "1":
-                pytest.fail(reason)
-            pytest.skip(reason)
-        return path
-
-    return find

@@ -17,6 +17,7 @@ import click
 import pytest
 from cli_bench import FAST, PROGRAM, credit, done, here, new_meter, one_sentence, start, vtc07
 
+import needs
 from vtc07 import __version__
 from vtc07.cli.failure import EXIT_CODES, ExitCode, judge
 from vtc07.cli.lazy import LazyGroup
@@ -248,8 +249,7 @@ def _null_modem() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 def test_a_meter_at_a_serial_port(here: Path) -> None:
-    if os.environ.get("VTC07_REQUIRE_ALL") != "1":
-        pytest.importorskip("serialx", reason="the optional part serial is not installed")
+    needs.module("serialx")
     (here / "fast.toml").write_text(FAST)
     new_meter("m.meter", "--companion", "fast.toml")
     with _null_modem() as (meter_port, client_port):

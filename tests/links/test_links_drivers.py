@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import needs
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, Parity
 from vtc07.carrier.companion_file import load_companion
@@ -270,8 +271,7 @@ class MasterLink:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 def test_both_fronts_over_a_pseudo_terminal() -> None:
-    if os.environ.get("VTC07_REQUIRE_ALL") != "1":
-        pytest.importorskip("serialx", reason="the optional part serial is not installed")
+    needs.module("serialx")
     import tty
 
     master, slave = os.openpty()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import needs
 from vtc07.carrier.companion import LinkSettings, Parity, Preset
 from vtc07.links import aio, blocking
 from vtc07.links.address import SerialAddress
@@ -19,8 +20,7 @@ if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
 import tty
 
-if os.environ.get("VTC07_REQUIRE_ALL") != "1":
-    pytest.importorskip("serialx", reason="the optional part serial is not installed")
+needs.module("serialx")
 
 GUARD_NS = 60_000_000_000
 SETTINGS = LinkSettings(Preset.OPTICAL, 2400, Parity.UART)
