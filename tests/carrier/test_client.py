@@ -219,6 +219,27 @@ def test_never_a_nak_to_a_single_character_or_to_what_is_no_data(
     assert bench.commands[1:] == [bench.commands[0]]
 
 
+@pytest.mark.parametrize("char", [b"\x02", b"/", b"\x01"])
+def test_a_lone_character_that_begins_a_message_gets_no_nak(bench: Bench, char: bytes) -> None:
+    """An ACK of which the line made STX: the write is repeated, nothing is said about it."""
+    bench.start(Write(bench.table.named("lowCreditThreshold"), 5000))
+    bench.hear(char, 200)
+    bench.advance(1800)
+    assert bench.commands[1:] == [bench.commands[0]]
+
+
+def test_an_identification_is_as_long_as_the_companion_takes(electricity: Companion) -> None:
+    for limit in (20, 64, 100):
+        limits = replace(electricity.limits, identification=limit)
+        bench = Bench(replace(electricity, limits=limits))
+        bench.start(Identify())
+        bench.hear(IDResponse("VTC", "3", "x" * (limit + 1)).to_chars(), 200)
+        bench.advance(200)
+        assert bench.commands[1:] == [NAK_MESSAGE]
+        bench.hear(IDResponse("VTC", "3", "x" * limit).to_chars(), 200)
+        assert isinstance(bench.events[0], Identified)
+
+
 def test_nak_of_the_server_is_the_next_attempt(bench: Bench) -> None:
     write = Write(bench.table.named("lowCreditThreshold"), 5000)
     bench.start(write)

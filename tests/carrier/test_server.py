@@ -232,6 +232,13 @@ def test_connected_inactivity_counts_from_the_last_character_sent(electricity: C
     assert bench.end is End.INACTIVITY
 
 
+def test_no_bcc_place_outlives_the_session(connected: ServerBench) -> None:
+    connected.advance(119_500)
+    assert connected.say(READ_PAN[:-1], 1000) == b""  # ETX, then inactivity ends the session
+    assert connected.end is End.INACTIVITY
+    assert connected.say(IDRequest("").to_chars()).startswith(b"/VTC3")
+
+
 def test_inactivity_is_put_off_by_correct_messages_and_obeyed_naks_only(
     connected: ServerBench,
 ) -> None:

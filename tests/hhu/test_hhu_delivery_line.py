@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,6 +33,46 @@ from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, Fault
 
 TOKEN = credit(1, 100)
 WH = 10_000
+
+
+def test_a_neighbour_that_does_not_tell_its_meter_pan_is_not_the_meter_meant() -> None:
+    """The head slips off during the entry and is put on another meter with the same key."""
+    companion = load_companion("electricity")
+    table = companion.table
+    silent = tuple(
+        replace(register, read_level=None) if register.name == "meterPAN" else register
+        for register in table
+    )
+    bench = MeterLine(companion)
+    neighbour = MeterLine(
+        replace(companion, table=replace(table, registers=silent)),
+        state=new_meter(companion, "000001000000000082"),
+    )
+    moved = False
+
+    def slip(sender: Sender, char: int, _index: int, now_ns: int) -> int:
+        nonlocal moved
+        if moved or sender == "server" or char != ord("W"):
+            return char
+        moved = True
+
+        def put_on_the_neighbour() -> None:
+            bench.line.server = neighbour.line.server
+            bench.line.plug()
+
+        bench.line.schedule(now_ns + 9 * S, put_on_the_neighbour)
+        return UNPLUGGED
+
+    bench.line.fault = slip
+    journal = MemoryJournal()
+    procedure = send(
+        Session(companion, meter_pan=PAN), journal, [TokenToSend(TOKEN)], wall_clock=wall_clock
+    )
+    (outcome,) = bench.run(procedure).outcomes
+    assert isinstance(outcome, Unresolved)
+    assert "refuses to tell its MeterPAN" in str(outcome)
+    assert neighbour.state.tokens_executed == 0
+    assert len(journal.unresolved(PAN)) == 1
 
 
 def _session(companion: Companion) -> Session:

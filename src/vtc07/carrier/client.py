@@ -174,9 +174,12 @@ class Client:
             return
         if self._state is ClientState.SIGN_OFF:
             self._transit(ClientInput.SENT, now_ns)
-        elif now_ns < self._patience() and self._reader.discard():
-            self._failure = Failure.DAMAGED
-            self._transit(ClientInput.DAMAGED, now_ns)
+        elif now_ns < self._patience() and self._reader.in_message:
+            lone = self._reader.length == 1
+            self._reader.discard()
+            if not lone:  # a single character, damaged into the beginning of Data, gets no NAK
+                self._failure = Failure.DAMAGED
+                self._transit(ClientInput.DAMAGED, now_ns)
         else:
             self._transit(ClientInput.SILENCE, now_ns)
 

@@ -27,10 +27,11 @@ ADDRESS = r"[0-9A-Za-z ]{0,32}"
 ID_REQUEST = re.compile(rf"/\?({ADDRESS})!\r\n".encode())
 ID_REQUEST_LIMIT = 2 + 32 + 3
 
-#: IDResponse: `/ XXX Z identification CR LF`. We send at most 16 characters of identification and
-#: take 64: meters in the field are longer, and some have a `/` inside.
-ID_RESPONSE = re.compile(rb"/([A-Za-z]{3})([ -~])([ -~]{0,64})\r\n")
-ID_RESPONSE_LIMIT = 1 + 3 + 1 + 64 + 2
+#: IDResponse: `/ XXX Z identification CR LF`. We send at most 16 characters of identification; a
+#: client takes as many as the companion says: meters in the field are longer, and some have a `/`
+#: inside.
+ID_RESPONSE = re.compile(rb"/([A-Za-z]{3})([ -~])([ -~]*)\r\n")
+ID_RESPONSE_FRAME = 1 + 3 + 1 + 2
 IDENTIFICATION_SENT = 16
 
 #: The data set of a command: one registerID(value), all of 20..7E, no unit (our choice of what

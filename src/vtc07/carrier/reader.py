@@ -18,7 +18,7 @@ from vtc07.carrier.grammar import (
     DAMAGED,
     ETX,
     ID_REQUEST_LIMIT,
-    ID_RESPONSE_LIMIT,
+    ID_RESPONSE_FRAME,
     LF,
     NAK,
     QUESTION,
@@ -94,6 +94,11 @@ class Reader:
         """True while a message has begun and not ended."""
         return self._frame is not None
 
+    @property
+    def length(self) -> int:
+        """The number of characters of the message under way that are held."""
+        return len(self._buffer)
+
     def discard(self) -> bool:
         """Forget an incomplete message; True where there was one."""
         was = self._frame is not None
@@ -132,7 +137,9 @@ class Reader:
             if char == SOH:
                 return self._begin(Frame.COMMAND, b"\x01", self._limits.command)
             if char == SLASH and self._frame is None:
-                return self._begin(Frame.ID_RESPONSE, b"/", ID_RESPONSE_LIMIT)
+                return self._begin(
+                    Frame.ID_RESPONSE, b"/", ID_RESPONSE_FRAME + self._limits.identification
+                )
             return False
         if char == SOH and self.commands:
             return self._begin(Frame.COMMAND, b"\x01", self._limits.command)

@@ -257,6 +257,7 @@ class Server:
         self._outgoing = self._last_message = b""
         self._errors = self._repeats = 0
         if was is ServerState.CONNECTED:
+            self._reader.discard()  # no BCC's place outlives the session
             self._events.append(Disconnected(_ENDS[heard]))
 
     def _obey(self, command: CommandMessage, now_ns: int) -> None:

@@ -150,7 +150,7 @@ class UnresolvedReason(enum.Enum):
     """Why nobody can tell from here; the value is a sentence for people."""
 
     NO_LINK = "the meter could not be reached again after the token was sent"
-    ANOTHER_METER = "another meter was there after the token was sent"
+    ANOTHER_METER = "another meter was there, or one without a name, after the token was sent"
     EXECUTING = "the meter is still executing the token"
     CONTRADICTORY = "the meter's registers contradict each other"
     GAP = "the meter's token log does not reach back to the entry"

@@ -50,12 +50,17 @@ class NoLink(SessionError):
 
 
 class AnotherMeter(SessionError):
-    """A meter answered that is not the one meant: ``expected`` and ``found`` are MeterPANs."""
+    """A meter answered that is not the one meant: ``expected`` and ``found`` are MeterPANs.
 
-    def __init__(self, expected: str, found: str) -> None:
+    ``found`` is None where it refuses to tell its MeterPAN, which the one that is meant told
+    before: whoever cannot be compared is another one.
+    """
+
+    def __init__(self, expected: str, found: str | None) -> None:
         self.expected = expected
         self.found = found
-        super().__init__(f"meter {found} is connected, but {expected} is meant")
+        who = "a meter that refuses to tell its MeterPAN" if found is None else f"meter {found}"
+        super().__init__(f"{who} is connected, but {expected} is meant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ class Session:
         self.on_progress = on_progress
         self.meter: Meter | None = None
         self._expected_pan = meter_pan
+        self._compared = False  # the meter that is meant has told its MeterPAN once
 
     @property
     def can_compare(self) -> bool:
@@ -204,6 +210,9 @@ class Session:
             if isinstance(answer, CommandFailed):
                 return answer
             if isinstance(answer, CommandRefused):
+                if self._compared:
+                    assert self._expected_pan is not None
+                    raise AnotherMeter(self._expected_pan, None)
                 warnings += (f"the meter refuses to tell its MeterPAN ({answer.error_text})",)
             else:
                 pan = self._compare(answer)
@@ -229,6 +238,7 @@ class Session:
             self._expected_pan = found
         if found != self._expected_pan:
             raise AnotherMeter(self._expected_pan, found)
+        self._compared = True
         return found
 
 

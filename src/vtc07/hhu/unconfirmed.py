@@ -70,7 +70,7 @@ def enter_unconfirmed(
             if answer.error is not ErrorCode.TOKEN_EXECUTING:
                 not_taken = yield from refusal(session, answer)
                 return _undecided(uncertain) or not_taken
-            if not more:
+            if not (resend and more):
                 return _undecided(uncertain) or NotTaken(
                     NotTakenReason.EXECUTING, answer.error, answer.error_text
                 )
