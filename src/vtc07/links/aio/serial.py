@@ -33,7 +33,11 @@ class SerialLink(StreamLink):
         """
         serialx = load_serialx(address)
         parity = usual_parity(address, settings) if parity is None else parity
-        link = cls(CharacterCoder(parity), character_ns=character_ns(address, settings))
+        link = cls(
+            CharacterCoder(parity),
+            character_ns=character_ns(address, settings),
+            echo=settings.echo,
+        )
         transport = None
         try:
             transport, _ = await serialx.create_serial_connection(

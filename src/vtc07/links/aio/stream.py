@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import cast
 
 from vtc07.links.characters import CharacterCoder
+from vtc07.links.echo import EchoFilter
 from vtc07.links.link import LinkLost
 from vtc07.links.tcp import SEND_LIMIT_NS
 
@@ -21,11 +23,13 @@ class StreamLink(asyncio.Protocol):
         coder: CharacterCoder,
         *,
         character_ns: int = 0,
+        echo: bool = False,
         connected: Callable[[StreamLink], None] | None = None,
         arrived: Callable[[StreamLink], None] | None = None,
     ) -> None:
         self.coder = coder
         self._character_ns = character_ns
+        self._echo = EchoFilter(echoes=echo, character_ns=character_ns)
         self._connected = connected
         self._arrived = arrived
         self._transport: asyncio.Transport | None = None
@@ -88,6 +92,7 @@ class StreamLink(asyncio.Protocol):
     async def send(self, chars: bytes) -> None:
         """Send characters; LinkLost where the other side is gone or takes nothing for 30 s."""
         if self._end is None and self._transport is not None:
+            self._echo.sent(len(chars), time.monotonic_ns())
             try:
                 self._transport.write(self.coder.encode(chars))
                 async with asyncio.timeout(SEND_LIMIT_NS / 1e9):
@@ -100,7 +105,10 @@ class StreamLink(asyncio.Protocol):
             raise LinkLost(self._end)
 
     async def receive(self, timeout_ns: int | None) -> bytes:
-        """Return what has arrived, waiting at most ``timeout_ns``; LinkLost at the end of it."""
+        """Return what has arrived, waiting at most ``timeout_ns``; LinkLost at the end of it.
+
+        Where nothing but our echo has arrived: nothing, before the time is over.
+        """
         if not self._pending and self._end is None:
             self._changed.clear()
             try:
@@ -112,7 +120,7 @@ class StreamLink(asyncio.Protocol):
         if self._pending:
             data = bytes(self._pending)
             self._pending.clear()
-            return self.coder.decode(data)
+            return self._echo.heard(self.coder.decode(data), time.monotonic_ns())
         if self._end is not None:
             raise LinkLost(self._end)
         return b""
