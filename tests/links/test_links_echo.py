@@ -8,13 +8,34 @@ import select
 import sys
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import needs
+from vtc07.carrier.client import Client
+from vtc07.carrier.companion import Parity
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.endpoint import Procedure, perform
+from vtc07.carrier.events import ClientEvent, Identify, Read, RegistersRead
+from vtc07.links import blocking
+from vtc07.links.address import SerialAddress
 from vtc07.links.echo import LATENESS_NS, EchoFilter
+from vtc07.meter import MemoryStore, Meter, MeterServer, manufacture
+from vtc07.tokens import (
+    EA,
+    KEN,
+    KRN,
+    KT,
+    SGC,
+    TI,
+    BaseDate,
+    DecoderKey,
+    KeyAttributes,
+    MeterPAN,
+)
 
 CHARACTER_NS = 4_166_667
 
