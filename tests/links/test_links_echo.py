@@ -73,9 +73,26 @@ def test_a_head_that_does_not_echo_is_left_alone() -> None:
     assert echo.heard(b"abc", 1) == b"abc"
 
 
+@pytest.mark.parametrize("echoes", [True, False])
+def test_the_tail_of_an_echo_is_no_nak(echoes: bool) -> None:
+    """000B(04) ends in a BCC of 15; an adapter hands over the last character of its echo late."""
+    companion = load_companion("electricity")
+    client = Client(companion, character_ns=CHARACTER_NS)
+    echo = EchoFilter(echoes=echoes, character_ns=CHARACTER_NS)
+    client.start(Read(companion.table.named("lockoutRemaining"), 4), 0)
+    sent = client.bytes_to_send(0)
+    assert sent[-1] == 0x15
+    echo.sent(len(sent), 0)
+    out = len(sent) * CHARACTER_NS
+    for chars, at in ((sent[:-1], out - 1), (sent[-1:], out + 1_000_000)):
+        client.receive(echo.heard(chars, at), at)
+    repeated = client.bytes_to_send(out + 1_900_000_000)
+    assert repeated == (b"" if echoes else sent)  # without the filter, as if it had been refused
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
-def test_a_read_whose_bcc_is_nak_over_an_echoing_head() -> None:
-    """000B(04) ends in a BCC of 15: echoed, it would be taken for a NAK."""
+def test_a_session_over_an_echoing_head() -> None:
+    """The filter takes the echo, all of it, and nothing of the answers."""
     needs.module("serialx")
     companion = load_companion("electricity")
     key = DecoderKey.from_hex(EA.MISTY1, "00112233445566778899aabbccddeeff")
