@@ -59,6 +59,11 @@ def bits(width: int) -> st.SearchStrategy[int]:
     return st.integers(0, (1 << width) - 1)
 
 
+def some(width: int) -> st.SearchStrategy[int]:
+    """At least one bit."""
+    return st.integers(1, (1 << width) - 1)
+
+
 services = st.sampled_from(Service)
 amounts = st.integers(0, MAXIMUM_AMOUNT)
 rnd_and_tid = {"rnd": bits(4), "tid": bits(24)}
@@ -69,8 +74,8 @@ money = st.integers(-(10**12), 10**12) | st.integers(
 DEFINED: dict[type, st.SearchStrategy[Token]] = {
     TransferCredit: st.builds(TransferCredit, service=services, **rnd_and_tid, amount=amounts),
     TransferCurrency: st.builds(TransferCurrency, service=services, tid=bits(24), amount=money),
-    InitiateMeterTest: st.builds(InitiateMeterTest, bits(36), bits(8), st.just(False))
-    | st.builds(InitiateMeterTest, bits(28), bits(16), st.just(True)),
+    InitiateMeterTest: st.builds(InitiateMeterTest, some(36), st.integers(0, 99), st.just(False))
+    | st.builds(InitiateMeterTest, some(28), st.integers(0, 9999), st.just(True)),
     ExtendedRead: st.builds(ExtendedRead, bits(36)),
     SetMaximumPowerLimit: st.builds(SetMaximumPowerLimit, **rnd_and_tid, watts=amounts),
     ClearCredit: st.builds(
@@ -102,6 +107,9 @@ UNDEFINED: st.SearchStrategy[Token] = st.one_of(
     st.builds(ClearCredit, **rnd_and_tid, register=st.integers(8, 0xFFFE)),
     st.builds(ClearTamperCondition, **rnd_and_tid, pad=st.integers(1, 0xFFFF)),
     st.builds(ExtendedRead, bits(36), st.integers(1, 0xFF)),
+    st.builds(InitiateMeterTest, some(36), st.integers(100, 0xFF), st.just(False)),
+    st.builds(InitiateMeterTest, some(28), st.integers(10_000, 0xFFFF), st.just(True)),
+    st.builds(InitiateMeterTest, st.just(0), st.integers(0, 99), st.booleans()),
     st.builds(
         Set1stSectionDecoderKey,
         kenho=bits(4),
@@ -323,6 +331,41 @@ def test_only_a_class_and_a_block_are_assembled(cls: int, block: int) -> None:
 def test_a_block_has_fixed_widths(fields: tuple[int, int, int]) -> None:
     with pytest.raises(OutOfRange, match="44 data bits"):
         Block.of(*fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        (4, 0, 0, 0),
+        (0, 16, 0, 0),
+        (1, 16, 0, 0),
+        (0, 0, 1 << 44, 0),
+        (1, 0, -1, 0),
+        (0, 0, 0, 1 << 16),
+        (1, 0, 0, 1 << 16),
+        (0, 0, 0, -1),
+        ("0", 0, 0, 0),
+        (0, 0, None, 0),
+        (0, 0, 0, 1.0),
+    ],
+)
+def test_a_block_that_does_not_fit_is_not_sealed(fields: tuple[int, int, int, int]) -> None:
+    for key in (None, DecoderKey(EA.STA, bytes(8)), DecoderKey(EA.MISTY1, bytes(16))):
+        with pytest.raises(OutOfRange, match="16-bit CRC"):
+            seal(Block(*fields, authentic=False), key)
+
+
+@pytest.mark.parametrize(
+    ("token", "sentence"),
+    [
+        (InitiateMeterTest(1, 100), "MfrCode.*0 to 99"),
+        (InitiateMeterTest(1, 10_000, four_digit_mfr_code=True), "MfrCode.*0 to 9999"),
+        (InitiateMeterTest(0), "at least one meter test"),
+    ],
+)
+def test_a_meter_test_that_no_meter_serves_is_not_issued(token: Token, sentence: str) -> None:
+    with pytest.raises(OutOfRange, match=sentence):
+        encode(token, None)
 
 
 # --- Fields ---------------------------------------------------------------------------------

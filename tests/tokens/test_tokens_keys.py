@@ -8,6 +8,7 @@ import hmac
 import pickle
 import traceback
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,51 @@ def test_dkga02_is_a_feed_forward_of_des(
     expected = DEACipher(vending).encrypt(x) ^ x ^ int.from_bytes(vending, "big")
     assert int.from_bytes(key.material, "big") == expected
     assert control_block(KT(kt), sgc, ti, krn) == f"{kt}{sgc}{ti}{krn}FFFFFF"
+
+
+@pytest.mark.parametrize(
+    ("name", "odd", "sentence"),
+    [
+        ("meter_pan", str(PAN), "MeterPAN"),
+        ("sgc", 4711, "SGC"),
+        ("sgc", "4711", "SGC"),
+        ("ti", 1, "TI"),
+        ("ti", "7", "TI"),
+        ("krn", 0, "KRN"),
+        ("krn", 10, "KRN"),
+        ("krn", "3", "KRN"),
+        ("kt", 2, "key type"),
+        ("base_date", "14", "BaseDate"),
+        ("vending_key", bytes(range(8)), "VendingKey"),
+    ],
+)
+@pytest.mark.parametrize("dkga", [DKGA.DKGA02, DKGA.DKGA04])
+def test_what_is_not_of_its_type_derives_no_key(
+    dkga: DKGA, name: str, odd: object, sentence: str
+) -> None:
+    fields: dict[str, Any] = {
+        "vending_key": VK8 if dkga is DKGA.DKGA02 else VK20,
+        "meter_pan": PAN,
+        "kt": KT.DUTK,
+        "sgc": SGC("004711"),
+        "ti": TI("07"),
+        "krn": KRN(3),
+        "base_date": BaseDate.Y2014,
+    }
+    assert derive_decoder_key(dkga, **fields, ea=EA.STA).ea is EA.STA
+    with pytest.raises(TokenError, match=sentence) as caught:
+        derive_decoder_key(dkga, **{**fields, name: odd}, ea=EA.STA)
+    assert type(caught.value) is (KeyFormatError if name == "vending_key" else OutOfRange)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_control_block_has_typed_parts(place: int) -> None:
+    parts: list[Any] = [KT.DUTK, SGC("004711"), TI("07"), KRN(3)]
+    parts[place] = 5
+    with pytest.raises(OutOfRange):
+        control_block(*parts)
+    with pytest.raises(OutOfRange):
+        dkga04_data(PAN, parts[0], parts[1], parts[2], parts[3], BaseDate.Y2014, EA.STA)
 
 
 @given(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -224,10 +224,19 @@ def test_the_next_free_tid_is_the_first_one(start: int, offsets: set[int]) -> No
         tid for tid in range(start, start + 100) if tid not in taken and tid % 1440 != 1
     )
     if expected > MAXIMUM_TID:
-        with pytest.raises(OutOfRange):
+        with pytest.raises(OutOfRange, match="No TID is free"):
             TID(start).next_free(taken)
     else:
         assert TID(start).next_free(taken) == expected
+
+
+@pytest.mark.parametrize("taken", [{MAXIMUM_TID}, range(MAXIMUM_TID - 5, 1 << 60)])
+def test_no_free_tid_at_the_end_of_a_base_date_is_said_with_what_to_do(
+    taken: Collection[int],
+) -> None:
+    with pytest.raises(OutOfRange, match=r"base date.*key change") as caught:
+        TID(MAXIMUM_TID).next_free(taken)
+    assert str(caught.value).endswith(".")
 
 
 # --- Amounts --------------------------------------------------------------------------------

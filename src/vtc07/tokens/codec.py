@@ -79,6 +79,23 @@ class Block:
             raise OutOfRange("A block has a 2-bit class, a 4-bit subclass and 44 data bits.")
         return cls(token_class, subclass, data44, _crc(token_class, subclass, data44), True)  # noqa: FBT003  the last field
 
+    def require_widths(self) -> None:
+        """Raise OutOfRange unless the parts fit 2, 4, 44 and 16 bits.
+
+        Not asked when a block is made: blocks read from tokens fit, and are many.
+        """
+        try:
+            fits = not (
+                self.token_class >> 2 or self.subclass >> 4 or self.data44 >> 44 or self.crc >> 16
+            )
+        except TypeError:
+            fits = False
+        if not fits:
+            raise OutOfRange(
+                "A block has a 2-bit class, a 4-bit subclass, 44 data bits and a 16-bit CRC, all "
+                "of them whole numbers."
+            )
+
     @property
     def block64(self) -> int:
         """Subclass, data and CRC as the 64 bits that are encrypted."""
@@ -133,8 +150,8 @@ def encode(token: Token, key: DecoderKey | None, *, allow_undefined: bool = Fals
 
     Amounts and limits are rounded up to what their field can hold. A value that the standard
     leaves undefined (ClearCredit register, pad, KRN or TI of a key change section, MfrCode of
-    ExtendedRead) raises OutOfRange unless `allow_undefined`, which serves the testing of
-    meters. Raises KeyFormatError when the key is missing.
+    class 1, a meter test without any test) raises OutOfRange unless `allow_undefined`, which
+    serves the testing of meters. Raises KeyFormatError when the key is missing.
     """
     if token.has_undefined_values and not allow_undefined:
         token.require_defined()
@@ -154,8 +171,11 @@ def encode(token: Token, key: DecoderKey | None, *, allow_undefined: bool = Fals
 def seal(block: Block, key: DecoderKey | None) -> TokenData:
     """Make the TokenData of a block as it is, its CRC right or wrong.
 
-    For analysis and for testing meters with reserved subclasses; class 3 is not supported.
+    For analysis and for testing meters with reserved subclasses. Raises NotSupported for class
+    3, OutOfRange for a part that is wider than its field, and KeyFormatError when the key is
+    missing.
     """
+    block.require_widths()
     if block.token_class == 3:
         raise _class_3()
     clear = block.block64

@@ -1,9 +1,9 @@
 """One frozen dataclass for every token that IEC 62055-41 defines (6.2 and 6.3).
 
 The dataclasses hold plain field values and refuse what does not fit their fields. Where a
-field can hold values that the standard leaves undefined (a ClearCredit register, a pad, the
-codes of a key change section), a token decoded from the air keeps them, since the meter has
-to judge them; `require_defined` tells them apart, and `codec.encode` calls it.
+field can hold values that the standard leaves undefined (a ClearCredit register, a pad, a
+MfrCode, the codes of a key change section), a token decoded from the air keeps them, since the
+meter has to judge them; `require_defined` tells them apart, and `codec.encode` calls it.
 """
 
 from __future__ import annotations
@@ -162,10 +162,12 @@ class InitiateMeterTest(TokenFormat):
 
     `control` has one bit for each test: bit n-1 for test n, all ones for test 0; 36 bits in
     subclass 0, 28 in subclass 1. `mfr_code` is binary, 8 or 16 bits; 0 addresses every maker.
-    `four_digit_mfr_code` selects subclass 1.
+    `four_digit_mfr_code` selects subclass 1. A defined token asks for at least one test, of a
+    maker whose code has two decimal digits (0 to 99), or four (0 to 9999) in subclass 1.
     """
 
     token_class: ClassVar[int] = 1
+    has_undefined_values: ClassVar[bool] = True
     control: int
     mfr_code: int = 0
     four_digit_mfr_code: bool = False
@@ -189,7 +191,7 @@ class InitiateMeterTest(TokenFormat):
                 raise OutOfRange(f"A meter test has a number from 0 (all) to {bits}.")
             control |= 1 << test - 1 if test else (1 << bits) - 1
         if not control:
-            raise OutOfRange("Choose at least one meter test; 0 asks for all of them.")
+            raise _no_meter_test()
         return cls(control, mfr_code, four_digit_mfr_code)
 
     @property
@@ -213,6 +215,21 @@ class InitiateMeterTest(TokenFormat):
     def data44(self) -> int:
         """Control and MfrCode."""
         return self.control << 44 - self.control_bits | self.mfr_code
+
+    def require_defined(self) -> None:
+        """Refuse a control without any test, and a MfrCode of more digits than the subclass has."""
+        if not self.control:
+            raise _no_meter_test()
+        highest = 9999 if self.four_digit_mfr_code else 99
+        if self.mfr_code > highest:
+            raise OutOfRange(
+                f"InitiateMeterTest of subclass {self.subclass} has a MfrCode from 0 to {highest}"
+                f"{'' if self.four_digit_mfr_code else '; four digits go with subclass 1'}."
+            )
+
+
+def _no_meter_test() -> OutOfRange:
+    return OutOfRange("Choose at least one meter test; 0 asks for all of them.")
 
 
 @dataclass(frozen=True, slots=True)

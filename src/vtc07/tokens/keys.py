@@ -175,15 +175,36 @@ class DecoderKey:
         return f"<DecoderKey EA{self._ea.code}{tables}>"
 
 
+def _require_types(kt: object, sgc: object, ti: object, krn: object) -> None:
+    """Raise OutOfRange for a bare number or text, which could derive a key of nobody's meter."""
+    if not isinstance(kt, KT):
+        raise OutOfRange("The key type must be KT.DDTK, KT.DUTK or KT.DCTK.")
+    for what, value, its_type, example in (
+        ("SGC", sgc, SGC, "SGC.of(4711)"),
+        ("TI", ti, TI, "TI.of(7)"),
+        ("KRN", krn, KRN, "KRN(1)"),
+    ):
+        if not isinstance(value, its_type):
+            raise OutOfRange(f"The {what} must be a {its_type.__name__}, such as {example}.")
+
+
 def control_block(kt: KT, sgc: SGC, ti: TI, krn: KRN) -> str:
-    """Return the 16 hexadecimal digits of the CONTROLBlock (IEC 62055-41 6.5.3)."""
+    """Return the 16 hexadecimal digits of the CONTROLBlock (IEC 62055-41 6.5.3).
+
+    Raises OutOfRange for an argument that is not of its type.
+    """
+    _require_types(kt, sgc, ti, krn)
     return f"{int(kt)}{sgc}{ti}{krn}FFFFFF"
 
 
 def dkga04_data(  # noqa: PLR0917  the inputs that the standard lists, in its order
     meter_pan: MeterPAN, kt: KT, sgc: SGC, ti: TI, krn: KRN, base_date: BaseDate, ea: EA
 ) -> bytes:
-    """Return the 49 bytes that DKGA04 authenticates with the vending key."""
+    """Return the 49 bytes that DKGA04 authenticates with the vending key.
+
+    Raises OutOfRange for a KT, SGC, TI or KRN that is not of its type.
+    """
+    _require_types(kt, sgc, ti, krn)
     fields = (
         b"\x04",
         _counted("04"),
@@ -220,12 +241,20 @@ def derive_decoder_key(  # noqa: PLR0917  the inputs that the standard lists, in
 
     DKGA02 makes 64-bit keys for EA07 and EA09, DKGA04 keys for EA07 and EA11. `base_date`
     enters DKGA04 only. Raises NotSupported for DKGA01 and DKGA03, for a pair of algorithms
-    not in use, for DKGA04 with a DCTK and for a DITK, which the manufacturer loads; and
-    KeyFormatError for a vending key of the other algorithm's length.
+    not in use, for DKGA04 with a DCTK and for a DITK, which the manufacturer loads;
+    OutOfRange for an argument that is not of its type; and KeyFormatError for a vending key of
+    the other algorithm's length, or for one that is no VendingKey.
     """
     dkga = _usable(dkga)
-    if not isinstance(kt, KT):
-        raise OutOfRange("The key type must be KT.DDTK, KT.DUTK or KT.DCTK.")
+    _require_types(kt, sgc, ti, krn)
+    if not isinstance(meter_pan, MeterPAN):
+        raise OutOfRange(
+            "The meter must be given as a MeterPAN, such as MeterPAN.from_drn returns."
+        )
+    if not isinstance(base_date, BaseDate):
+        raise OutOfRange("The base date must be BaseDate.Y1993, BaseDate.Y2014 or BaseDate.Y2035.")
+    if not isinstance(vending_key, VendingKey):
+        raise KeyFormatError("The vending key must be given as a VendingKey.")
     if kt is KT.DITK:
         raise NotSupported(
             "A DITK (KT 0) is not derived; the manufacturer loads it, so give it as a raw key."

@@ -112,11 +112,18 @@ class TID(int):
     def next_free(self, taken: Collection[int]) -> TID:
         """Return the first TID from this one on that is neither taken nor reserved.
 
-        For several tokens of one meter in one minute. Raises OutOfRange past the last TID.
+        For several tokens of one meter in one minute. Raises OutOfRange where none is left up
+        to the last TID.
         """
         minutes = int(self)
         while minutes in taken or minutes % _MINUTES_PER_DAY == _RESERVED_MINUTE:
             minutes += 1
+            if minutes > MAXIMUM_TID:
+                raise OutOfRange(
+                    f"No TID is free from {int(self)} to the end of this base date; take the meter "
+                    "to the next base date by a key change with roll over, and issue the token "
+                    "there."
+                )
         return TID(minutes)
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ ACTUAL_DIGEST: Final = "2417810c087e153a22ef481682e2b5da0c93499cadbc2de73d6febd8
 """SHA-256 of the set that the STS Association gives to its members."""
 
 _NAMES: Final = {SAMPLE_DIGEST: "sample", ACTUAL_DIGEST: "actual"}
+_LISTS: Final = frozenset({"sub1", "sub2", "perm"})
 _MASK: Final = (1 << 64) - 1
 _ROUNDS: Final = 16
 
@@ -85,12 +86,15 @@ def load_tables(source: str | bytes, *, allow_unknown: bool = False) -> StaTable
     """Read an STA table set from the JSON text of a file that the user has.
 
     The text is an object with the lists `sub1`, `sub2` and `perm`, or an object of such
-    objects by name, of which "actual" is taken, or else the only one. The set is recognised
-    by its SHA-256: one that is neither the sample nor the actual set is refused unless
-    `allow_unknown` says that it is meant. Raises TableError.
+    objects by name, of which "actual" is taken, or else the only one; where "actual" is named
+    but wrong, no other set is taken for it, and a name may not stand twice in one object. The
+    set is recognised by its SHA-256: one that is neither the sample nor the actual set is
+    refused unless `allow_unknown` says that it is meant. Raises TableError.
     """
     try:
-        content = json.loads(source)
+        content = json.loads(source, object_pairs_hook=_each_name_once)
+    except TableError:
+        raise
     except (ValueError, TypeError, RecursionError):
         raise TableError(
             "The STA table file is not JSON text; it must be an object with the lists sub1, "
@@ -105,17 +109,38 @@ def load_tables(source: str | bytes, *, allow_unknown: bool = False) -> StaTable
     return tables
 
 
+def _each_name_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members: dict[str, object] = {}
+    for name, value in pairs:
+        if name in members:
+            raise TableError(
+                f"The STA table file has {name[:20]!r} twice in one object; leave the right one."
+            )
+        members[name] = value
+    return members
+
+
 def _chosen_set(content: object) -> Mapping[str, object]:
     if isinstance(content, dict):
-        if "sub1" in content:
-            return content
         named = {
             name: value
             for name, value in content.items()
-            if isinstance(value, dict) and "sub1" in value
+            if isinstance(value, dict) and not _LISTS.isdisjoint(value)
         }
-        if "actual" in named:
-            return named["actual"]
+        if not _LISTS.isdisjoint(content):
+            if named or "actual" in content:
+                raise TableError(
+                    "The STA table file holds several sets, one of them without a name; leave one."
+                )
+            return content
+        if "actual" in content:
+            actual = content["actual"]
+            if not isinstance(actual, dict):
+                raise TableError(
+                    'The STA table file names a set "actual", but it is no object with the lists '
+                    "sub1, sub2 and perm; correct it, or remove the name."
+                )
+            return actual
         if len(named) == 1:
             return next(iter(named.values()))
         if named:
