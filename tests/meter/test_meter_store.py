@@ -9,17 +9,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from bench_meter import MADE, MeterBench, credit, new_meter
+from bench_store import ELECTRICITY, KEY, edit, lived, sentence
 
 from vtc07.carrier.companion_file import CompanionError
 from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.meter import (
     Changes,
     CompanionSource,
-    ConstantLoad,
     MeterState,
     NewerStore,
     NotAStore,
@@ -39,18 +38,11 @@ from vtc07.meter import (
 from vtc07.tokens import (
     EA,
     KT,
-    TCT,
     ClearTamperCondition,
     DecoderKey,
-    InitiateMeterTest,
-    Set1stSectionDecoderKey,
-    Set3rdSectionDecoderKey,
-    SetMaximumPowerLimit,
     StaTables,
 )
 
-KEY = StoreKey(bytes(range(200, 232)))
-ELECTRICITY = CompanionSource.of("electricity")
 TABLES = StaTables(tuple(range(16)), tuple(reversed(range(16))), tuple(range(63, -1, -1)))
 
 
@@ -70,27 +62,6 @@ def make(path: Path) -> Iterator[Callable[..., SQLiteStore]]:
     yield new
     for store in made:
         store.close()
-
-
-def lived(store: SQLiteStore) -> MeterState:
-    """Let a meter live a rich life on a store and return its committed state."""
-    phases = store.load().nameplate.phases
-    bench = MeterBench(store=store, load=ConstantLoad((1_234, 5, 6)[:phases]))
-    bench.enter(credit(1, 9_999))
-    for _ in range(3):
-        bench.enter("00000000000000000000")
-    bench.enter("00000000000000000001", TCT.NUMERIC)
-    bench.enter(Set3rdSectionDecoderKey(0x123, 0x45600000))
-    bench.enter(Set1stSectionDecoderKey(1, 2, False, True, 2, 0x89ABCDEF))
-    bench.enter(SetMaximumPowerLimit(0, MADE + 5, 1_000))
-    bench.enter(InitiateMeterTest.of_tests([3]))
-    bench.meter.write(
-        1, bench.companion.table.named("installationReference"), 'flat "3"', bench.now_ns
-    )
-    bench.sleep(123.45)
-    bench.meter.tamper(0x21, bench.now_ns)
-    bench.work()
-    return bench.meter.committed
 
 
 # --- keeping -------------------------------------------------------------------------------------
@@ -135,8 +106,7 @@ def test_each_commit_is_in_the_file_at_once(
         bench.enter(credit(number, 10))
         pulled = tmp_path / f"pulled{number}"  # what the disk would hold if power failed now
         pulled.mkdir()
-        for file in path.parent.glob("meter.vtc07*"):
-            shutil.copy(file, pulled)
+        shutil.copy(path, pulled)  # and with nothing but the file: not even its journal is needed
         with SQLiteStore.open(pulled / path.name, KEY) as copy:
             assert copy.load() == bench.meter.committed
             assert copy.load().account.balance == number * 1_000
@@ -216,17 +186,10 @@ def test_a_companion_of_the_users_goes_with_the_store(path: Path, tmp_path: Path
 # --- refusing ------------------------------------------------------------------------------------
 
 
-def _sentence(raised: pytest.ExceptionInfo[StoreError], path: Path) -> None:
-    text = str(raised.value)
-    assert str(path) in text
-    assert text.endswith(".")
-    assert "\n" not in text
-
-
 def test_no_such_store(path: Path) -> None:
     with pytest.raises(StoreMissing) as raised:
         SQLiteStore.open(path, KEY)
-    _sentence(raised, path)
+    sentence(raised, path)
     assert not path.exists()
 
 
@@ -235,7 +198,7 @@ def test_a_meter_is_never_overwritten(path: Path, make: Callable[..., SQLiteStor
     before = path.read_bytes()
     with pytest.raises(StoreExists) as raised:
         make()
-    _sentence(raised, path)
+    sentence(raised, path)
     assert path.read_bytes() == before
 
 
@@ -243,10 +206,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "none" / "meter"
     with pytest.raises(StoreError) as raised:
         SQLiteStore.create(path, new_meter(), ELECTRICITY, KEY)
-    _sentence(raised, path)
+    sentence(raised, path)
     with pytest.raises(StoreError) as raised:
         SQLiteStore.open(tmp_path, KEY)
-    _sentence(raised, tmp_path)
+    sentence(raised, tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"SQLite format 3", bytes(4096)])
@@ -254,7 +217,7 @@ def test_some_other_file(path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(NotAStore) as raised:
         SQLiteStore.open(path, KEY)
-    _sentence(raised, path)
+    sentence(raised, path)
     assert path.read_bytes() == content
 
 
@@ -266,7 +229,7 @@ def test_some_other_database(path: Path) -> None:
     before = path.read_bytes()
     with pytest.raises(NotAStore) as raised:
         SQLiteStore.open(path, KEY)
-    _sentence(raised, path)
+    sentence(raised, path)
     assert path.read_bytes() == before
 
 
@@ -275,7 +238,7 @@ def test_a_newer_store(path: Path, make: Callable[..., SQLiteStore]) -> None:
     edit(path, "PRAGMA user_version = 2")
     with pytest.raises(NewerStore) as raised:
         SQLiteStore.open(path, KEY)
-    _sentence(raised, path)
+    sentence(raised, path)
     edit(path, "PRAGMA user_version = 0")
     with pytest.raises(StoreCorrupt):
         SQLiteStore.open(path, KEY)
@@ -286,7 +249,7 @@ def test_a_store_is_open_once(path: Path, make: Callable[..., SQLiteStore]) -> N
     for _ in range(2):
         with pytest.raises(StoreInUse) as raised:
             SQLiteStore.open(path, KEY)
-        _sentence(raised, path)
+        sentence(raised, path)
     bench = MeterBench(store=store)  # which does not disturb who has it
     assert bench.enter(credit(1, 5)) is TokenStatus.ACCEPT
     store.close()
@@ -321,17 +284,8 @@ def test_another_store_key(path: Path, make: Callable[..., SQLiteStore]) -> None
     make().close()
     with pytest.raises(WrongStoreKey) as raised:
         SQLiteStore.open(path, StoreKey(bytes(32)))
-    _sentence(raised, path)
+    sentence(raised, path)
     SQLiteStore.open(path, KEY).close()
-
-
-def edit(path: Path, statement: str, *values: Any) -> None:
-    """Change a closed store behind its back."""
-    connection = sqlite3.connect(path)
-    connection.execute(statement, values)
-    connection.commit()
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    connection.close()
 
 
 _CHANGES = {
@@ -357,6 +311,17 @@ _CHANGES = {
     "no key check": "DELETE FROM record WHERE kind = 'check'",
     "no records": "DELETE FROM record",
     "no table": "DROP TABLE record",
+    "the oldest log entries are gone": (
+        "DELETE FROM record WHERE kind = 'token' AND CAST(name AS INTEGER) < 3"
+    ),
+    "another table": "CREATE TABLE other (x)",
+    "an index": "CREATE INDEX other ON record (name)",
+    "a view": "CREATE VIEW other AS SELECT * FROM record",
+    "a trigger": (
+        "CREATE TRIGGER other AFTER INSERT ON record WHEN NEW.name = 'TIDs' BEGIN "
+        "DELETE FROM record WHERE kind = 'event'; END"
+    ),
+    "a write-ahead log": "PRAGMA journal_mode = WAL",
 }
 
 
@@ -370,7 +335,7 @@ def test_a_changed_store_is_noticed(
     edit(path, statement)
     with pytest.raises(StoreCorrupt) as raised:
         SQLiteStore.open(path, KEY)
-    _sentence(raised, path)
+    sentence(raised, path)
 
 
 def test_every_damaged_byte_is_noticed_or_harmless(
@@ -402,7 +367,7 @@ def test_a_torn_file_is_noticed(path: Path, make: Callable[..., SQLiteStore]) ->
         path.write_bytes(content[:length])
         with pytest.raises(StoreError) as raised:
             SQLiteStore.open(path, KEY)
-        _sentence(raised, path)
+        sentence(raised, path)
 
 
 # --- failing -------------------------------------------------------------------------------------

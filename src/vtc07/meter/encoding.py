@@ -98,6 +98,8 @@ def encode(state: MeterState) -> Records:
         "counts": {
             "tokens": state.tokens_executed,
             "events": state.events_counted,
+            "tokenLog": len(state.token_log),
+            "eventLog": len(state.event_log),
             "powerFails": state.power_fails,
         },
         "power": {"poweredNs": state.powered_ns, "powered": state.powered},
@@ -152,11 +154,12 @@ def decode(records: Records) -> MeterState:
                 for number in sorted(records.event_log, reverse=True)
             ),
         )
+        kept = counts["tokenLog"], counts["eventLog"]
     except (KeyError, TypeError, ValueError) as error:
         # The cause may hold a value: it is left out.
         raise RecordsBroken(f"a record cannot be read ({type(error).__name__})") from None
-    _require_whole("token log", records.token_log, state.tokens_executed)
-    _require_whole("event log", records.event_log, state.events_counted)
+    _require_whole("token log", records.token_log, state.tokens_executed, kept[0])
+    _require_whole("event log", records.event_log, state.events_counted, kept[1])
     if not state.tids:
         raise RecordsBroken("the TID store is empty")
     return state
@@ -252,9 +255,7 @@ def _read_event(number: int, text: str) -> Event:
     return Event(number, powered_s, EventName(name), detail)
 
 
-def _require_whole(log: str, entries: Mapping[int, str], count: int) -> None:
-    """Refuse a log with a gap, or one that does not end at its count."""
-    numbers = sorted(entries)
-    expected = list(range(count - len(numbers) + 1, count + 1))
-    if numbers != expected or (count and not numbers):
+def _require_whole(log: str, entries: Mapping[int, str], count: int, kept: int) -> None:
+    """Refuse a log that is not the last ``kept`` of ``count`` entries."""
+    if kept > count or sorted(entries) != list(range(count - kept + 1, count + 1)):
         raise RecordsBroken(f"entries of the {log} are missing")

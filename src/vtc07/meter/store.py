@@ -1,55 +1,60 @@
-"""The durable store of a meter: one SQLite file (docs: store).
+"""The durable store of a meter: one SQLite file.
 
-Write-ahead log with ``synchronous = FULL``: a commit has reached the disk when it returns, and a
-file cut off at any instant opens with the last whole transaction. The file is locked while it is
-open. Every record is authenticated with the store key, secrets are encrypted with it.
+A commit is in the file itself, and has reached the disk, when it returns. While it is written a
+rollback journal beside the file (``STORE-journal``) holds what is overwritten, so a file cut off
+at any instant opens with the last whole transaction. The file is locked while it is open.
+
+Every record is authenticated with the store key, secrets are encrypted with it, and all records
+together are bound to the commit that wrote them (`vtc07.meter.store_contents`). What was changed,
+added, taken away or put back, by accident or on purpose, is refused when the store is opened;
+a journal that does not give back the whole transaction before is noticed in the same way.
+
+What a store cannot detect, having no memory outside of its file: an older copy of the whole file
+put in its place, or the store of another meter with the same store key. Tokens used since the
+copy was made would be accepted again.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import CompanionError
-from vtc07.meter import encoding
+from vtc07.meter import encoding, store_file
 from vtc07.meter.companion_source import CompanionSource
-from vtc07.meter.encoding import Records, RecordsBroken
+from vtc07.meter.encoding import RecordsBroken
 from vtc07.meter.records import Changes
 from vtc07.meter.state import MeterState
+from vtc07.meter.store_contents import CHECK, Contents, Name, Row, named, unnamed, written_with
+from vtc07.meter.store_file import APPLICATION_ID, Claim, Look
 from vtc07.meter.store_key import FoundKey, SealBroken, StoreKey, find_store_key
 
-APPLICATION_ID: Final = 0x56544337  # "VTC7"
 SCHEMA_VERSION: Final = 1
 
-_HEADER: Final = b"SQLite format 3\x00"
-_FACT: Final = "fact"
-_SECRET: Final = "secret"  # noqa: S105 - a kind of record, not a secret
-_TOKEN: Final = "token"  # noqa: S105 - likewise
-_EVENT: Final = "event"
-_COMPANION: Final = "companion"
-_KEY_CHECK: Final = ("check", "store key")
-_KEY_CHECK_TEXT: Final = b"vtc07 meter store"
-
-_SCHEMA: Final = """
+_SCHEMA: Final = """\
 CREATE TABLE record (
     kind TEXT NOT NULL,
     name TEXT NOT NULL,
     value BLOB NOT NULL,
     authenticator BLOB NOT NULL,
     PRIMARY KEY (kind, name)
-) WITHOUT ROWID
-"""
+) WITHOUT ROWID"""
+_READ: Final = "SELECT kind, name, value, authenticator FROM record"
 _PUT: Final = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)"
 _DELETE: Final = "DELETE FROM record WHERE kind = ? AND name = ?"
 
-_Name = tuple[str, str]
-_Row = tuple[str, str, bytes, bytes]
+#: What SQLite reports where the system, not the content of the file, is in the way.
+_SYSTEM_ERRORS: Final = (
+    "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY",
+    "SQLITE_NOLFS",
+)  # fmt: skip
+_LONGEST_QUOTE: Final = 120
 
 
 class StoreError(Exception):
@@ -90,14 +95,20 @@ class SQLiteStore:
     Made by `create` or `open`. `commit` may run in any thread, one at a time.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, key: StoreKey) -> None:
-        self._path = path
-        self._connection = connection
+    def __init__(self, path: Path, claim: Claim, key: StoreKey) -> None:
+        self._path = path  # as it was said
+        self._file = path.resolve()  # the working directory may change
+        self._claim = claim
         self._key = key
+        self._closed = False
         self._state: MeterState | None = None
-        self._stored: dict[_Name, bytes] = {}  # what the file holds, in clear
-        self._identity = _identity(path)
+        self._contents: Contents | None = None
         self._source: CompanionSource | None = None
+        try:
+            self._connection = store_file.connect(self._file)
+        except BaseException:
+            claim.release()
+            raise
 
     @classmethod
     def create(
@@ -108,25 +119,27 @@ class SQLiteStore:
         The file is for its owner only. StoreExists: nothing is ever overwritten. StoreError: it
         cannot be written there; what was begun is taken away.
         """
+        with _new_file(path):
+            return cls.fill(path, state, companion, key)
+
+    @classmethod
+    def fill(cls, path: Path, state: MeterState, companion: CompanionSource, key: StoreKey) -> Self:
+        """Make a store in an empty file that the caller has made for it; `create` does both.
+
+        StoreError: it cannot be written; what is in the file then means nothing.
+        """
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            raise _exists(path) from None
-        except OSError as error:
-            raise StoreError(f"The store {path} cannot be made: {error.strerror}.") from error
-        store = None
-        try:
-            store = cls(path, _connect(path), key)
-            store._lock()
-            store._initialize(state, companion)
-            _sync_directory(path)
-        except BaseException as error:
-            if store is not None:
+            store = cls(path, _claim(path), key)
+            try:
+                store_file.lock(store._connection)
+                store_file.make_durable(store._connection)
+                store._initialize(state, companion)
+                store_file.sync_directory(path)
+            except BaseException:
                 store.close()
-            path.unlink(missing_ok=True)
-            if isinstance(error, sqlite3.Error):
-                raise StoreError(f"The store {path} cannot be made: {error}.") from error
-            raise
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"The store {path} cannot be made: {_quoted(error)}.") from error
         return store
 
     @classmethod
@@ -136,18 +149,18 @@ class SQLiteStore:
         Raises StoreMissing, NotAStore, NewerStore, StoreInUse, WrongStoreKey, StoreCorrupt, or
         StoreError for a file that the system does not let us use.
         """
-        _require_sqlite_file(path)
+        require_store(path)
         try:
-            connection = _connect(path)
+            store = cls(path, _claim(path), key)
         except sqlite3.Error as error:
-            raise StoreError(f"The store {path} cannot be opened: {error}.") from error
-        store = cls(path, connection, key)
+            raise StoreError(f"The store {path} cannot be opened: {_quoted(error)}.") from error
         try:
+            store_file.lock(store._connection)
             store._identify()
-            store._lock()
+            store_file.make_durable(store._connection)
             store._check_file()
             store._load()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             store.close()
             _explain(path, error)
         except BaseException:
@@ -184,27 +197,36 @@ class SQLiteStore:
     def commit(self, changes: Changes) -> None:
         """Make a transaction durable.
 
-        StoreError: it was not, or nobody knows; the store is not to be used further.
+        StoreError: it was not. The store is closed then, with the file as it was before, and
+        takes no further commit. Where the disk fails so thoroughly that even this cannot be
+        written, the next opening rolls the transaction back; only a disk that reported the very
+        last step of it as failed, and did it, can show it then.
         """
-        if changes.before is not self._state:
-            raise StoreError("The transaction does not follow the one before it.")
-        stored = _named(encoding.encode(changes.after))
-        rows = [
-            self._row(name, value)
-            for name, value in stored.items()
-            if self._stored.get(name) != value
-        ]
-        gone = [name for name in self._stored if name not in stored]
+        if self._closed:
+            raise StoreError(f"The store {self._path} is closed; open it again to go on.")
+        before, after = self._contents, None
+        assert before is not None
         try:
-            self._require_same_file()
-            self._write(rows, gone)
-        except sqlite3.Error as error:
-            raise StoreError(f"The store {self._path} could not be written: {error}.") from error
-        self._state, self._stored = changes.after, stored
+            self._require_place_for(changes)
+            clear = named(encoding.encode(changes.after), self.companion_source)
+            after = before.followed_by(clear, self._key)
+            _write(self._connection, *after.changes_since(before))
+        except BaseException as error:
+            self._give_up(before, after)
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(
+                    f"The store {self._path} could not be written: {_quoted(error)}."
+                ) from error
+            raise
+        self._state, self._contents = changes.after, after
 
     def close(self) -> None:
         """Let go of the file; a second time does nothing."""
-        self._connection.close()
+        self._closed = True
+        try:
+            self._connection.close()
+        finally:
+            self._claim.release()
 
     def __enter__(self) -> Self:
         return self
@@ -222,122 +244,94 @@ class SQLiteStore:
     def _identify(self) -> None:
         application_id, version = self._pragma("application_id"), self._pragma("user_version")
         if application_id != APPLICATION_ID:
-            raise NotAStore(f"{self._path} is a database, but not the store of a meter.")
+            raise _not_a_store(self._path)
         if version > SCHEMA_VERSION:
             raise NewerStore(
                 f"The store {self._path} was written by a newer version of vtc07 (schema "
                 f"{version}, this version knows {SCHEMA_VERSION}); use that version."
             )
         if version != SCHEMA_VERSION:
-            raise StoreCorrupt(f"The store {self._path} has no valid schema version.")
-
-    def _lock(self) -> None:
-        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("BEGIN EXCLUSIVE")
-        self._connection.execute("COMMIT")  # the lock stays, by the locking mode
+            raise _damaged(self._path, "it has no valid schema version")
+        schema = self._connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        # A trigger or an index would take part in every commit.
+        if schema != [("table", "record", _SCHEMA)]:
+            raise _damaged(self._path, "it holds other tables or rules than a store does")
+        if self._pragma("journal_mode") == "wal":
+            raise _damaged(self._path, "its header was changed")
 
     def _check_file(self) -> None:
-        (said,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        said = self._pragma("integrity_check(1)")
         if said != "ok":
-            raise StoreCorrupt(f"The store {self._path} is damaged: {said}.")
+            raise _damaged(self._path, _quoted(said))
 
-    def _pragma(self, name: str) -> int:
+    def _pragma(self, name: str) -> Any:
         (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()
-        return int(value)
+        return value
 
     def _load(self) -> None:
-        rows: dict[_Name, bytes] = {}
-        facts: dict[str, str] = {}
-        secrets: dict[str, bytes] = {}
-        logs: dict[str, dict[int, str]] = {_TOKEN: {}, _EVENT: {}}
-        files: dict[int, tuple[str, str]] = {}
-        stored = self._connection.execute(
-            "SELECT kind, name, value, authenticator FROM record"
-        ).fetchall()
-        authenticators = {(kind, name): auth for kind, name, _, auth in stored}
-        rows = {(kind, name): value for kind, name, value, _ in stored}
-        self._check_key(rows, authenticators)
+        stored: list[Row] = self._connection.execute(_READ).fetchall()
         try:
-            for (kind, name), value in rows.items():
-                self._key.verify(value, f"{kind} {name}", authenticators[kind, name])
-                if kind == _FACT:
-                    facts[name] = value.decode()
-                elif kind == _SECRET:
-                    secrets[name] = self._key.unseal(value, f"{kind} {name}")
-                elif kind in logs:
-                    logs[kind][int(name)] = value.decode()
-                elif kind == _COMPANION:
-                    source, _, text = value.decode().partition("\n")
-                    files[int(name)] = (source, text)
-            records = Records(facts, secrets, logs[_TOKEN], logs[_EVENT])
-            self._state, self._stored = encoding.decode(records), _named(records)
-        except (SealBroken, RecordsBroken, TypeError, ValueError) as error:
-            what = str(error) if isinstance(error, RecordsBroken) else "a record was changed"
-            raise StoreCorrupt(
-                f"The store {self._path} is damaged ({what}), and the meter must not work with "
-                "it; go back to a copy of it, or make a new meter."
-            ) from None
-        self._source = CompanionSource(tuple(files[place] for place in sorted(files)))
-        if sorted(files) != list(range(len(files))) or not files:
-            raise StoreCorrupt(f"The store {self._path} is damaged: it holds no companion.")
-
-    def _check_key(self, rows: dict[_Name, bytes], authenticators: dict[_Name, bytes]) -> None:
+            contents = Contents.read(stored, self._key)
+        except SealBroken:
+            if stored and not written_with(stored, self._key):
+                raise WrongStoreKey(
+                    f"The store {self._path} was made with another store key; name the right key "
+                    "file or set the right VTC07_STORE_KEY."
+                ) from None
+            raise _damaged(self._path, "records were changed or are missing") from None
         try:
-            value, authenticator = rows[_KEY_CHECK], authenticators[_KEY_CHECK]
-            self._key.verify(value, " ".join(_KEY_CHECK), authenticator)
-        except KeyError:
-            raise StoreCorrupt(f"The store {self._path} is damaged: records are missing.") from None
-        except (SealBroken, TypeError):
-            raise WrongStoreKey(
-                f"The store {self._path} was made with another store key; name the right key file "
-                "or set the right VTC07_STORE_KEY."
-            ) from None
+            records, self._source = unnamed(contents.clear)
+            self._state = encoding.decode(records)
+        except RecordsBroken as error:
+            raise _damaged(self._path, str(error)) from None
+        self._contents = contents
 
     # --- writing -------------------------------------------------------------------------------
 
-    def _require_same_file(self) -> None:
-        """Refuse to write into a file that has lost its name: it would be gone when closed."""
-        try:
-            found = _identity(self._path)
-        except OSError:
-            found = None
-        if found != self._identity:
-            raise StoreError(f"The store {self._path} was removed or replaced while it was open.")
-
     def _initialize(self, state: MeterState, companion: CompanionSource) -> None:
-        self._stored = _named(encoding.encode(state))
-        rows = [self._row(name, value) for name, value in self._stored.items()]
-        rows.append(self._row(_KEY_CHECK, _KEY_CHECK_TEXT))
-        for place, (source, text) in enumerate(companion.files):
-            rows.append(self._row((_COMPANION, str(place)), f"{source}\n{text}".encode()))
+        contents = Contents.first(named(encoding.encode(state), companion), self._key)
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_SCHEMA)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.executemany(_PUT, rows)
+        connection.executemany(_PUT, [*contents.rows.values(), contents.check])
         connection.execute("COMMIT")
-        self._state, self._source = state, companion
+        self._state, self._source, self._contents = state, companion, contents
 
-    def _write(self, rows: list[_Row], gone: list[_Name]) -> None:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+    def _require_place_for(self, changes: Changes) -> None:
+        if changes.before is not self._state:
+            raise StoreError("The transaction does not follow the one before it.")
+        if not self._claim.holds(self._file):  # it would be gone when closed
+            raise StoreError(f"The store {self._path} was removed or replaced while it was open.")
+
+    def _give_up(self, before: Contents, failed: Contents | None) -> None:
+        """Close after a failure, with the file as it was before the transaction that failed.
+
+        Closing rolls it back, or leaves the journal with which the next opening does so. But the
+        last step may have been done although it was reported as failed: then the transaction
+        stands in the file, would show itself later, and is taken back by another one.
+        """
+        self._closed = True
+        with suppress(sqlite3.Error):
+            self._connection.close()
         try:
-            connection.executemany(_DELETE, gone)
-            connection.executemany(_PUT, rows)
-            connection.execute("COMMIT")
-        except sqlite3.Error:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
-            raise
+            if failed is not None and self._claim.holds(self._file):
+                with suppress(sqlite3.Error):
+                    self._take_back(before, failed)
+        finally:
+            self._claim.release()
 
-    def _row(self, name: _Name, value: bytes) -> _Row:
-        kind, own_name = name
-        if kind == _SECRET:
-            value = self._key.seal(value, f"{kind} {own_name}")
-        return kind, own_name, value, self._key.authenticator(value, f"{kind} {own_name}")
+    def _take_back(self, before: Contents, failed: Contents) -> None:
+        connection = store_file.connect(self._file)
+        try:
+            store_file.lock(connection)
+            store_file.make_durable(connection)
+            found = connection.execute(f"{_READ} WHERE kind = ? AND name = ?", CHECK).fetchone()
+            if found == failed.check:
+                _write(connection, *before.changes_since(failed))
+        finally:
+            connection.close()
 
 
 def make_store(
@@ -351,81 +345,117 @@ def make_store(
     """Make the store of a new meter, and a key file beside it unless there is a key already.
 
     Where ``made`` of the key is a file, the user is to be told of it. Raises what
-    `SQLiteStore.create` and `find_store_key` raise.
+    `SQLiteStore.create` and `find_store_key` raise; a key file made for nothing is taken away.
     """
-    if path.exists():
-        raise _exists(path)  # before a key is made for it
-    found = find_store_key(path, key_file=key_file, environment=environment, make=True)
-    return SQLiteStore.create(path, state, companion, found.key), found
+    with _new_file(path):  # whoever has the name has the key file's as well
+        found = find_store_key(path, key_file=key_file, environment=environment, make=True)
+        try:
+            return SQLiteStore.fill(path, state, companion, found.key), found
+        except BaseException:
+            if found.made is not None:
+                found.made.unlink(missing_ok=True)
+            raise
 
 
 def open_store(
     path: Path, *, key_file: Path | None = None, environment: Mapping[str, str] | None = None
 ) -> SQLiteStore:
     """Open a store with its key; raises what `SQLiteStore.open` and `find_store_key` raise."""
-    _require_sqlite_file(path)  # before a missing key is complained of
+    require_store(path)  # before a missing key is complained of
     found = find_store_key(path, key_file=key_file, environment=environment)
     return SQLiteStore.open(path, found.key)
 
 
-def _exists(path: Path) -> StoreExists:
-    return StoreExists(
-        f"{path} exists already and a meter is never overwritten; choose another name, or move "
-        "that file away."
-    )
+def require_store(path: Path) -> None:
+    """Raise unless this is a store that can be opened, as far as that shows without its key.
 
-
-def _named(records: Records) -> dict[_Name, bytes]:
-    named = {(_FACT, name): text.encode() for name, text in records.facts.items()}
-    named |= {(_SECRET, name): value for name, value in records.secrets.items()}
-    named |= {(_TOKEN, str(number)): text.encode() for number, text in records.token_log.items()}
-    named |= {(_EVENT, str(number)): text.encode() for number, text in records.event_log.items()}
-    return named
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=0,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_dev, found.st_ino
-
-
-def _require_sqlite_file(path: Path) -> None:
+    StoreMissing, NotAStore, StoreInUse where this process has it open, StoreError where it cannot
+    be read or written: a meter needs to write, and SQLite to make a journal beside it.
+    """
     try:
-        with path.open("rb") as file:
-            head = file.read(len(_HEADER))
+        found = store_file.look(path.resolve())
     except FileNotFoundError:
         raise StoreMissing(f"There is no store {path}; make a meter first.") from None
     except OSError as error:
         raise StoreError(f"The store {path} cannot be read: {error.strerror}.") from error
-    if head != _HEADER:
-        raise NotAStore(f"{path} is not the store of a meter.")
+    if found is Look.OPEN:
+        raise _in_use(path)
+    if found is Look.OTHER:
+        raise _not_a_store(path)
+    if found is Look.READ_ONLY:
+        raise StoreError(
+            f"The store {path} cannot be opened, since it or its folder cannot be written; change "
+            "their rights, or copy it to a folder where that is possible."
+        )
 
 
-def _explain(path: Path, error: sqlite3.Error) -> NoReturn:
-    if error.sqlite_errorname in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-        raise StoreInUse(
-            f"The store {path} is open already, here or in another program; close it there first."
-        ) from error
-    schema_is_wrong = error.sqlite_errorname == "SQLITE_ERROR"
-    if isinstance(error, sqlite3.OperationalError) and not schema_is_wrong:
-        raise StoreError(f"The store {path} cannot be used: {error}.") from error
-    raise StoreCorrupt(f"The store {path} is damaged: {error}.") from error
+@contextmanager
+def _new_file(path: Path) -> Iterator[None]:
+    """Claim a name for a store that is made; it is free again where that fails."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise StoreExists(
+            f"{path} exists already and a meter is never overwritten; choose another name, or "
+            "move that file away."
+        ) from None
+    except OSError as error:
+        raise StoreError(f"The store {path} cannot be made: {error.strerror}.") from error
+    file = path.resolve()
+    try:
+        os.close(descriptor)
+        yield
+    except BaseException:
+        store_file.journal_of(file).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+        raise
 
 
-def _sync_directory(path: Path) -> None:
-    """Make a new file's name durable, where the system lets a directory be synchronized."""
-    with suppress(OSError):
-        descriptor = os.open(path.absolute().parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _claim(path: Path) -> Claim:
+    try:
+        claim = Claim.take(path)
+    except OSError as error:
+        raise StoreError(f"The store {path} cannot be opened: {error.strerror}.") from error
+    if claim is None:
+        raise _in_use(path)
+    return claim
+
+
+def _write(connection: sqlite3.Connection, put: list[Row], gone: list[Name]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(_DELETE, gone)
+    connection.executemany(_PUT, put)
+    connection.execute("COMMIT")
+
+
+def _in_use(path: Path) -> StoreInUse:
+    return StoreInUse(
+        f"The store {path} is open already, here or in another program; close it there first."
+    )
+
+
+def _not_a_store(path: Path) -> NotAStore:
+    return NotAStore(f"{path} is not the store of a meter.")
+
+
+def _damaged(path: Path, what: str) -> StoreCorrupt:
+    return StoreCorrupt(
+        f"The store {path} is damaged ({what}), and the meter must not work with it; go back to a "
+        "copy of it, or make a new meter."
+    )
+
+
+def _explain(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> NoReturn:
+    # Not every error comes from SQLite itself; those that do not would quote what they found.
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        raise _in_use(path) from error
+    if name.startswith(_SYSTEM_ERRORS):
+        raise StoreError(f"The store {path} cannot be used: {_quoted(error)}.") from error
+    raise _damaged(path, _quoted(error) if name else "its text cannot be read") from None
+
+
+def _quoted(said: object) -> str:
+    """Return what SQLite says as a part of one sentence; a damaged file can make it say much."""
+    words = "".join(c if c.isprintable() else " " for c in str(said)).strip("* .").split()
+    return " ".join(words)[:_LONGEST_QUOTE]

@@ -20,11 +20,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from vtc07.meter.store_file import sync_directory
+
 #: The variable of the environment that may hold the store key.
 STORE_KEY_VARIABLE: Final = "VTC07_STORE_KEY"
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
+_LONGEST_FILE: Final = 1024
 
 
 class StoreKeyError(ValueError):
@@ -94,11 +97,14 @@ def _derived(material: bytes, purpose: bytes) -> bytes:
 class FoundKey:
     """A store key and where it came from.
 
-    ``made``: the file that was made for it just now, to be told to the user; None otherwise.
+    ``made``: the file that was made for it just now, to be told to the user. ``read``: the file
+    that it was read from, which others than its owner should not be able to read. Each None
+    otherwise.
     """
 
     key: StoreKey
     made: Path | None = None
+    read: Path | None = None
 
 
 def key_file_beside(store: Path) -> Path:
@@ -115,23 +121,25 @@ def find_store_key(
 ) -> FoundKey:
     """Return the key of a store: from ``key_file``, from VTC07_STORE_KEY, or from beside it.
 
-    ``make``: with none of these, make a key file beside the store that its owner alone may read.
-    Raises StoreKeyError for a key that is missing or cannot be read.
+    A variable that is empty counts as none. ``make``: with none of these, make a key file beside
+    the store that its owner alone may read. Raises StoreKeyError for a key that is missing or
+    cannot be read.
     """
     if key_file is not None:
-        return FoundKey(_read(key_file))
+        return FoundKey(_read(key_file), read=key_file)
     text = (os.environ if environment is None else environment).get(STORE_KEY_VARIABLE)
-    if text is not None:
+    if text:
         return FoundKey(StoreKey.from_hex(text, f"The variable {STORE_KEY_VARIABLE}"))
     beside = key_file_beside(store)
     if make and not beside.exists():
         return FoundKey(_make(beside), made=beside)
-    return FoundKey(_read(beside))
+    return FoundKey(_read(beside), read=beside)
 
 
 def _read(path: Path) -> StoreKey:
     try:
-        text = path.read_text(encoding="ascii")
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_FILE + 1).decode("ascii")
     except FileNotFoundError as error:
         raise StoreKeyError(
             f"There is no key file {path}; name the one of this store, or set {STORE_KEY_VARIABLE}."
@@ -139,17 +147,24 @@ def _read(path: Path) -> StoreKey:
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "it is not text"
         raise StoreKeyError(f"The key file {path} cannot be read: {said}.") from None
-    return StoreKey.from_hex(text, f"The key file {path}")
+    # Never more than that: a name may be that of a device without an end.
+    return StoreKey.from_hex(text if len(text) <= _LONGEST_FILE else "", f"The key file {path}")
 
 
 def _make(path: Path) -> StoreKey:
+    """Make a key file, whole and durable or not at all."""
     text = secrets.token_hex(_KEY_BYTES)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(text + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)  # an empty one would stand in the way of the next try
+            raise
     except OSError as error:
         raise StoreKeyError(f"The key file {path} cannot be made: {error.strerror}.") from error
+    sync_directory(path)
     return StoreKey.from_hex(text)
