@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 from cli_bench import (
     DECODER_KEY,
     PAN,
+    PROGRAM,
     VENDING_KEY,
     contents,
     credit,
@@ -24,7 +26,8 @@ from cli_bench import (
     vtc07,
 )
 
-from vtc07.meter import store
+from vtc07.cli.output import Output
+from vtc07.meter import store_file
 
 __all__ = ["here"]
 
@@ -78,6 +81,64 @@ def test_the_store_key_from_a_file_or_the_environment(
     assert "another store key" in one_sentence(result.err)
 
 
+def test_an_empty_variable_is_no_store_key(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VTC07_STORE_KEY", "")
+    new_meter("m.meter")
+    assert (here / "m.meter.key").exists()
+    done("meter", "show", "m.meter")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights as POSIX has them")
+@pytest.mark.parametrize("where", ["beside", "named"])
+def test_a_key_file_for_everyone_is_warned_of(here: Path, where: str) -> None:
+    new_meter("m.meter")
+    key_file, options = here / "m.meter.key", []
+    if where == "named":
+        key_file = key_file.rename(here / "own.key")
+        options = ["--store-key-file", "own.key"]
+    assert "chmod" not in done("meter", "show", "m.meter", *options).err
+    key_file.chmod(0o640)
+    for command in (
+        ("meter", "show", "m.meter"),
+        ("meter", "enter", "m.meter", credit("1.0", "--test-key")),
+        ("read", "sim:m.meter", "KRN"),
+    ):
+        err = done(*command, *options).err
+        assert f"chmod 600 {key_file.name}" in err
+        assert "0640" in err
+
+
+def test_of_many_makers_at_once_one_has_a_meter_that_opens(here: Path) -> None:
+    for name in ("a.meter", "b.meter"):
+        makers = [
+            subprocess.Popen(
+                [*PROGRAM, "meter", "new", name],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(4)
+        ]
+        said = [maker.communicate()[1] for maker in makers]
+        codes = [maker.returncode for maker in makers]
+        assert sorted(codes) == [0, 2, 2, 2], said
+        assert all("exists already" in err for err, code in zip(said, codes, strict=True) if code)
+        done("meter", "show", name)
+
+
+def test_an_interrupt_after_the_making_leaves_the_meter_its_key(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Output, "note", interrupted)
+    assert vtc07("meter", "new", "m.meter").code != 0
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    done("meter", "show", "m.meter")
+
+
 def test_a_meter_that_cannot_be_made_leaves_nothing(here: Path) -> None:
     before = contents(here)
     result = vtc07("meter", "new", "m.meter", "--manufactured", "2050-01-01")
@@ -89,7 +150,7 @@ def test_a_disk_that_fails_leaves_nothing(here: Path, monkeypatch: pytest.Monkey
     def failing(path: Path) -> sqlite3.Connection:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(store, "_connect", failing)
+    monkeypatch.setattr(store_file, "connect", failing)
     result = vtc07("meter", "new", "m.meter")
     assert result.code == 2
     assert "disk I/O error" in one_sentence(result.err)
@@ -191,6 +252,27 @@ def test_a_store_is_opened_once(here: Path) -> None:
             assert result.code == 2
             assert "open already" in one_sentence(result.err)
     done("meter", "show", "m.meter")
+
+
+def test_a_damaged_byte_anywhere_is_said_in_a_sentence(here: Path) -> None:
+    new_meter()
+    whole = (here / "m.meter").read_bytes()
+    schema = whole.index(b"CREATE TABLE")
+    before = done("meter", "show", "m.meter").out
+    said = set()
+    for at in [*range(16, 108, 7), *range(schema - 60, schema + 80, 6), *range(0, len(whole), 997)]:
+        damaged = bytearray(whole)
+        damaged[at] ^= 0x80
+        (here / "m.meter").write_bytes(damaged)
+        result = vtc07("meter", "show", "m.meter")
+        if result.code == 0:
+            assert result.out == before
+        else:
+            assert result.code == 2
+            said.add(one_sentence(result.err))
+    assert sum("damaged" in sentence for sentence in said) > 5
+    (here / "m.meter").write_bytes(whole)
+    assert done("meter", "show", "m.meter").out == before
 
 
 def test_a_torn_store_is_said_to_be_damaged(here: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -17,8 +15,8 @@ from vtc07.cli.issuing import key_document
 from vtc07.cli.keys import KeyOptions, choose, key_options
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
-from vtc07.cli.stores import store_key, store_key_option
-from vtc07.meter import CompanionSource, Rules, SQLiteStore, StoreKey, manufacture
+from vtc07.cli.stores import make_store, store_key_option
+from vtc07.meter import CompanionSource, Rules, manufacture
 from vtc07.tokens import TID
 
 
@@ -74,7 +72,7 @@ def new(
     for real money.
     """
     path = Path(store)
-    if path.exists():
+    if path.exists():  # said before a key is asked for
         raise Failure(
             f"{store} exists already and a meter is never overwritten; choose another name"
         )
@@ -96,8 +94,7 @@ def new(
         phases=int(phases),
         device_address=device_address,
     )
-    with _key_of_new_store(path, store_key_file, output) as (protection, made):
-        SQLiteStore.create(path, state, source, protection).close()
+    made = make_store(path, state, source, store_key_file, output)
     if made is not None:
         output.note(
             f"the key that protects the store is in {made}, for its owner only; without it the "
@@ -146,17 +143,3 @@ def _source(companion: str, credit_maximum: int | None) -> CompanionSource:
     name = described.name
     overlay = f'extends = "{name}"\n\n[meter]\ncredit_maximum = {units}\n'
     return CompanionSource(((f"own/{name}.toml", overlay), *source.files))
-
-
-@contextlib.contextmanager
-def _key_of_new_store(
-    path: Path, key_file: str | None, output: Output
-) -> Iterator[tuple[StoreKey, Path | None]]:
-    """Find or make the store's key; one that was made goes again where the store cannot be made."""
-    found = store_key(path, key_file, output, make=True)
-    try:
-        yield found.key, found.made
-    except BaseException:
-        if found.made is not None:
-            found.made.unlink(missing_ok=True)
-        raise

@@ -13,9 +13,16 @@ import click
 from vtc07.cli.failure import Failure
 from vtc07.cli.output import Output
 from vtc07.cli.secret import looks_like_a_key
-from vtc07.meter import STORE_KEY_VARIABLE, FoundKey, SQLiteStore, find_store_key
-
-_SQLITE = b"SQLite format 3\x00"
+from vtc07.meter import (
+    STORE_KEY_VARIABLE,
+    CompanionSource,
+    FoundKey,
+    MeterState,
+    SQLiteStore,
+    find_store_key,
+)
+from vtc07.meter import make_store as make_library_store
+from vtc07.meter.store import require_store
 
 
 def store_key_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,17 +34,17 @@ def store_key_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-def store_key(store: Path, key_file: str | None, output: Output, *, make: bool = False) -> FoundKey:
-    """Return the key of a store; StoreKeyError where there is none."""
-    if key_file is not None and looks_like_a_key(key_file):
-        raise Failure(
-            "--store-key-file wants the name of a file, not the key itself: what stands in a "
-            "command line stays in the shell's history"
-        )
-    found = find_store_key(store, key_file=Path(key_file) if key_file else None, make=make)
-    if key_file is not None:
-        warn_if_shared(Path(key_file), output)
-    return found
+def make_store(
+    path: Path, state: MeterState, companion: CompanionSource, key_file: str | None, output: Output
+) -> Path | None:
+    """Make the store of a new meter and close it; returns the key file made for it, if one was.
+
+    StoreError or StoreKeyError where that is not possible; nothing is left then.
+    """
+    store, found = make_library_store(path, state, companion, key_file=_named(key_file))
+    store.close()
+    _warn_if_shared(found, output)
+    return found.made
 
 
 def open_store(path: str, key_file: str | None, output: Output) -> SQLiteStore:
@@ -45,19 +52,30 @@ def open_store(path: str, key_file: str | None, output: Output) -> SQLiteStore:
     store = Path(path)
     if not store.exists():
         raise Failure(f"there is no store {path}; vtc07 meter new {path} makes a meter")
-    with store.open("rb") as file:
-        if file.read(len(_SQLITE)) != _SQLITE:  # before its key is looked for: it has none
-            raise Failure(f"{path} is not the store of a meter; give the file of vtc07 meter new")
-    return SQLiteStore.open(store, store_key(store, key_file, output).key)
+    require_store(store)  # before its key is looked for: another file has none
+    found = find_store_key(store, key_file=_named(key_file))
+    _warn_if_shared(found, output)
+    return SQLiteStore.open(store, found.key)
 
 
-def warn_if_shared(path: Path, output: Output) -> None:
-    """Warn of a key file that others than its owner may read."""
-    if os.name != "posix":
+def _named(key_file: str | None) -> Path | None:
+    if not key_file:
+        return None
+    if looks_like_a_key(key_file):
+        raise Failure(
+            "--store-key-file wants the name of a file, not the key itself: what stands in a "
+            "command line stays in the shell's history"
+        )
+    return Path(key_file)
+
+
+def _warn_if_shared(found: FoundKey, output: Output) -> None:
+    """Warn of a key file that others than its owner may read, wherever it was found."""
+    if found.read is None or os.name != "posix":
         return
-    mode = path.stat().st_mode
+    mode = found.read.stat().st_mode
     if stat.S_ISREG(mode) and mode & 0o077:
         output.warning(
-            f"{path} can be read by others than its owner (mode {stat.S_IMODE(mode):04o}); "
-            f"take that away with: chmod 600 {path}"
+            f"{found.read} can be read by others than its owner (mode {stat.S_IMODE(mode):04o}); "
+            f"take that away with: chmod 600 {found.read}"
         )
