@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
-NUL: Final = 0x00
 SOH: Final = 0x01
 STX: Final = 0x02
 ETX: Final = 0x03
 ACK: Final = 0x06
 LF: Final = 0x0A
-CR: Final = 0x0D
 NAK: Final = 0x15
 SLASH: Final = 0x2F
 QUESTION: Final = 0x3F

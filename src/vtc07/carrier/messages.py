@@ -248,6 +248,3 @@ def build_data(data_sets: Sequence[str], limits: MessageLimits = DEFAULT_LIMITS)
         parts.append(data_set)
         line += len(data_set)
     return close("".join(parts).encode("ascii"))
-
-
-Message = IDRequest | IDResponse | CommandMessage | DataMessage | ErrorMessage

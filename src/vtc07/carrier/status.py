@@ -127,15 +127,3 @@ class ErrorCode(enum.Enum):
     TOKEN_LOCKOUT = "token lockout"  # noqa: S105 - an error's meaning, not a secret
     TOKEN_EXECUTING = "a token is being executed"  # noqa: S105 - likewise
     STORE_FAULT = "the meter could not store"
-
-
-DEFAULT_ERROR_TEXTS: Mapping[ErrorCode, str] = {
-    ErrorCode.UNDEFINED_COMMAND: "ER01",
-    ErrorCode.MALFORMED_DATA_SET: "ER02",
-    ErrorCode.NO_SUCH_REGISTER: "ER03",
-    ErrorCode.ACCESS_DENIED: "ER04",
-    ErrorCode.VALUE_REFUSED: "ER05",
-    ErrorCode.TOKEN_LOCKOUT: "ER06",
-    ErrorCode.TOKEN_EXECUTING: "ER07",
-    ErrorCode.STORE_FAULT: "ER08",
-}
