@@ -153,7 +153,8 @@ CASES: dict[str, tuple[tuple[str, ...], str]] = {
     "no attempts": (("read", SIM, "--attempts", "0"), "--attempts"),
     "a trace over a file": (("read", SIM, "--trace", "vk.hex"), "exists already"),
     "a trace nowhere": (("read", SIM, "--trace", "no/where"), "no/where"),
-    "a journal in a file": (("send", SIM, GOOD, "--journal", "vk.hex/j"), "vk.hex/j"),
+    "a journal in a file": (("send", SIM, GOOD, "--journal", "vk.hex/j"), "no folder"),
+    "a journal nowhere": (("send", SIM, GOOD, "--journal", "nowhere/j"), "no folder"),
     "a journal that is none": (("send", SIM, GOOD, "--journal", "vk.hex"), "line 1"),
     "a store key for a port": (
         ("read", "tcp://127.0.0.1:1", "--store-key-file", "vk.hex"),

@@ -366,7 +366,7 @@ def test_ctrl_c_with_a_token_on_its_way_is_exit_code_4(fast: str, here: Path) ->
         assert sending.returncode == 4, err
         sentence = one_sentence(err)
         assert "delivery 1 is open" in sentence
-        assert "send the same tokens again" in sentence
+        assert "--resume" in sentence
         assert out == ""
         sent = done("send", meter.address, token, *options, "--json").json
         assert sent["tokens"][0]["outcome"] == "Delivered"
@@ -388,3 +388,18 @@ def test_ctrl_c_before_a_token_was_entered_is_130(fast: str, here: Path) -> None
     error = json.loads(err)
     assert error["exit_code"] == 130
     assert "nothing is open" in error["error"]
+
+
+def test_resume_goes_on_behind_what_was_delivered(here: Path) -> None:
+    meter = new_meter("m.meter")
+    first, second = credit("4.0", *TEST, at="2026-03-01"), credit("5.0", *TEST, at="2026-03-02")
+    done("send", f"sim:{meter}", first, "--journal", "j")
+    again = vtc07("send", f"sim:{meter}", first, second, "--journal", "j")
+    assert again.code == 1
+    assert "--resume" in one_sentence(again.err)
+    assert "taken it already" in again.err  # what UsedError means
+    resumed = done("send", f"sim:{meter}", first, second, "--journal", "j", "--resume", "--json")
+    assert [token["status"] for token in resumed.json["tokens"]] == ["Accept", "Accept"]
+    shown = registers(done("read", f"sim:{meter}", "--json").json)
+    assert shown["totalCreditAccepted"] == 9000
+    assert shown["tokenSequence"] == 3  # the refused one among them; nothing was entered again

@@ -428,3 +428,45 @@ def test_tokens_from_elsewhere_in_between_are_looked_up_in_the_log(
         log = bench.state.token_log
         assert sum(e.token == TOKEN for e in log) == 1
         assert journal.unresolved() == ()
+
+
+def test_an_interrupted_list_is_gone_on_with() -> None:
+    """The second of two tokens is cut off for good; the next run needs to know only the journal."""
+    companion = load_companion("electricity")
+    bench, journal = MeterLine(companion), MemoryJournal()
+    tokens = [credit(1, 100), credit(2, 200), credit(3, 300)]
+    entries = 0
+
+    def cut_the_second(sender: Sender, char: int, _index: int, _now_ns: int) -> int:
+        nonlocal entries
+        entries += sender == "client" and char == ord("W")
+        return UNPLUGGED if entries == 2 else char
+
+    bench.line.fault = cut_the_second
+    first = _send(bench, journal, *tokens)
+    assert [type(outcome) for outcome in first.outcomes] == [Delivered, Unresolved, NotSent]
+    bench.line.fault = None
+    bench.line.plug()
+
+    procedure = send(
+        _session(companion),
+        journal,
+        [TokenToSend(token) for token in tokens],
+        wall_clock=wall_clock,
+        resume=True,
+    )
+    report = bench.run(procedure)
+    assert report.meaning is Meaning.DONE
+    assert bench.state.account.accepted == 60_000
+    assert bench.state.tokens_executed == 3  # the first was not entered again
+    again = bench.run(
+        send(
+            _session(companion),
+            journal,
+            [TokenToSend(token) for token in tokens],
+            wall_clock=wall_clock,
+            resume=True,
+        )
+    )
+    assert again.meaning is Meaning.DONE
+    assert bench.state.tokens_executed == 3

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.journal import Journal, JournalError, MemoryJournal
+from vtc07.hhu.journal import Delivery, Journal, JournalError, MemoryJournal, delivered_before
 from vtc07.hhu.journal_file import FileJournal, JournalCorrupt, JournalLocked
 from vtc07.hhu.outcome import Delivered
 from vtc07.hhu.resolution import Snapshot
@@ -436,3 +436,25 @@ def test_a_newer_version_is_named(tmp_path: Path) -> None:
 
 def test_no_token_in_a_repr() -> None:
     assert TOKEN not in repr(MemoryJournal().open_delivery(PAN, TOKEN, S0, AT))
+
+
+def test_what_need_not_be_entered_again() -> None:
+    """Accepted tokens, and sections of a set whose completing token was accepted."""
+
+    def known(*results: tuple[str, str | None]) -> list[int]:
+        deliveries = [
+            Delivery(n, PAN, token, None, AT, result=result)
+            for n, (token, result) in enumerate(results, 1)
+        ]
+        return sorted(delivered_before(deliveries, PAN, ["a" * 20, "b" * 20, "c" * 20]))
+
+    a, b, c = "a" * 20, "b" * 20, "c" * 20
+    assert known() == []
+    assert known((a, "delivered: Accept"), (b, None)) == [0]
+    assert known((a, "delivered: 1stKCT"), (b, "delivered: 2ndKCT")) == []
+    assert known((a, "delivered: 1stKCT"), (b, "delivered: 2ndKCT"), (c, None)) == []
+    assert known((a, "delivered: 1stKCT"), (b, "delivered: Accept")) == [0, 1]
+    assert known((a, "refused: CRCError"), (b, "delivered: Accept")) == [1]
+    assert known((a, "unresolved: whatever"), (c, "delivered: Accept")) == [2]
+    other = [Delivery(1, OTHER, a, None, AT, result="delivered: Accept")]
+    assert delivered_before(other, PAN, [a]) == {}

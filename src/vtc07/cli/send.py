@@ -17,9 +17,17 @@ from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
 from vtc07.hhu.delivery import SendReport, TokenToSend
 from vtc07.hhu.delivery import send as send_tokens
-from vtc07.hhu.journal import Delivery
+from vtc07.hhu.journal import Delivery, delivered_before
 from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.outcome import Meaning, NotSent, Outcome, Unresolved
+from vtc07.hhu.outcome import (
+    EXPLANATIONS,
+    Delivered,
+    Meaning,
+    NotSent,
+    Outcome,
+    Refused,
+    Unresolved,
+)
 from vtc07.hhu.progress import Progress, Resolved
 from vtc07.hhu.session import AnotherMeter
 from vtc07.hhu.session import NoLink as NoSession
@@ -54,6 +62,12 @@ _EXIT_CODES: Final = {
     help="For meters that do not tell what became of a token: send a credit token again where "
     "no answer came; the meter refuses a second one.",
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where an earlier run ended: tokens that the journal knows as delivered to this "
+    "meter are not entered again.",
+)
 @click.argument("tokens", nargs=-1, required=True, metavar="TOKEN...")
 @click.pass_obj
 def send(
@@ -63,6 +77,7 @@ def send(
     tokens: tuple[str, ...],
     journal_file: str | None,
     resend_if_refusable: bool,
+    resume: bool,
 ) -> None:
     """Send tokens to the meter at ADDRESS, in this order, up to the first not accepted.
 
@@ -89,7 +104,11 @@ def send(
                     to_send,
                     wall_clock=lambda: datetime.now(UTC),
                     resend_if_refusable=resend_if_refusable,
+                    resume=resume,
                 )
+            )
+            delivered = delivered_before(
+                journal.deliveries(), connection.meter_pan or "", [d.digits for d in datas]
             )
             meter_pan = connection.meter_pan
             connection.sign_off()
@@ -102,6 +121,8 @@ def send(
     code = _EXIT_CODES[report.meaning]
     if code is not ExitCode.DONE:
         sentence = _first_bad(report, datas)
+        if code is ExitCode.UNRESOLVED or (delivered and not resume):
+            sentence += "; to go on where this ended, run the same command with --resume"
         raise Failure(f"{sentence} ({unavailable})" if unavailable else sentence, code)
 
 
@@ -116,7 +137,13 @@ def _greet(connection: Connection) -> None:
 def journal_path(journal_file: str | None) -> Path:
     """Return the journal's file."""
     if journal_file is not None:
-        return Path(journal_file)
+        path = Path(journal_file)
+        if not path.absolute().parent.is_dir():
+            raise Failure(
+                f"there is no folder {path.absolute().parent} for the journal; make it, or correct "
+                "the name: open deliveries stand in the journal"
+            )
+        return path
     from platformdirs import user_state_path  # noqa: PLC0415 - only where no journal is named
 
     return user_state_path("vtc07", appauthor=False) / "deliveries.journal"
@@ -178,9 +205,16 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
         "meaning": outcome.meaning.value,
         "text": str(outcome),
         "status": None if status is None else status.value,
+        "explanation": explanation(outcome),
         "sequence": getattr(outcome, "sequence", None),
         "reason": None if reason is None else reason.name.lower().replace("_", " "),
     }
+
+
+def explanation(outcome: Outcome) -> str | None:
+    """Return what a meter's result means, for results that do not speak for themselves."""
+    status = outcome.status if isinstance(outcome, Delivered | Refused) else None
+    return None if status is None else EXPLANATIONS.get(status)
 
 
 def _first_bad(report: SendReport, datas: Sequence[TokenData]) -> str:
@@ -191,7 +225,8 @@ def _first_bad(report: SendReport, datas: Sequence[TokenData]) -> str:
             return f"delivery {earlier.delivery.number} of an earlier run: {earlier.outcome}"
     for place, outcome in enumerate(report.outcomes, 1):
         if outcome.meaning is gravest and not isinstance(outcome, NotSent):
-            return f"token {place} of {len(datas)}: {outcome}" if len(datas) > 1 else str(outcome)
+            said = f"{outcome}: {why}" if (why := explanation(outcome)) else str(outcome)
+            return f"token {place} of {len(datas)}: {said}" if len(datas) > 1 else said
     return str(report.outcomes[0])
 
 
@@ -210,8 +245,8 @@ def _interrupted(
     if still_open:
         return Failure(
             f"{said}; delivery {still_open[0].number} is open and stands in the journal "
-            f"{journal.path}: send the same tokens again, and it is resolved first, nothing is "
-            "entered twice",
+            f"{journal.path}; to go on, run the same command with --resume: it is resolved first, "
+            "and nothing is entered twice",
             ExitCode.UNRESOLVED,
         )
     rest = len(datas) - len(watched.outcomes)

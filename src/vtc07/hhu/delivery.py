@@ -15,7 +15,7 @@ from vtc07.carrier.events import EnterToken, Entry, TokenEntryAnswered
 from vtc07.carrier.registers import MAX_TOKEN_DATA
 from vtc07.carrier.status import ErrorCode
 from vtc07.hhu.entry_refused import refusal
-from vtc07.hhu.journal import Delivery, Journal, JournalError
+from vtc07.hhu.journal import Delivery, Journal, JournalError, delivered_before
 from vtc07.hhu.outcome import (
     Busy,
     Delivered,
@@ -110,22 +110,26 @@ def send(
     *,
     wall_clock: WallClock,
     resend_if_refusable: bool = False,
+    resume: bool = False,
 ) -> Procedure[SendReport]:
     """Deliver tokens in this order and stop at the first that is not accepted.
 
     The MeterPAN is read and compared first, then every delivery to this meter that the journal
     holds without result is resolved; one that turns out to be of a token to be sent, and
     delivered, is that token's outcome. ``resend_if_refusable`` matters only where the companion
-    lacks the registers that tell what became of a token (`vtc07.hhu.unconfirmed`).
+    lacks the registers that tell what became of a token (`vtc07.hhu.unconfirmed`). ``resume``:
+    tokens that the journal knows as delivered to this meter are not entered again
+    (`vtc07.hhu.journal.delivered_before`).
 
     Never raises for what the meter or the line does: that is in the report.
     """
     deliverer = _Deliverer(session, journal, wall_clock, resend=resend_if_refusable)
     outcomes: list[Outcome] = []
     obstacle = yield from deliverer.begin({t.digits for t in tokens if t.has_tid})
+    known = deliverer.known(tokens) if resume and obstacle is None else {}
     for place, token in enumerate(tokens):
         if obstacle is None:
-            outcome = yield from deliverer.deliver(token)
+            outcome = known.get(place) or (yield from deliverer.deliver(token))
         else:
             outcome, obstacle = obstacle, NotSent()
         outcomes.append(outcome)
@@ -221,6 +225,11 @@ class _Deliverer:
             self._delivered_before[delivery.token] = outcome
         yield from self._close(delivery, outcome)
         return outcome
+
+    def known(self, tokens: Sequence[TokenToSend]) -> dict[int, Delivered]:
+        """Return the tokens, by place, that the meter need not be given again."""
+        digits = [token.digits for token in tokens]
+        return delivered_before(self._journal.deliveries(), self._pan, digits)
 
     # --- one token -----------------------------------------------------------------------------
 

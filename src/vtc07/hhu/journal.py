@@ -12,8 +12,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from vtc07.hhu.outcome import Outcome
+from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.outcome import Delivered, Outcome
 from vtc07.hhu.resolution import Snapshot
+
+_DELIVERED = "delivered: "
+_TAKEN = {status.value: status for status in TokenStatus if status.taken}
 
 
 class JournalError(Exception):
@@ -59,6 +63,9 @@ class Journal(Protocol):
 
     def unresolved(self, meter_pan: str | None = None) -> Sequence[Delivery]:
         """Return the deliveries without result, oldest first; of one meter, or of all."""
+
+    def deliveries(self) -> Sequence[Delivery]:
+        """Return every delivery, oldest first."""
 
 
 class DeliveryBook:
@@ -139,3 +146,29 @@ class MemoryJournal:
     def deliveries(self) -> tuple[Delivery, ...]:
         """Return every delivery, oldest first."""
         return self._book.all()
+
+
+def delivered_before(
+    deliveries: Sequence[Delivery], meter_pan: str, tokens: Sequence[str]
+) -> dict[int, Delivered]:
+    """Return which of ``tokens``, by place, this meter need not be given again.
+
+    Those that the journal knows as accepted, and key change sections whose set is complete: a
+    later token of the list was accepted. A section that is only staged may have timed out, and
+    entering it again harms nothing.
+    """
+    known: dict[str, Delivered] = {}
+    for delivery in deliveries:
+        result = (delivery.result or "").removeprefix(_DELIVERED)
+        if delivery.meter_pan == meter_pan and result in _TAKEN:
+            known[delivery.token] = Delivered(_TAKEN[result])
+    accepted = [
+        place
+        for place, token in enumerate(tokens)
+        if token in known and known[token].status is TokenStatus.ACCEPT
+    ]
+    return {
+        place: known[token]
+        for place, token in enumerate(tokens)
+        if token in known and accepted and place <= accepted[-1]
+    }

@@ -7,6 +7,7 @@ here. None holds a token: a token is money.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vtc07.carrier.status import ErrorCode, TokenStatus
@@ -63,6 +64,26 @@ class Refused:
         return f"refused: {self.status.value}"
 
 
+#: What a result means to a person who holds the token in the hand.
+EXPLANATIONS: Mapping[TokenStatus, str] = {
+    TokenStatus.FIRST_KCT: "a key change has begun; the other tokens of its set are awaited",
+    TokenStatus.SECOND_KCT: "a key change has begun; the other tokens of its set are awaited",
+    TokenStatus.THIRD_KCT: "a key change has begun; the other tokens of its set are awaited",
+    TokenStatus.FOURTH_KCT: "a key change has begun; the other tokens of its set are awaited",
+    TokenStatus.OVERFLOW_ERROR: "the meter cannot hold so much credit; try again when some is used",
+    TokenStatus.KEY_TYPE_ERROR: "the meter's key cannot change to a key of this type",
+    TokenStatus.FORMAT_ERROR: "the token is not laid out as it must be; ask for another one",
+    TokenStatus.RANGE_ERROR: "a value in the token is not defined; ask for another one",
+    TokenStatus.FUNCTION_ERROR: "the meter does not serve such a token, as of another service",
+    TokenStatus.OLD_ERROR: "the token is older than all that the meter remembers",
+    TokenStatus.USED_ERROR: "the meter has taken it already, or another one of the same minute",
+    TokenStatus.KEY_EXPIRED_ERROR: "the meter's key has expired for such a token; change the key",
+    TokenStatus.DDTK_ERROR: "the meter still has its default key; change the key before credit",
+    TokenStatus.CRC_ERROR: "a digit is wrong, or the token is for another meter or another key",
+    TokenStatus.MFR_CODE_ERROR: "the token is for meters of another manufacturer",
+}
+
+
 class NotTakenReason(enum.Enum):
     """Why a token was not taken; the value is a sentence for people."""
 
@@ -101,7 +122,7 @@ class NotTaken:
         elif self.reason is NotTakenReason.ENTRY_REFUSED and self.error_text:
             text += f" with {self.error_text!r}"
         if self.lockout_remaining_s is not None:
-            text += f"; try again in {self.lockout_remaining_s} s"
+            text += f"; try again in {self.lockout_remaining_s} s, for which it must be powered"
         return f"{text}: {self.detail}" if self.detail else text
 
 
