@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 import threading
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from vtc07.carrier.companion_file import load_companion
+from vtc07.cli.main import main
 from vtc07.links import blocking
 from vtc07.links.address import TCPAddress
 from vtc07.meter import MemoryStore, Meter, MeterServer, manufacture
@@ -37,6 +40,35 @@ def examples() -> list[str]:
     return re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
+def console(after: str) -> list[tuple[list[str], str]]:
+    """Return the commands of the console block behind a heading, each with what it prints."""
+    text = README.read_text(encoding="utf-8").split(f"## {after}\n", 1)[1]
+    block = re.findall(r"```console\n(.*?)```", text, re.DOTALL)[0]
+    steps: list[tuple[list[str], str]] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            steps.append((shlex.split(line[2:], comments=True), ""))
+        else:
+            steps[-1] = (steps[-1][0], steps[-1][1] + line + "\n")
+    return steps
+
+
+def test_what_is_to_be_typed_prints_what_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    tried = 0
+    for words, shown in console("Try it"):
+        if words[0] != "vtc07":
+            continue
+        result = CliRunner().invoke(main, words[1:])
+        if shown:
+            assert result.stdout == shown, " ".join(words)
+            tried += 1
+    assert tried >= 4
+
+
 def run(code: str) -> None:
     exec(compile(code, "README.md", "exec"), {})
 
@@ -63,7 +95,7 @@ def test_a_delivery_to_a_served_meter(
     serving = threading.Thread(target=driver.serve)
     serving.start()
     try:
-        code = examples()[1].replace("tcp://127.0.0.1:4059", str(port.address))
+        code = examples()[1].replace('"127.0.0.1", 4059', f'"127.0.0.1", {port.address.port}')
         run(re.sub(r'TokenToSend\("\d{20}"\)', f'TokenToSend("{token.digits}")', code))
     finally:
         driver.stop()

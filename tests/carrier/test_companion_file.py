@@ -19,8 +19,8 @@ from vtc07.carrier.companion_file import (
 from vtc07.carrier.registers import Encoding
 from vtc07.carrier.status import ErrorCode, TokenStatus
 
-#: The RegisterTable of the sheet, section 9, typed from it: address, name, type, unit, access.
-SHEET = """
+#: The RegisterTable of docs/protocol.md 9, typed from it: address, name, type, unit, access.
+TABLE = """
 0000 tableID u8 - r
 0001 FOIN u16 - r
 0002 protocolVersion u8 - r
@@ -73,10 +73,10 @@ def facts(companion: Companion) -> list[str]:
     ]
 
 
-def test_electricity_has_the_sheet_s_registers_in_its_order() -> None:
+def test_electricity_has_the_documented_registers_in_its_order() -> None:
     companion = load_companion("electricity")
     found = facts(companion)
-    assert found[:41] == SHEET.split("\n")[1:-1]
+    assert found[:41] == TABLE.split("\n")[1:-1]
     logs = companion.table.registers[41:]
     assert [r.address for r in logs] == [
         *(f"{0x40 + i:04X}" for i in range(50)),
@@ -101,7 +101,7 @@ def test_the_longest_log_entries_fit() -> None:
     assert table.named("eventLog.100").decode(event) == event
 
 
-def test_electricity_says_what_the_sheet_says() -> None:
+def test_electricity_says_what_is_documented() -> None:
     companion = load_companion("electricity")
     timing = companion.timing
     assert (timing.reaction_ns, timing.longest_reaction_ns) == (200 * MS, 1500 * MS)

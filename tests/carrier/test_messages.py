@@ -1,4 +1,4 @@
-"""Messages: the sheet's checked frames, and properties of building and parsing."""
+"""Messages: checked frames, and properties of building and parsing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RegisterTable, Register, and the encodings of values (vtc07 sheet 4 and 9)."""
+"""RegisterTable, Register, and the encodings of values (docs/protocol.md 4 and 9)."""
 
 from __future__ import annotations
 

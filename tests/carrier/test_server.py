@@ -1,4 +1,4 @@
-"""The server: every row of the sheet's section 5, and values, reads and errors of section 4."""
+"""The server: every row of docs/protocol.md 5, and values, reads and errors of section 4."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client: a hand-held unit's side of the carrier, without I/O (sheet sections 4, 7 and 10).
+"""The client: a hand-held unit's side of the carrier, without I/O (docs/protocol.md 4, 7 and 10).
 
 The transitions are in `states`. One command runs at a time and ends in one final event. Ordinary
 commands are repeated by the core; a token entry is sent once, and what became of it is for a

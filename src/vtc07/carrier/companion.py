@@ -58,7 +58,7 @@ class LinkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Every timer, in ns (vtc07 sheet section 7; IEC 62056-21 6.4)."""
+    """Every timer, in ns (docs/protocol.md 7; IEC 62056-21 6.4)."""
 
     reaction_ns: int = 200 * MS
     fast_reaction_ns: int = 20 * MS
@@ -80,8 +80,9 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class MessageLimits:
-    """Greatest lengths in characters, SOH or STX and BCC included, and counts (sheet 4 and 5).
+    """Greatest lengths in characters, SOH or STX and BCC included, and counts.
 
+    Source: docs/protocol.md 4 and 5, our choice but for the line (IEC 62056-21 6.6).
     ``data_message`` and ``command`` bound what a server sends and stores; ``line`` what stands
     between STX, CR LF and ETX (IEC 62056-21 6.6); ``identification`` what a client takes.
     ``errors``: the damaged message in succession that makes a server Idle; ``repeats``: how often
@@ -139,7 +140,7 @@ class TokenEntryRule:
 
 @dataclass(frozen=True, slots=True)
 class MeterPolicy:
-    """What the payment meter does where no standard says (docs: meter policy).
+    """What the payment meter does where no standard says (docs/protocol.md 11).
 
     Energy-like values in the service's base unit: Wh, litres, or seconds.
     """

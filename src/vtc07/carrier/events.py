@@ -129,7 +129,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class ReadSnapshot:
-    """ReadCommand of the snapshot 0004 to 0007 by the rule of the sheet's section 10.
+    """ReadCommand of the snapshot 0004 to 0007 by the rule of docs/protocol.md 10.
 
     Every attempt asks with another count, 04 to 09 in turn, so that no late answer can be taken
     for a fresh one; what does not answer exactly this attempt is dropped.

@@ -1,8 +1,8 @@
 """An incremental reader of messages: any fragmentation, bounded memory, for either side.
 
 A server's reader knows IDRequests and, while Connected, commands, ACK and NAK; a client's knows
-IDResponses, Data (STX), commands of the meter (SOH), ACK and NAK. The rules are those of the
-sheet's section 5: SOH, or `/` followed by `?`, anywhere but in the BCC's place begins a new
+IDResponses, Data (STX), commands of the meter (SOH), ACK and NAK. The rules are those of
+docs/protocol.md 5: SOH, or `/` followed by `?`, anywhere but in the BCC's place begins a new
 message; exactly one character follows ETX, whatever it is.
 """
 

@@ -1,4 +1,6 @@
-"""The server: a meter's side of the carrier, without I/O (IEC 62055-52 6.6, 6.7; sheet section 5).
+"""The server: a meter's side of the carrier, without I/O.
+
+IEC 62055-52 6.6 and 6.7 by their titles; in detail docs/protocol.md 5.
 
 The transitions are in `states`; here what is heard becomes an input, and an action is carried out.
 Time is an integer of ns passed in. A request goes to the host as an event and is answered once.

@@ -2,7 +2,7 @@
 
 These tables are the whole protocol as states: the machines in `server` and `client` turn what
 happens on the line and on the clock into inputs and carry out the actions; they decide nothing
-that is not here. Source: the sheet's section 5 (server; functions of IEC 62055-52 6.6, detail our
+that is not here. Source: docs/protocol.md 5 (server; functions of IEC 62055-52 6.6, detail our
 choice) and sections 7 and 10 (client).
 """
 

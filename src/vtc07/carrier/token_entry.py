@@ -17,8 +17,8 @@ def judge(
 ) -> ErrorCode | None:
     """Return the first error that a token entry gets, or None: it is taken.
 
-    ``token`` None: the value is not a token. The order is ER07, ER06, ER05, ER08 (sheet section
-    4); the errors before them (ER01 to ER04) have been judged by the server.
+    ``token`` None: the value is not a token. The order is ER07, ER06, ER05, ER08
+    (docs/protocol.md 4); the errors before them (ER01 to ER04) have been judged by the server.
     """
     if executing:
         return ErrorCode.TOKEN_EXECUTING

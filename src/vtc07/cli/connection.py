@@ -16,7 +16,7 @@ from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, LinkSettings, Timing
 from vtc07.carrier.companion_file import companion_by_identity, load_companion
 from vtc07.carrier.endpoint import Procedure, perform, wait
-from vtc07.carrier.events import ClientEvent, CommandFailed, Identified, Identify
+from vtc07.carrier.events import ClientEvent, CommandFailed, Identified, Identify, Identity
 from vtc07.carrier.grammar import ADDRESS
 from vtc07.cli.companion import require_direct
 from vtc07.cli.failure import Failure
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vtc07.links.link import Link
     from vtc07.links.simulated import LineObserver
     from vtc07.meter import SQLiteStore
+    from vtc07.trace.message import TraceMessage
     from vtc07.trace.recorder import Recorder
 
 T = TypeVar("T")
@@ -103,6 +104,14 @@ def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         gathered = decorate(gathered)
     return gathered
+
+
+class UnknownCompanion(Failure):
+    """A meter answered that none of the shipped companions describes: ``identity``."""
+
+    def __init__(self, identity: Identity, sentence: str) -> None:
+        super().__init__(sentence)
+        self.identity = identity
 
 
 class Connection:
@@ -309,9 +318,10 @@ class Connection:
         identity = event.identity
         found = companion_by_identity(identity.flag, identity.identification)
         if found is None:
-            raise Failure(
+            raise UnknownCompanion(
+                identity,
                 f"the meter says it is {identity.flag} {identity.identification!r}, which is none "
-                "of the shipped companions; name its companion file with --companion"
+                "of the shipped companions; name its companion file with --companion",
             )
         run(wait(found.reaction_ns))  # the next command is another core's, which heard nothing
         return found
@@ -329,19 +339,28 @@ class Connection:
     def _trace(self, companion: Companion) -> Recorder | None:
         if self._options.trace is None or self._recorder is not None:
             return self._recorder
-        recorder = open_trace(self._options.trace, companion.name, self._options.address)
+        recorder = open_trace(
+            self._options.trace,
+            "" if self._companion is None else companion.name,  # the meter is still to be asked
+            self._options.address,
+            lambda: self._companion or companion,
+        )
         self._recorder = self._resources.enter_context(recorder)
         return self._recorder
 
 
 @contextlib.contextmanager
-def open_trace(path: str, companion: str, address: str) -> Iterator[Recorder]:
+def open_trace(
+    path: str, name: str, address: str, companion: Callable[[], Companion]
+) -> Iterator[Recorder]:
     """Record to a new file for its owner only: a token that was not taken is still money.
 
-    Failure where the file exists: it may be anything.
+    Each message has its explanation as note, by the companion of the moment; ``name`` stands in
+    the header. Failure where the file exists: it may be anything.
     """
     from vtc07.trace.file import TraceHeader, TraceWriter  # noqa: PLC0415 - only with --trace
     from vtc07.trace.recorder import Recorder  # noqa: PLC0415 - likewise
+    from vtc07.trace.rendering import Role, annotate  # noqa: PLC0415 - likewise
 
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -349,8 +368,14 @@ def open_trace(path: str, companion: str, address: str) -> Iterator[Recorder]:
         raise Failure(f"the trace {path} exists already; choose another name") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        writer = TraceWriter(file, TraceHeader(companion, address, started))
-        recorder = Recorder(writer.write)
+        writer = TraceWriter(file, TraceHeader(name, address, started))
+
+        def explained(message: TraceMessage) -> None:
+            pieces = annotate(message, companion()).pieces
+            note = "".join(piece.text for piece in pieces if piece.role is not Role.ARROW)
+            writer.write(replace(message, note=note))
+
+        recorder = Recorder(explained)
         try:
             yield recorder
         finally:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from vtc07.cli import values
-from vtc07.cli.connection import Connection, LinkOptions, link_options
+from vtc07.cli.connection import Connection, LinkOptions, UnknownCompanion, link_options
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
 from vtc07.hhu.progress import unheard
@@ -27,7 +27,11 @@ from vtc07.hhu.session import Meter
 def identify(output: Output, link: LinkOptions) -> None:
     """Ask the meter at ADDRESS who it is."""
     with Connection(link, output, unheard) as connection:
-        meter = connection.identify()
+        try:
+            meter = connection.identify()
+        except UnknownCompanion as unknown:
+            _stranger(output, link.address, unknown)
+            return
         connection.sign_off()
         companion = connection.companion
     shown = [(r.register, r.value) for r in meter.identification]
@@ -50,8 +54,19 @@ def identify(output: Output, link: LinkOptions) -> None:
     )
 
 
-def meter_document(address: str, meter: Meter, companion: str) -> dict[str, Any]:
-    """Return who answered at an address."""
+def _stranger(output: Output, address: str, unknown: UnknownCompanion) -> None:
+    """Tell what a meter says of which no shipped companion is known."""
+    identity = unknown.identity
+    if output.as_json:
+        meter = Meter(identity, (), None, (str(unknown),))
+        output.document({**meter_document(address, meter, None), "registers": []})
+        return
+    output.pairs([("FLAG letters", identity.flag), ("identification", identity.identification)])
+    output.note(str(unknown))
+
+
+def meter_document(address: str, meter: Meter, companion: str | None) -> dict[str, Any]:
+    """Return who answered at an address; ``companion`` None: none that is known."""
     return {
         "address": address,
         "companion": companion,

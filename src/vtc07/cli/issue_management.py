@@ -18,7 +18,17 @@ from vtc07.tokens import (
     SetMaximumPowerLimit,
     SetTariffRate,
     SetWaterMeterFactor,
+    decode_amount,
+    encode_amount,
 )
+
+
+def _say_what_is_carried(output: Output, watts: int) -> None:
+    carried = decode_amount(encode_amount(watts))
+    if carried != watts:
+        output.warning(
+            f"the token carries {carried} W: the next limit from {watts} W on that it can hold"
+        )
 
 
 @click.command("power-limit", epilog=examples("vtc07 token issue power-limit 5000 --test-key"))
@@ -28,6 +38,7 @@ from vtc07.tokens import (
 def power_limit(output: Output, watts: int, options: IssuingOptions) -> None:
     """Issue a token that sets the maximum power to WATTS; 0 means no limit."""
     issuing = options.begin(output)
+    _say_what_is_carried(output, watts)
     issuing.token(SetMaximumPowerLimit(issuing.rnd, int(issuing.tid), watts))
 
 
@@ -41,6 +52,7 @@ def power_limit(output: Output, watts: int, options: IssuingOptions) -> None:
 def unbalance(output: Output, watts: int, options: IssuingOptions) -> None:
     """Issue a token that sets the maximum unbalance between phases to WATTS; 0 means no limit."""
     issuing = options.begin(output)
+    _say_what_is_carried(output, watts)
     issuing.token(SetMaximumPhasePowerUnbalanceLimit(issuing.rnd, int(issuing.tid), watts))
 
 

@@ -12,7 +12,7 @@ import click
 from vtc07 import __version__
 from vtc07.cli.failure import ExitCode, judge, without_keys
 from vtc07.cli.lazy import LazyGroup, examples
-from vtc07.cli.output import Output, going_on_without_reader
+from vtc07.cli.output import Output, use_patient_streams
 
 
 class Program(LazyGroup):
@@ -32,6 +32,7 @@ class Program(LazyGroup):
         output = Output(as_json="--json" in options)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be no text
+        use_patient_streams()
         try:
             code = super().main(
                 words,
@@ -41,6 +42,9 @@ class Program(LazyGroup):
                 obj=output,
                 **extra,
             )
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            sys.exit(ExitCode.USAGE)
         except click.UsageError as error:
             hint = f"Try '{error.ctx.command_path} --help' for help." if error.ctx else ""
             sentence = without_keys(error.format_message())
@@ -59,8 +63,7 @@ class Program(LazyGroup):
             output.error(*judged)
             sys.exit(judged[1])
         finally:
-            with going_on_without_reader():
-                sys.stdout.flush()
+            sys.stdout.flush()
         sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 

@@ -84,7 +84,8 @@ def serve(
         resources.callback(port.close)
         recorder = None
         if trace is not None:
-            recorder = resources.enter_context(open_trace(trace, companion.name, listen))
+            recording = open_trace(trace, companion.name, listen, lambda: companion)
+            recorder = resources.enter_context(recording)
         clock = MonotonicClock()
         meter = Meter(companion, opened, now_ns=clock.now_ns(), load=wanted_load)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 
@@ -37,9 +36,8 @@ class Output:
         self.line(json.dumps(document, indent=2))
 
     def line(self, text: str = "") -> None:
-        """Write a line of data; nothing where the reader (``| head``) has gone."""
-        with going_on_without_reader():
-            click.echo(text)
+        """Write a line of data."""
+        click.echo(text)
 
     def table(
         self, columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = ""
@@ -119,14 +117,52 @@ class Output:
         click.echo(f"{label} {text}", err=True)
 
 
-@contextlib.contextmanager
-def going_on_without_reader() -> Iterator[None]:
-    """Do without stdout once nobody reads it: what a command came to is in its exit code still."""
-    try:
-        yield
-    except BrokenPipeError:
-        # The interpreter flushes stdout once more at its end, and must not stumble there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+class PatientStdout:
+    """Stdout that goes on when it takes nothing: what a command came to is in its exit code still.
+
+    Nobody reads (``| head``): silently. The disk is full: with one sentence on stderr.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or do without."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do without."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        # From here on, and at the interpreter's own last flush, everything goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            click.echo(
+                f"warning: the result could not be written ({error.strerror}); the exit code says "
+                "what the command came to",
+                err=True,
+            )
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def use_patient_streams() -> None:
+    """Have stdout go on when it takes nothing, and open what the program was started without."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for the process' life
+    stdout: TextIO = sys.stdout
+    if stdout is sys.__stdout__:
+        sys.stdout = cast("TextIO", PatientStdout(stdout))
 
 
 def is_coloured(stream: TextIO) -> bool:

@@ -6,7 +6,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from vtc07.cli.output import Output
+from vtc07.cli.output import Output, is_coloured
 from vtc07.hhu.progress import (
     EntryWritten,
     Identifying,
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
 
 class Progressing:
-    """Shows progress on stderr while it is entered; silent without a terminal or with JSON.
+    """Shows progress on stderr while it is entered, on a terminal.
+
+    Silent with NO_COLOR and with JSON.
 
     ``heard`` is an `OnProgress`. ``tokens``: how many are to be sent, for the count.
     """
 
     def __init__(self, output: Output, tokens: int = 0) -> None:
-        self._shown = sys.stderr.isatty() and not output.as_json
+        self._shown = is_coloured(sys.stderr) and not output.as_json
         self._tokens = tokens
         self._token = 1
         self._status: Status | None = None
@@ -55,13 +57,13 @@ class Progressing:
 
     def heard(self, progress: Progress) -> None:
         """Show a step."""
-        if isinstance(progress, Resolved) and progress.place is not None:
-            self._token = progress.place + 2
         if self._status is not None:
             said = sentence(progress)
             if self._tokens and self._token <= self._tokens:
                 said = f"token {self._token} of {self._tokens}: {said}"
             self._status.update(said)
+        if isinstance(progress, Resolved) and progress.place is not None:
+            self._token = progress.place + 2
 
 
 def sentence(progress: Progress) -> str:

@@ -121,7 +121,7 @@ def send(
     code = _EXIT_CODES[report.meaning]
     if code is not ExitCode.DONE:
         sentence = _first_bad(report, datas)
-        if code is ExitCode.UNRESOLVED or (delivered and not resume):
+        if code is ExitCode.UNRESOLVED or (len(datas) > 1 and delivered and not resume):
             sentence += "; to go on where this ended, run the same command with --resume"
         raise Failure(f"{sentence} ({unavailable})" if unavailable else sentence, code)
 

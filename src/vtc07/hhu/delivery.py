@@ -1,4 +1,4 @@
-"""Delivering tokens exactly once (vtc07 sheet, section 10).
+"""Delivering tokens exactly once (docs/protocol.md 10).
 
 One token at a time: S0, the journal, the entry, and then only what snapshots say. The first token
 that is not accepted ends the delivery.

@@ -2,7 +2,7 @@
 
 An entry is opened before a token is written, every write is announced before it is sent, and a
 result closes it. An entry without result is resolved with its own S0 before another token goes to
-that meter (vtc07 sheet, section 10). All three must be durable when they return.
+that meter (docs/protocol.md 10). All three must be durable when they return.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a token's delivery ended, in words that are true: vtc07 sheet, section 10.
+"""How a token's delivery ended, in words that are true: docs/protocol.md 10.
 
 Every outcome says whether the token had its effect, had none, or whether nobody can tell from
 here. None holds a token: a token is money.

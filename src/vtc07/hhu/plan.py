@@ -1,6 +1,6 @@
 """Which ReadCommands to send for a set of registers: the fewest messages, then characters.
 
-Pure. An answer is the longest prefix that fits (vtc07 sheet, section 4), so a plan need not know
+Pure. An answer is the longest prefix that fits (docs/protocol.md 4), so a plan need not know
 how long a text is: it asks as far as might fit and is made anew for what did not arrive.
 
 Why that is optimal. Of the registers (or groups) not yet read take the one that begins first. Some

@@ -1,4 +1,4 @@
-"""What became of a token, told from snapshots and the token log alone (vtc07 sheet, section 10).
+"""What became of a token, told from snapshots and the token log alone (docs/protocol.md 10).
 
 No procedure, no time, no line: one pure function that is right for every history of a meter. It
 says "not taken" only where no entry since S0 can have been ours.
@@ -131,7 +131,7 @@ def resolve(
     ``log``: entries of the token log as read after ``snapshot``, in any order, repeats allowed;
     None where it was not read. The newest entry S0+1 .. S is known without it: it is lastToken.
 
-    The sheet's rule, and one step beyond its letter: where entries are missing, a refusal among
+    The rule, and one step beyond its letter: where entries are missing, a refusal among
     those that are left is not reported as the result, for an acceptance may be among the missing
     ones and the refusal be that of a repeat.
     """

@@ -1,7 +1,7 @@
 """A session with one meter: identification, and the way back to it after a lost link.
 
 Every procedure of `vtc07.hhu` sends its commands through `Session.command`, which knows the rule
-of the vtc07 sheet, section 7: three attempts (the client core's), then up to three reconnections
+of docs/protocol.md 7: three attempts (the client core's), then up to three reconnections
 1 s apart, IDRequest, MeterPAN read and compared, and on with the command.
 """
 
@@ -45,7 +45,8 @@ class NoLink(SessionError):
         meter = f"meter {address}" if address else "any meter"
         super().__init__(
             f"no session with {meter}: {failure.value}; "
-            "check the head or cable, the address and the speed"
+            "check the head or cable, the address and the speed, and whether another client is "
+            "connected"
         )
 
 

@@ -1,4 +1,4 @@
-"""Reading snapshots until they tell what became of a token (vtc07 sheet, sections 7 and 10).
+"""Reading snapshots until they tell what became of a token (docs/protocol.md 7 and 10).
 
 The decisions are `vtc07.hhu.resolution`'s; here is the patience: polls not sooner than 500 ms
 after the last answer, up to 15 s from the first snapshot that decides nothing, failed attempts

@@ -14,7 +14,7 @@ from vtc07.links.link import LinkUnavailable
 CONNECT_LIMIT_NS = 10_000_000_000
 #: A peer that takes nothing for so long is gone.
 SEND_LIMIT_NS = 30_000_000_000
-#: A first connection silent for so long gives way to a second one (sheet section 3).
+#: A first connection silent for so long gives way to a second one (docs/protocol.md 3).
 SILENCE_NS = 120_000_000_000
 
 _REASONS = {

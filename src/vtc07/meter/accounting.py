@@ -1,4 +1,4 @@
-"""Consumption, credit and the load switch over powered time (docs: meter policy).
+"""Consumption, credit and the load switch over powered time (docs/protocol.md 11).
 
 Loads are constant over pieces of time, so the instant at which credit runs out is computed, not
 polled: the switch opens then, however late the meter's timer is served, and the balance is exact.

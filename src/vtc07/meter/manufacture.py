@@ -1,4 +1,4 @@
-"""Making a meter: its first state (docs: meter policy, "At manufacture")."""
+"""Making a meter: its first state (docs/protocol.md 11)."""
 
 from __future__ import annotations
 

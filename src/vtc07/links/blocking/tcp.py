@@ -155,9 +155,9 @@ class TCPPort:
     """A meter's TCP port: one line. Binds to loopback unless ``allow_remote``.
 
     A second connection is closed at once; but the end of the first is looked for before that, and
-    a first one from which nothing came for ``silence_ns`` is closed in favour of the second (sheet
-    section 3). LinkUnavailable where the port cannot be opened. Port 0 takes any free one; see
-    `address`.
+    a first one from which nothing came for ``silence_ns`` is closed in favour of the second
+    (docs/protocol.md 3). LinkUnavailable where the port cannot be opened. Port 0 takes any free
+    one; see `address`.
     """
 
     character_ns = 0
