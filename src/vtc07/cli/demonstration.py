@@ -6,6 +6,7 @@ simulated line. Each step says beforehand what must come, and only what comes is
 
 from __future__ import annotations
 
+import functools
 import itertools
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -159,7 +160,7 @@ class Demonstration:
             ("What the store holds", self._stored),
         ]
         for title, carry_out in plan:
-            yield title, lambda carry_out=carry_out, title=title: carry_out(title)  # type: ignore[misc]
+            yield title, functools.partial(carry_out, title)
 
     def _manufacture(self, title: str) -> Step:
         nameplate = self.meter.state.nameplate
