@@ -494,3 +494,57 @@ def test_a_companion_without_distinct_snapshots_is_told(electricity: Companion) 
     client = Client(replace(electricity, table=table))
     with pytest.raises(ValueError, match="no snapshot"):
         client.start(ReadSnapshot(), 0)
+
+
+# --- wake-up and slow paths -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("character_ns", [0, 4_166_667], ids=["TCP", "2400 Bd"])
+def test_a_meter_on_a_battery_is_woken_before_every_attempt(
+    electricity: Companion, character_ns: int
+) -> None:
+    bench = Bench(electricity, character_ns=character_ns)
+    bench.start(Identify(wake_up=True))
+    bench.advance(30_000)
+    nuls, asked = bench.commands[0::2], bench.commands[1::2]
+    assert asked == [b"/?!\r\n"] * 3
+    pace = electricity.link.character_ns
+    for chars in nuls:
+        assert set(chars) == {0}
+        assert 2100 * MS <= len(chars) * pace <= 2300 * MS
+    for (woken, chars), (at, _) in zip(bench.sent[0::2], bench.sent[1::2], strict=True):
+        assert 1500 <= at - woken - len(chars) * pace / MS <= 1700
+    assert bench.events == [CommandFailed(Identify(wake_up=True), Failure.NO_ANSWER, 3)]
+
+
+def test_a_woken_meter_answers(electricity: Companion) -> None:
+    bench = Bench(electricity)
+    bench.start(Identify(wake_up=True))
+    bench.advance(3900)
+    assert len(bench.sent) == 2
+    bench.hear(ID_RESPONSE, 100)
+    assert isinstance(bench.events[0], Identified)
+
+
+def test_a_link_lost_during_wake_up_ends_it(bench: Bench) -> None:
+    bench.start(Identify(wake_up=True))
+    bench.client.connection_lost(bench.now_ns)
+    bench.advance(10_000)
+    assert len(bench.sent) == 1
+    bench.start(read_pan(bench))  # nothing of the wake-up is left
+    bench.advance(300)
+    assert bench.commands[1:] == [ReadCommand("0010").to_chars()]
+
+
+def test_a_profile_stretches_limits_and_nothing_else(electricity: Companion) -> None:
+    slow = replace(electricity, timing=electricity.timing.stretched(4))
+    bench = Bench(slow)
+    bench.start(read_pan(bench))
+    bench.hear(PAN_DATA[:5], 7900)  # nearly 8 s late, and 5.9 s between two characters
+    bench.hear(PAN_DATA[5:], 5900)
+    assert isinstance(bench.events[0], RegistersRead)
+    bench.start(read_pan(bench))
+    bench.advance(200)
+    assert len(bench.sent) == 2  # the reaction time is what it was
+    with pytest.raises(ValueError, match="1 or more"):
+        electricity.timing.stretched(0)

@@ -111,6 +111,10 @@ def test_electricity_says_what_is_documented() -> None:
     assert (timing.reconnects, timing.reconnect_pause_ns) == (3, 1 * S)
     assert (timing.inactivity_ns, timing.execution_limit_ns) == (120 * S, 5 * S)
     assert (timing.poll_ns, timing.poll_limit_ns) == (500 * MS, 15 * S)
+    slow = timing.stretched(companion.profiles["gsm"])
+    assert slow.inter_character_ns <= slow.repeat_ns * 3 // 4
+    assert slow.repeat_ns > timing.repeat_ns
+    assert slow.reaction_ns == timing.reaction_ns
     assert 2300 * MS >= timing.wake_up_ns >= 2100 * MS
     assert 1700 * MS >= timing.wake_up_pause_ns >= 1500 * MS
     limits = companion.limits

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from bench_server import PAN, ServerBench
 from hypothesis import given
@@ -455,3 +457,17 @@ def test_garbage_never_raises_and_never_reaches_the_host_as_a_write(
     bench.say(b"", 200_000)
     assert not bench.server.connected
     assert bench.say(SIGN_ON).startswith(b"/VTC3")
+
+
+def test_wake_up_is_heard_as_nothing(bench: ServerBench) -> None:
+    assert bench.say(bytes(528), 1600) == b""
+    assert bench.say(SIGN_ON).startswith(b"/VTC3")
+    assert bench.say(bytes(528), 1600) == b""  # nor does it disturb a session
+    assert bench.say(READ_PAN) != b""
+
+
+def test_a_profile_lets_a_message_stop_for_longer(electricity: Companion) -> None:
+    bench = ServerBench(replace(electricity, timing=electricity.timing.stretched(4)))
+    bench.say(SIGN_ON)
+    assert bench.say(READ_PAN[:6], 5999) == b""
+    assert bench.say(READ_PAN[6:]) == close(f"\x020010({PAN})".encode())

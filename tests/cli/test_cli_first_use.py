@@ -100,3 +100,15 @@ def test_results_are_told_in_words(here: Path) -> None:
     assert refused.code == 1
     assert "a digit is wrong, or the token is for another meter or another key" in refused.err
     assert load_companion("electricity").token_entry.status.describe(13) in refused.err
+
+
+def test_a_meter_on_a_battery_and_a_slow_path(here: Path) -> None:
+    new_meter("m.meter")
+    done("read", "sim:m.meter", "creditBalance", "--wake-up", "--profile", "gsm", "--trace", "t")
+    notes = [json.loads(line)["note"] for line in (here / "t").read_text().splitlines()[1:]]
+    assert notes[0] == "wake-up, 528 NUL"
+    assert notes[1].startswith("IDRequest")
+    for command in (("read", "sim:m.meter"), ("meter", "serve", "m.meter")):
+        refused = vtc07(*command, "--profile", "gms")
+        assert refused.code == 2
+        assert "the profiles it has: gsm" in refused.err

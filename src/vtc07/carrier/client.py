@@ -84,6 +84,7 @@ class Client:
         self._expected: tuple[Register, ...] = ()
         self._chars = b""  # the command as sent
         self._outgoing = b""
+        self._after_wake_up = b""  # the IDRequest that follows the NULs
         self._due_ns = 0
         self._due_limit_ns = 0  # noise cannot put off sending beyond this
         self._attempt = 0
@@ -156,6 +157,10 @@ class Client:
         if chars != NAK_MESSAGE:
             self._command_sent_ns = self._sent_ns
         self._heard_ns = None
+        if self._after_wake_up:
+            self._outgoing, self._after_wake_up = self._after_wake_up, b""
+            self._due_ns = now_ns + len(chars) * self._slowest_ns + self._timing.wake_up_pause_ns
+            self._due_limit_ns = self._due_ns + self._longest_wait()
         return chars
 
     def next_event(self) -> ClientEvent | None:
@@ -186,7 +191,7 @@ class Client:
     def connection_lost(self, now_ns: int) -> None:
         """End the running command: the link closed."""
         self._reader.discard()
-        self._outgoing = b""
+        self._outgoing = self._after_wake_up = b""
         if self.busy:
             self._failure = Failure.LINK_LOST
             self._transit(ClientInput.LINK_LOST, now_ns)
@@ -219,9 +224,13 @@ class Client:
 
     def _longest_wait(self) -> int:
         """Return the time of the slowest right answer: late, longest, and stopping short."""
-        slowest = max(self._character_ns, self._companion.link.character_ns)
         timing, longest = self._timing, self._companion.limits.data_message
-        return timing.repeat_ns + longest * slowest + timing.inter_character_ns
+        return timing.repeat_ns + longest * self._slowest_ns + timing.inter_character_ns
+
+    @property
+    def _slowest_ns(self) -> int:
+        """A character's duration at the meter's end, where a path may not show it (TCP)."""
+        return max(self._character_ns, self._companion.link.character_ns)
 
     # --- hearing -------------------------------------------------------------------------------
 
@@ -345,7 +354,12 @@ class Client:
     def _try(self, now_ns: int) -> None:
         self._attempt += 1
         self._naks = 0
-        self._schedule(self._chars, now_ns)
+        if isinstance(self._command, Identify) and self._command.wake_up:
+            nuls = -(-self._timing.wake_up_ns // self._slowest_ns)
+            self._after_wake_up = self._chars
+            self._schedule(bytes(nuls), now_ns)
+        else:
+            self._schedule(self._chars, now_ns)
 
     def _schedule(self, chars: bytes, now_ns: int) -> None:
         self._reader.discard()
@@ -358,7 +372,7 @@ class Client:
     def _compose(self, command: Command) -> tuple[bytes, tuple[Register, ...]]:
         table = self._companion.table
         match command:
-            case Identify(address):
+            case Identify(address=address):
                 if not _ADDRESS.fullmatch(address):
                     raise ValueError(
                         f"{address!r} is no address: 0 to 32 digits, letters and spaces"

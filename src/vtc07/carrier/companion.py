@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtc07.carrier.registers import Encoding, Register, RegisterTable
 from vtc07.carrier.status import ErrorCode, StatusValues
@@ -76,6 +76,25 @@ class Timing:
     reconnect_pause_ns: int = 1 * S
     wake_up_ns: int = 2200 * MS  # NULs for battery meters (IEC 62056-21 annex B.1)
     wake_up_pause_ns: int = 1600 * MS
+
+    def stretched(self, factor: int) -> Timing:
+        """Return these timers with every limit ``factor`` (at least 1) times as long.
+
+        For slow paths (docs/protocol.md 7, our choice): what must not be exceeded is stretched,
+        what must not be undercut (reaction time, poll, wake-up) stays. The limit between
+        characters keeps its proportion to the client's repeat. ValueError: a smaller factor.
+        """
+        if factor < 1:
+            raise ValueError(f"a profile stretches timers by 1 or more, not by {factor}")
+        return replace(
+            self,
+            longest_reaction_ns=self.longest_reaction_ns * factor,
+            inter_character_ns=self.inter_character_ns * factor,
+            repeat_ns=self.repeat_ns * factor,
+            inactivity_ns=self.inactivity_ns * factor,
+            execution_limit_ns=self.execution_limit_ns * factor,
+            poll_limit_ns=self.poll_limit_ns * factor,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +196,7 @@ class Companion:
     presets: Mapping[Preset, LinkSettings]  # of every signal interface
     sign_on: SignOn
     timing: Timing
+    profiles: Mapping[str, int]  # name -> factor of `Timing.stretched`, for slow paths
     limits: MessageLimits
     errors: Mapping[ErrorCode, str]
     token_entry: TokenEntryRule

@@ -39,6 +39,8 @@ from vtc07.carrier.status import ErrorCode
 
 IDENTIFICATION_SENT = 16  # IEC 62056-21 6.3: the greatest length of an identification
 SPEEDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+_LARGEST_FACTOR = 60
+_PROFILE = re.compile(r"[a-z][a-z0-9-]{0,15}")
 _FLAG = re.compile(r"[A-Z]{2}[A-Za-z]")
 _LINES = {"on": True, "off": False, "leave": None}
 
@@ -51,6 +53,7 @@ def judge(tree: Node, name: str, problems: list[Problem]) -> Companion | None:
     sign_on = _sign_on(root)
     link, presets = _link(root)
     timing, limits, errors = _timing(root), _limits(root), _errors(root)
+    profiles = _profiles(root)
     access = _access(root, sign_on)
     entry = root.table("token_entry")
     encoding = read_token_encoding(entry)
@@ -77,6 +80,7 @@ def judge(tree: Node, name: str, problems: list[Problem]) -> Companion | None:
         presets=presets,
         sign_on=sign_on,
         timing=timing,
+        profiles=profiles,
         limits=limits,
         errors=errors,
         token_entry=rule,
@@ -197,6 +201,19 @@ def _timing(root: Keys) -> Timing:
         )
     keys.finish()
     return timing
+
+
+def _profiles(root: Keys) -> dict[str, int]:
+    """Read `[profiles]`, whose keys are names of the file's own choice."""
+    keys = root.table("profiles", optional=True)
+    if keys is None:
+        return {}
+    found: dict[str, int] = {}
+    for name in keys.node.children:
+        found[name] = keys.integer(name, 1, _LARGEST_FACTOR)
+        if not _PROFILE.fullmatch(name):
+            keys.problem(name, f"{name!r} is no name of a profile, letters, digits, - are wanted")
+    return found
 
 
 def _limits(root: Keys) -> MessageLimits:

@@ -114,9 +114,14 @@ ServerEvent = (
 
 @dataclass(frozen=True, slots=True)
 class Identify:
-    """IDRequest. ``address``: a MeterPAN, a DRN, a device address, or empty for any meter."""
+    """IDRequest. ``address``: a MeterPAN, a DRN, a device address, or empty for any meter.
+
+    ``wake_up``: before every attempt NULs and a pause, for meters on batteries (IEC 62056-21
+    annex B.1).
+    """
 
     address: str = ""
+    wake_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

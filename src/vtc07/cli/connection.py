@@ -51,6 +51,8 @@ class LinkOptions:
     meter_address: str
     speed: int | None
     attempts: int | None
+    profile: str | None
+    wake_up: bool
     trace: str | None
     store_key_file: str | None
 
@@ -83,6 +85,16 @@ def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Attempts at a command; by default the companion's.",
         ),
         click.option(
+            "--wake-up",
+            is_flag=True,
+            help="The meter is on a battery: wake it before it is asked.",
+        ),
+        click.option(
+            "--profile",
+            metavar="NAME",
+            help="Longer time limits for a slow path, as the companion names them: gsm.",
+        ),
+        click.option(
             "--speed",
             type=click.IntRange(50, 4_000_000),
             help="Speed of the line in Bd; by default the companion's.",
@@ -104,6 +116,19 @@ def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         gathered = decorate(gathered)
     return gathered
+
+
+def profiled(companion: Companion, profile: str | None) -> Companion:
+    """Return a companion with the timers of one of its profiles; Failure for an unknown one."""
+    if profile is None:
+        return companion
+    factor = companion.profiles.get(profile)
+    if factor is None:
+        known = ", ".join(companion.profiles) or "none"
+        raise Failure(
+            f"companion {companion.name} has no profile {profile!r}; the profiles it has: {known}"
+        )
+    return replace(companion, timing=companion.timing.stretched(factor))
 
 
 class UnknownCompanion(Failure):
@@ -186,6 +211,7 @@ class Connection:
                     companion,
                     address=self.meter_address,
                     timing=self._timing(companion),
+                    wake_up=self._options.wake_up,
                     on_progress=self._on_progress,
                 )
             except ValueError as error:
@@ -281,9 +307,10 @@ class Connection:
         return replace(companion.link, speed=self._options.speed)
 
     def _timing(self, companion: Companion) -> Timing:
+        timing = profiled(companion, self._options.profile).timing
         if self._options.attempts is None:
-            return companion.timing
-        return replace(companion.timing, attempts=self._options.attempts)
+            return timing
+        return replace(timing, attempts=self._options.attempts)
 
     def _simulation(self, store: SQLiteStore, session: Session) -> Callable[[Procedure[Any]], Any]:
         from vtc07.cli.power import switch_off  # noqa: PLC0415 - sim: only
@@ -291,7 +318,7 @@ class Connection:
         from vtc07.meter import Meter as VirtualMeter  # noqa: PLC0415 - likewise
         from vtc07.meter import MeterServer  # noqa: PLC0415 - likewise
 
-        own = store.companion()
+        own = profiled(store.companion(), self._options.profile)
         settings = self._settings(own)
         meter = VirtualMeter(own, store, now_ns=0)
         server = MeterServer(own, meter, character_ns=settings.character_ns)
@@ -311,7 +338,7 @@ class Connection:
     def _ask_for_companion(self) -> Companion:
         asking = load_companion(_ASKING)
         run = self._driver(asking, self._timing(asking), keep=True)
-        event: ClientEvent = run(perform(Identify(self.meter_address)))
+        event: ClientEvent = run(perform(Identify(self.meter_address, self._options.wake_up)))
         if isinstance(event, CommandFailed):
             raise NoLink(event.failure, self.meter_address)
         assert isinstance(event, Identified)

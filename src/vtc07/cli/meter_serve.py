@@ -12,7 +12,7 @@ from types import FrameType
 import click
 
 from vtc07.carrier.companion import Companion
-from vtc07.cli.connection import open_trace
+from vtc07.cli.connection import open_trace, profiled
 from vtc07.cli.failure import Failure
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
@@ -48,6 +48,11 @@ from vtc07.tokens import TCT, Service
     metavar="WATTS",
     help="What hangs on the meter: W (of each phase, as in 500,0,500), or litres per hour.",
 )
+@click.option(
+    "--profile",
+    metavar="NAME",
+    help="Longer time limits for a slow path, as the companion names them: gsm.",
+)
 @click.option("--trace", metavar="FILE", help="Record what goes over the line; tokens stand in it.")
 @store_key_option
 @json_option
@@ -59,6 +64,7 @@ def serve(
     listen: str,
     allow_remote: bool,
     load: str | None,
+    profile: str | None,
     trace: str | None,
     store_key_file: str | None,
 ) -> None:
@@ -75,7 +81,7 @@ def serve(
         )
     with contextlib.ExitStack() as resources:
         opened = resources.enter_context(open_store(store, store_key_file, output))
-        companion = opened.companion()
+        companion = profiled(opened.companion(), profile)
         wanted_load = None if load is None else _load(load, opened)
         if isinstance(address, SerialAddress):
             port = _serial_port(address, companion, resources)

@@ -93,6 +93,7 @@ class Session:
     ``meter_pan``: the meter that is meant, 18 digits; where it is not given, an address that can
     be a MeterPAN says it, and else the meter that answers first is the one from then on.
     ``timing``: a profile's timers instead of the companion's; the same as the client core's.
+    ``wake_up``: the meter is on a battery and is woken before every IDRequest.
 
     ValueError: an address or a MeterPAN that cannot be one.
     """
@@ -104,6 +105,7 @@ class Session:
         address: str = "",
         meter_pan: str | None = None,
         timing: Timing | None = None,
+        wake_up: bool = False,
         on_progress: OnProgress = unheard,
     ) -> None:
         if len(address) > _MAX_ADDRESS:
@@ -115,6 +117,7 @@ class Session:
         self.companion = companion
         self.timing = timing or companion.timing
         self.address = address
+        self._calling = Identify(address, wake_up)
         self.on_progress = on_progress
         self.meter: Meter | None = None
         self._expected_pan = meter_pan
@@ -199,11 +202,11 @@ class Session:
     def _greet(self) -> Procedure[CommandFailed | None]:
         """IDRequest and MeterPAN, each once; returns what failed."""
         self.on_progress(Identifying(self.address))
-        event = yield from perform(Identify(self.address))
+        event = yield from perform(self._calling)
         if isinstance(event, CommandFailed):
             return event
         if not isinstance(event, Identified):
-            return CommandFailed(Identify(self.address), Failure.DAMAGED, 1)
+            return CommandFailed(self._calling, Failure.DAMAGED, 1)
         pan: str | None = None
         warnings = mismatches(self.companion, event.identity)
         if self.can_compare:

@@ -125,6 +125,9 @@ def _explain(
         yield Piece(f" {printable(chars)}", Role.RAW)
         return
     match message.frame:
+        case None if not any(chars):
+            yield Piece("wake-up", Role.MESSAGE)
+            yield Piece(f", {len(chars)} NUL")
         case None:
             yield Piece("characters", Role.MESSAGE)
             yield Piece(f" {printable(chars)}", Role.RAW)
