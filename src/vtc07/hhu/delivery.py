@@ -45,7 +45,6 @@ from vtc07.hhu.session import AnotherMeter, Session
 from vtc07.hhu.session import NoLink as LinkFailure
 from vtc07.hhu.snapshot import (
     Settlement,
-    SnapshotRefused,
     await_ready,
     has_snapshot,
     settle,
@@ -245,8 +244,6 @@ class _Deliverer:
                 return NoLink(str(failure))
             except AnotherMeter as other:
                 return NotTaken(NotTakenReason.ANOTHER_METER, detail=str(other))
-            except SnapshotRefused as refused:
-                return NotTaken(NotTakenReason.ENTRY_REFUSED, error_text=refused.error_text)
             if s0 is None:
                 return Busy()
         try:
@@ -316,8 +313,6 @@ class _Deliverer:
             return Unresolved(UnresolvedReason.NO_LINK, failure.failure.value)
         except AnotherMeter as other:
             return Unresolved(UnresolvedReason.ANOTHER_METER, str(other))
-        except SnapshotRefused as refused:
-            return Unresolved(UnresolvedReason.REFUSED_READ, refused.error_text)
         told = settlement.fresh and isinstance(settlement.decision, Executed | NeverExecuted)
         self._last = settlement.snapshot if told else None
         return settlement.decision

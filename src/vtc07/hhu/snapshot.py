@@ -84,20 +84,13 @@ class Taken:
     received_ns: int
 
 
-class SnapshotRefused(Exception):
-    """The meter answered the snapshot with an error message."""
-
-    def __init__(self, error_text: str) -> None:
-        super().__init__(error_text)
-        self.error_text = error_text
-
-
 def take_snapshot(session: Session, patience: Patience) -> Procedure[Taken]:
-    """Read 0004 to 0007 once; NoLink, AnotherMeter, or SnapshotRefused where that fails."""
+    """Read 0004 to 0007 once; NoLink or AnotherMeter where that fails.
+
+    The client core takes no error message for an answer to a snapshot, as it may be a late one.
+    """
     started_ns = yield from now()
     event = yield from session.command(ReadSnapshot())
-    if isinstance(event, CommandRefused):
-        raise SnapshotRefused(event.error_text)
     assert isinstance(event, RegistersRead)
     patience.excuse(started_ns, event.sent_ns)
     values = {found.register.name: found.value for found in event.values}
@@ -154,7 +147,7 @@ def settle(
     from the log is then confirmed by one more snapshot, so that this is the last command before
     the write. An undecided end is `Executing` or `Contradictory`.
 
-    Raises NoLink, AnotherMeter or SnapshotRefused.
+    Raises NoLink or AnotherMeter.
     """
     statuses = session.companion.token_entry.status
     patience = new_patience(session)

@@ -8,6 +8,7 @@ meter has to judge them; `require_defined` tells them apart, and `codec.encode` 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
@@ -57,7 +58,7 @@ def require_widths(token: object, **fields: tuple[object, int]) -> None:
             )
 
 
-class TokenFormat:
+class TokenFormat(ABC):
     """What all token dataclasses share: class, subclass and the 44 data bits."""
 
     __slots__ = ()
@@ -67,15 +68,15 @@ class TokenFormat:
     """Whether fields of this token can hold values that the standard leaves undefined."""
 
     @property
+    @abstractmethod
     def subclass(self) -> int:
         """The 4-bit subclass."""
-        raise NotImplementedError
 
+    @abstractmethod
     def data44(self) -> int:
         """Return the 44 data bits between subclass and CRC."""
-        raise NotImplementedError
 
-    def require_defined(self) -> None:
+    def require_defined(self) -> None:  # noqa: B027 - most formats leave nothing undefined
         """Raise OutOfRange if a field holds a value that the standard leaves undefined."""
 
 
@@ -281,9 +282,9 @@ class _Management(TokenFormat):
     def __post_init__(self) -> None:
         require_widths(self, rnd=(self.rnd, 4), tid=(self.tid, 24), value=(self.value16(), 16))
 
+    @abstractmethod
     def value16(self) -> int:
         """Return the last 16 data bits."""
-        raise NotImplementedError
 
     def data44(self) -> int:
         """RND, TID and value."""
