@@ -19,7 +19,14 @@ from vtc07.carrier.events import (
     Identity,
 )
 from vtc07.links.link import Sender
-from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, SimulatedLine
+from vtc07.links.simulated import (
+    DROPPED,
+    LINK_LOST,
+    UNPLUGGED,
+    Held,
+    SimulatedLine,
+    Verdict,
+)
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -420,3 +427,94 @@ def test_a_run_ends_where_something_else_happens() -> None:
     assert [chars for chars, _ in server.heard] == [b"/?12", b"345!\r\n"]
     assert server.heard[0][1] == 16_666_667
     assert len(client.heard) == 1
+
+
+@given(
+    faults=st.dictionaries(
+        st.tuples(st.sampled_from(["client", "server"]), st.integers(0, 40)),
+        st.one_of(st.integers(-3, 255), st.binary(max_size=3), st.builds(Held, st.integers(0, S))),
+        max_size=6,
+    )
+)
+def test_runs_with_named_places_are_the_same_as_runs_that_ask_of_every_character(
+    faults: dict[tuple[Sender, int], Verdict],
+) -> None:
+    asked: list[int] = []
+
+    def once(*, named: bool) -> tuple[object, Log, bytes, bytes]:
+        def fault(sender: Sender, char: int, place: int, _: int) -> Verdict:
+            asked.append(named)
+            return faults.get((sender, place), char)
+
+        def places(sender: Sender, place: int) -> int | None:
+            wanted = [p for s, p in faults if s == sender and p >= place]
+            return min(wanted, default=None)
+
+        line, client, server, log = observed_line(
+            fault=fault, fault_places=places if named else None, in_runs=True
+        )
+        found = line.run(conversation())
+        up, down = (b"".join(chars for chars, _ in end.heard) for end in (server, client))
+        return found, log, up, down
+
+    assert once(named=True) == once(named=False)
+    assert sum(asked) <= len(faults)
+
+
+def test_runs_without_observers_carry_the_same_characters_to_the_same_ends() -> None:
+    def once(*, watched: bool) -> tuple[object, list[object], list[object]]:
+        client, server = Asker(), Answerer()
+        line = SimulatedLine(
+            client,
+            server,
+            in_runs=True,
+            fault=lambda _sender, char, place, _now: Held(S) if place == 3 else char,
+            fault_places=lambda _, place: 3 if place <= 3 else None,
+            observers=[lambda *_: None] if watched else [],
+        )
+        return line.run(conversation()), list(client.heard), list(server.heard)
+
+    assert once(watched=True) == once(watched=False)
+
+
+def test_a_held_character_and_all_behind_it_come_later() -> None:
+    line, _, _, log = observed_line(
+        fault=lambda sender, char, place, _: (
+            Held(700 * MS) if (sender, place) == ("client", 2) else char
+        )
+    )
+    line.run(perform(Identify("7")))
+    ends = [entry[3] for entry in log if entry[0] == "client"]
+    late = [0, 0, *[700 * MS] * (len(ends) - 2)]
+    assert ends == [-(-k * 10 * S // 2400) + wait for k, wait in enumerate(late, 1)]
+
+
+def test_a_doubled_character_arrives_twice_at_one_instant() -> None:
+    line, _, server, log = observed_line(
+        fault=lambda sender, char, place, _: (
+            bytes((char, char)) if (sender, place) == ("client", 2) else char
+        )
+    )
+    assert text_of(line.run(perform(Identify("7")))) == "77"
+    assert server.heard[2] == (b"77", 12_500_000)
+    assert [entry[2] for entry in log[:4]] == list(b"/?77")
+
+
+def test_a_head_that_echoes_returns_what_arrives() -> None:
+    line, client, _, _ = observed_line(
+        echo=True,
+        fault=lambda sender, char, place, _: ord("8") if (sender, place) == ("client", 2) else char,
+    )
+    line.run(perform(Identify("7")))
+    assert b"".join(chars for chars, _ in client.heard[:6]) == b"/?8!\r\n"
+    assert client.heard[0][1] == 4_166_667
+
+
+def test_an_end_that_fell_silent_sends_nothing_of_what_it_had_left() -> None:
+    line, _, server, log = observed_line()
+    line.schedule(14 * MS, lambda: line.silence("client"))
+    line.run(perform(Identify("7")))
+    early = [entry for entry in log if entry[3] < S]
+    assert len(early) == 3
+    assert line.sent("client") == len([e for e in log if e[0] == "client"])
+    assert server.heard[3][1] > 5 * S

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Callable
 
 from vtc07.carrier.companion import Companion, Timing
 from vtc07.carrier.events import (
@@ -69,7 +70,11 @@ class Client:
 
     ``character_ns``: how long one character takes on this path, 0 where the path does not pace
     them. ``timing``: another set of timers than the companion's (a profile for slow paths).
+
+    ``on_transition``: told of every row of the state table that is used, as it is; for coverage.
     """
+
+    on_transition: Callable[[ClientState, ClientInput], None] | None = None
 
     def __init__(
         self, companion: Companion, *, character_ns: int = 0, timing: Timing | None = None
@@ -332,6 +337,8 @@ class Client:
             heard = ClientInput.DAMAGED_TOO_OFTEN
         if row[heard].action is ClientAction.REPEAT and self._attempt >= timing.attempts:
             heard = ClientInput.GIVE_UP
+        if self.on_transition is not None:
+            self.on_transition(self._state, heard)
         self._state, action = row[heard]
         match action:
             case ClientAction.DROP:

@@ -9,7 +9,7 @@ Time is an integer of ns passed in. A request goes to the host as an event and i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.events import (
@@ -73,7 +73,11 @@ class Server:
     ``addresses``: what the meter answers to besides the empty address (MeterPAN, DRN, a device
     address). ``character_ns``: how long one character takes on this path, 0 where the path does
     not pace them (TCP); only the inactivity limit depends on it.
+
+    ``on_transition``: told of every row of the state table that is used, as it is; for coverage.
     """
+
+    on_transition: Callable[[ServerState, ServerInput], None] | None = None
 
     def __init__(
         self, companion: Companion, addresses: Sequence[str], *, character_ns: int = 0
@@ -221,6 +225,8 @@ class Server:
         self, heard: ServerInput, now_ns: int = 0, command: CommandMessage | None = None
     ) -> None:
         was, (state, action) = self._state, SERVER[self._state][heard]
+        if self.on_transition is not None:
+            self.on_transition(was, heard)
         self._state = state
         match action:
             case ServerAction.IDENTIFY:

@@ -122,20 +122,8 @@ def send(
 
     Never raises for what the meter or the line does: that is in the report.
     """
-    deliverer = _Deliverer(session, journal, wall_clock, resend=resend_if_refusable)
-    outcomes: list[Outcome] = []
-    obstacle = yield from deliverer.begin({t.digits for t in tokens if t.has_tid})
-    known = deliverer.known(tokens) if resume and obstacle is None else {}
-    for place, token in enumerate(tokens):
-        if obstacle is None:
-            outcome = known.get(place) or (yield from deliverer.deliver(token))
-        else:
-            outcome, obstacle = obstacle, NotSent()
-        outcomes.append(outcome)
-        session.on_progress(Resolved(place, outcome))
-        if not isinstance(outcome, Delivered):
-            obstacle = NotSent()
-    return deliverer.report(tuple(outcomes))
+    deliverer = Deliverer(session, journal, wall_clock, resend=resend_if_refusable)
+    return (yield from deliverer.send(tokens, resume=resume))
 
 
 def resolve_earlier(
@@ -146,15 +134,15 @@ def resolve_earlier(
     `SendReport.outcomes` is empty, unless the meter cannot be reached or compared: then it holds
     that one obstacle.
     """
-    deliverer = _Deliverer(session, journal, wall_clock, resend=False)
-    obstacle = yield from deliverer.begin(frozenset())
-    if obstacle is None or isinstance(obstacle, NotSent):
-        return deliverer.report(())
-    return deliverer.report((obstacle,))
+    deliverer = Deliverer(session, journal, wall_clock, resend=False)
+    return (yield from deliverer.resolve_earlier())
 
 
-class _Deliverer:
-    """The state of one `send`."""
+class Deliverer:
+    """The state of one `send`, or of one `resolve_earlier`; these two are its public face.
+
+    A class, so that a simulation can try what a step done wrongly leads to.
+    """
 
     def __init__(
         self, session: Session, journal: Journal, wall_clock: WallClock, *, resend: bool
@@ -170,6 +158,29 @@ class _Deliverer:
         self._uncertain_before: set[str] = set()
         self._problems: list[str] = []
         self._last: Snapshot | None = None  # the answer to the last command, if a snapshot
+
+    def send(self, tokens: Sequence[TokenToSend], *, resume: bool) -> Procedure[SendReport]:
+        """Deliver tokens in this order; see the function `send`."""
+        outcomes: list[Outcome] = []
+        obstacle = yield from self.begin({t.digits for t in tokens if t.has_tid})
+        known = self.known(tokens) if resume and obstacle is None else {}
+        for place, token in enumerate(tokens):
+            if obstacle is None:
+                outcome = known.get(place) or (yield from self.deliver(token))
+            else:
+                outcome, obstacle = obstacle, NotSent()
+            outcomes.append(outcome)
+            self._session.on_progress(Resolved(place, outcome))
+            if not isinstance(outcome, Delivered):
+                obstacle = NotSent()
+        return self.report(tuple(outcomes))
+
+    def resolve_earlier(self) -> Procedure[SendReport]:
+        """Resolve what the journal holds without result; see the function `resolve_earlier`."""
+        obstacle = yield from self.begin(frozenset())
+        if obstacle is None or isinstance(obstacle, NotSent):
+            return self.report(())
+        return self.report((obstacle,))
 
     def report(self, outcomes: tuple[Outcome, ...]) -> SendReport:
         """Return the report so far."""

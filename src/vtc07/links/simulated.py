@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from vtc07.carrier.endpoint import (
     Durably,
@@ -44,15 +45,34 @@ DROPPED = -1
 UNPLUGGED = -2
 LINK_LOST = -3
 
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A fault's verdict: the character, and all behind it, come later by ``duration_ns``."""
+
+    duration_ns: int
+
+
+#: What a fault makes of a character: the one that arrives in its place, `DAMAGED` or one of the
+#: numbers above; several that arrive at the same instant (a doubled one, noise); or `Held`.
+Verdict = int | bytes | Held
+
 #: Decides what becomes of one character: sender, character, its place among all that this sender
 #: ever sent on the line (from 0), and the instant of its end. Returns the character that arrives:
 #: the same, a changed one, `DAMAGED`, or `DROPPED`; or `UNPLUGGED` or `LINK_LOST`, which take the
-#: character and do what `SimulatedLine.unplug` or `SimulatedLine.lose` does.
-Fault = Callable[[Sender, int, int, int], int]
+#: character and do what `SimulatedLine.unplug` or `SimulatedLine.lose` does; or one of the other
+#: verdicts. A character that was held is not asked about again.
+Fault = Callable[[Sender, int, int, int], Verdict]
+
+#: Tells a line which characters its fault wants to see: given a sender and a place, the first place
+#: from there on, or None for no more.
+FaultPlaces = Callable[[Sender, int], int | None]
 
 #: Told of every character at its end: sender, as sent, as it arrived (`DAMAGED`, or `DROPPED`
-#: where it did not), instant in ns.
+#: where it did not), instant in ns. What arrives without having been sent is told as noise would.
 LineObserver = Callable[[Sender, int, int, int], None]
+
+_SEVEN_BITS: Final = bytes(range(128)) + bytes((DAMAGED,)) * 128
 
 _STUCK = 1000  # events at one instant; more come only from a timer that never advances
 
@@ -60,7 +80,7 @@ _STUCK = 1000  # events at one instant; more come only from a timer that never a
 class _Lane:
     """One direction: the burst under way."""
 
-    __slots__ = ("at", "burst", "count", "end", "sender", "start")
+    __slots__ = ("at", "burst", "count", "end", "held", "sender", "start")
 
     def __init__(self, sender: Sender) -> None:
         self.sender: Sender = sender
@@ -69,6 +89,7 @@ class _Lane:
         self.at = 0  # the place in the burst of the next character to arrive
         self.end: int | None = None  # the end of that character
         self.count = 0  # characters ever sent
+        self.held = -1  # the place that was held, and is not asked about again
 
     def send(self, chars: bytes, now_ns: int, speed: int) -> None:
         """Add characters behind those under way."""
@@ -79,12 +100,26 @@ class _Lane:
         else:
             self.burst += chars
 
-    def next(self, speed: int) -> None:
-        """Go on to the next character."""
-        self.count += 1
-        self.at += 1
+    def advance(self, number: int, speed: int) -> None:
+        """Go on behind this many characters."""
+        self.count += number
+        self.at += number
         more = self.at < len(self.burst)
         self.end = self.start - (-(self.at + 1) * BITS_NS // speed) if more else None
+
+    def hold(self, duration_ns: int) -> None:
+        """Let the next character, and all behind it, come later."""
+        self.held = self.count
+        self.start += duration_ns
+        if self.end is not None:
+            self.end += duration_ns
+
+    def ending_before(self, horizon_ns: int | None, speed: int) -> int:
+        """Return how many characters end before an instant; at least the next one counts."""
+        left = len(self.burst) - self.at
+        if horizon_ns is None:
+            return left
+        return max(1, min(left, (horizon_ns - 1 - self.start) * speed // BITS_NS - self.at))
 
     def clear(self) -> None:
         """Forget what is under way."""
@@ -107,7 +142,11 @@ class SimulatedLine:
     ``in_runs``: hand characters to the ends in runs, up to the next instant at which anything else
     happens, as an operating system does, and not one by one. Faults and observers still see each at
     its own instant; only an end that would have spoken in the middle of a run speaks after it. It
-    is several times as fast.
+    is several times as fast, and faster still where ``fault_places`` says which characters the
+    fault wants to see (by default every one).
+
+    ``echo``: the head or loop returns what the client sends to the client, as it arrives; the
+    client's endpoint has to take it out (`vtc07.links.echo`).
 
     `client` and `server` may be replaced between two events (a meter that restarts).
     """
@@ -120,21 +159,25 @@ class SimulatedLine:
         speed: int = 2400,
         clock: Clock | None = None,
         fault: Fault | None = None,
+        fault_places: FaultPlaces | None = None,
         observers: Iterable[LineObserver] = (),
         server_sees_close: bool = False,
         in_runs: bool = False,
+        echo: bool = False,
     ) -> None:
         if speed < 1:
             raise ValueError(f"a line of {speed} Bd: the speed is at least 1 Bd")
         self.client = client
         self.server = server
         self.fault = fault
+        self.fault_places = fault_places
         self.observers = tuple(observers)
         self.reachable = True
         self._speed = speed
         self._clock: Clock = clock if clock is not None else VirtualClock()
         self._now = self._clock.now_ns()
         self._runs = in_runs
+        self._echo = echo
         self._server_sees_close = server_sees_close
         self._plugged = True
         self._open = True
@@ -189,6 +232,14 @@ class SimulatedLine:
         """Put noise on the line as if ``sender`` had sent it, behind what it is sending now."""
         if self._open:
             self._lanes[sender == "server"].send(chars, self._now, self._speed)
+
+    def silence(self, sender: Sender) -> None:
+        """Let what one end has still to send never come: it lost power, or crashed."""
+        self._lanes[sender == "server"].clear()
+
+    def sent(self, sender: Sender) -> int:
+        """Return how many characters one end has sent whose end has come: the next one's place."""
+        return self._lanes[sender == "server"].count
 
     # --- running --------------------------------------------------------------------------------
 
@@ -332,36 +383,92 @@ class SimulatedLine:
 
     def _arrive(self, lane: _Lane, receiver: Endpoint, horizon: int | None) -> None:
         """Let the next character arrive; in runs, all that end before anything else happens."""
-        run = bytearray()
-        last, scheduled = self._now, self._scheduled
-        while True:
-            sent, index, now = lane.burst[lane.at], lane.count, self._now
-            lane.next(self._speed)
-            verdict = arrived = sent
-            if self.fault is not None:
-                verdict = arrived = self.fault(lane.sender, sent, index, now)
-            if not self._plugged or arrived < 0:
-                arrived = DROPPED
-            elif arrived > 0x7F:
-                arrived = DAMAGED
-            for observer in self.observers:
-                observer(lane.sender, sent, arrived, now)
-            if arrived >= 0:
-                run.append(arrived)
-                last = now
-            end = lane.end
-            if (
-                not self._runs
-                or end is None
-                or (horizon is not None and end >= horizon)
-                or verdict <= UNPLUGGED
-                or scheduled != self._scheduled
-            ):
+        number = lane.ending_before(horizon, self._speed) if self._runs else 1
+        run, last = bytearray(), self._now
+        verdict: Verdict = 0
+        scheduled = self._scheduled
+        while number > 0:
+            asked = self._asked(lane)
+            if asked:
+                place, sent, now = lane.count, lane.burst[lane.at], self._now
+                assert self.fault is not None
+                verdict = self.fault(lane.sender, sent, place, now)
+                if isinstance(verdict, Held):
+                    lane.hold(verdict.duration_ns)
+                    break
+                lane.advance(1, self._speed)
+                number -= 1
+                arrived = self._arrived(lane.sender, sent, verdict, now)
+                if arrived:
+                    run += arrived
+                    last = now
+                if isinstance(verdict, int) and verdict <= UNPLUGGED:
+                    break
+            else:
+                count = number if asked is None else self._unasked(lane, number)
+                last = self._pass(lane, count, run, last)
+                number -= count
+            if lane.end is None or number <= 0 or scheduled != self._scheduled:
                 break
-            self._go(end)
+            self._go(lane.end)
         if run and self._open:
             receiver.receive(bytes(run), last)
+            if self._echo and lane.sender == "client" and self._open:
+                self.client.receive(bytes(run), last)
         if verdict == UNPLUGGED:
             self.unplug()
         elif verdict == LINK_LOST:
             self.lose()
+
+    def _asked(self, lane: _Lane) -> bool | None:
+        """Say whether the fault wants to see the next character; None: it wants no more."""
+        if self.fault is None:
+            return None
+        if lane.count == lane.held:
+            return False
+        if self.fault_places is None:
+            return True
+        place = self.fault_places(lane.sender, lane.count)
+        return None if place is None else place <= lane.count
+
+    def _unasked(self, lane: _Lane, number: int) -> int:
+        """Return how many of the next characters the fault does not want to see."""
+        if self.fault_places is None:
+            return 1
+        place = self.fault_places(lane.sender, lane.count + (lane.count == lane.held))
+        return number if place is None else min(number, place - lane.count)
+
+    def _pass(self, lane: _Lane, count: int, run: bytearray, last: int) -> int:
+        """Let characters arrive as they were sent; returns when the last that did has ended."""
+        at = lane.at
+        if self.observers or count == 1:
+            for step in range(count):
+                sent, now = lane.burst[at + step], self._now
+                lane.advance(1, self._speed)
+                arrived = self._arrived(lane.sender, sent, sent, now)
+                if arrived:
+                    run += arrived
+                    last = now
+                if step + 1 < count:
+                    assert lane.end is not None
+                    self._go(lane.end)
+            return last
+        lane.advance(count - 1, self._speed)
+        assert lane.end is not None
+        self._go(lane.end)
+        lane.advance(1, self._speed)
+        if not self._plugged:
+            return last
+        run += lane.burst[at : at + count].translate(_SEVEN_BITS)
+        return self._now
+
+    def _arrived(self, sender: Sender, sent: int, verdict: int | bytes, now: int) -> bytes:
+        """Return what arrives of one character, and tell the observers."""
+        if isinstance(verdict, int):
+            verdict = bytes((min(verdict, DAMAGED),)) if verdict >= 0 else b""
+        arrived = verdict.translate(_SEVEN_BITS) if self._plugged else b""
+        for observer in self.observers:
+            observer(sender, sent, arrived[0] if arrived else DROPPED, now)
+            for extra in arrived[1:]:
+                observer(sender, extra, extra, now)
+        return arrived
