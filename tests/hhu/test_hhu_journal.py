@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.journal import Delivery, Journal, JournalError, MemoryJournal, delivered_before
-from vtc07.hhu.journal_file import FileJournal, JournalCorrupt, JournalLocked
+from vtc07.hhu.journal import (
+    Delivery,
+    Journal,
+    JournalCorrupt,
+    JournalError,
+    JournalLocked,
+    MemoryJournal,
+    delivered_before,
+)
+from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.outcome import Delivered
 from vtc07.hhu.resolution import Snapshot
 

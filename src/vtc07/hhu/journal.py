@@ -24,6 +24,25 @@ class JournalError(Exception):
     """The journal cannot be used; the message is a sentence for people."""
 
 
+class JournalLocked(JournalError):
+    """Somebody else has the journal open."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another program is using the journal {name}; wait until it has ended")
+
+
+class JournalCorrupt(JournalError):
+    """A line is not what the journal wrote. ``name`` is the journal's; ``line`` counts from 1."""
+
+    def __init__(self, name: str, line: int, why: str) -> None:
+        self.name = name
+        self.line = line
+        super().__init__(
+            f"{name}, line {line}: {why}. Nothing was changed; restore the file from a copy, or "
+            "move it away and check by hand the meters that it names"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One delivery as the journal knows it.
