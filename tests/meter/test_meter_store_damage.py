@@ -120,14 +120,8 @@ def _cut_in_the_middle(path: Path) -> tuple[MeterState, bytes, bytes]:
     store = SQLiteStore.open(path, KEY)
     contents = store._contents
     assert contents is not None
-    after = contents.followed_by(
-        {
-            name: value if name[0] == "companion" else value[:-1]
-            for name, value in contents.clear.items()
-        },
-        KEY,
-    )
-    put, _ = after.changes_since(contents)
+    changed = {n: v[:-1] for n, v in contents.clear.items() if n[0] != "companion"}
+    _, put, _ = contents.followed_by(changed, KEY)
     connection = store._connection
     connection.execute("PRAGMA cache_size = 2")  # so that pages are written before the end
     connection.execute("BEGIN IMMEDIATE")

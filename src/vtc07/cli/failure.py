@@ -51,7 +51,7 @@ EXIT_CODES: Final[dict[str, ExitCode]] = {
     "vtc07.hhu.session.AnotherMeter": ExitCode.REFUSED,
     "vtc07.meter.manufacture.ManufactureRefused": ExitCode.USAGE,
     "vtc07.meter.rules.CompanionUnfit": ExitCode.USAGE,
-    "vtc07.meter.store.StoreError": ExitCode.USAGE,
+    "vtc07.meter.store_errors.StoreError": ExitCode.USAGE,
     "vtc07.meter.store_key.StoreKeyError": ExitCode.USAGE,
 }
 

@@ -8,23 +8,22 @@ from vtc07.meter.accounting import ConstantLoad, Demand, DisconnectReason, Load
 from vtc07.meter.companion_source import CompanionSource
 from vtc07.meter.logs import Event, EventName, TokenLogEntry
 from vtc07.meter.manufacture import ManufactureRefused, manufacture
-from vtc07.meter.meter import Meter, MeterEvent, TokenExecuted, WriteFinished
+from vtc07.meter.meter import LowCreditAlarm, Meter, MeterEvent, TokenExecuted, WriteFinished
 from vtc07.meter.records import Changes, MemoryStore, Store
 from vtc07.meter.rules import CompanionUnfit, Rules
 from vtc07.meter.server import MeterServer
 from vtc07.meter.state import MeterState, Nameplate
-from vtc07.meter.store import (
+from vtc07.meter.store import SQLiteStore, make_store, open_store
+from vtc07.meter.store_database import Connection, Database, PowerLost
+from vtc07.meter.store_errors import (
     NewerStore,
     NotAStore,
-    SQLiteStore,
     StoreCorrupt,
     StoreError,
     StoreExists,
     StoreInUse,
     StoreMissing,
     WrongStoreKey,
-    make_store,
-    open_store,
 )
 from vtc07.meter.store_key import (
     STORE_KEY_VARIABLE,
@@ -33,20 +32,25 @@ from vtc07.meter.store_key import (
     StoreKeyError,
     find_store_key,
 )
+from vtc07.meter.store_memory import MemoryDatabase, disk_error
 
 __all__ = [
     "STORE_KEY_VARIABLE",
     "Changes",
     "CompanionSource",
     "CompanionUnfit",
+    "Connection",
     "ConstantLoad",
+    "Database",
     "Demand",
     "DisconnectReason",
     "Event",
     "EventName",
     "FoundKey",
     "Load",
+    "LowCreditAlarm",
     "ManufactureRefused",
+    "MemoryDatabase",
     "MemoryStore",
     "Meter",
     "MeterEvent",
@@ -55,6 +59,7 @@ __all__ = [
     "Nameplate",
     "NewerStore",
     "NotAStore",
+    "PowerLost",
     "Rules",
     "SQLiteStore",
     "Store",
@@ -69,6 +74,7 @@ __all__ = [
     "TokenLogEntry",
     "WriteFinished",
     "WrongStoreKey",
+    "disk_error",
     "find_store_key",
     "make_store",
     "manufacture",

@@ -7,9 +7,9 @@ name and never change.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, TypeVar
 
 from vtc07.carrier.status import TokenStatus
 from vtc07.carrier.token_entry import Lockout
@@ -46,6 +46,10 @@ _STAGED = "stagedSections"
 _SECTION_BYTES = 7  # subclass, then 44 data bits
 _SUBSTITUTIONS = 16
 
+_Entry = TypeVar("_Entry", TokenLogEntry, Event)
+_Name = TypeVar("_Name", str, int)
+_Value = TypeVar("_Value", str, bytes)
+
 
 class RecordsBroken(ValueError):
     """Records from which no state can be read; the sentence names the first one, not its value."""
@@ -61,50 +65,126 @@ class Records:
     event_log: Mapping[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What leads from the records of one state to those of another.
+
+    New values by name; None for a record that is no longer there. A value may be the same as
+    before; a record that is not named is.
+    """
+
+    facts: Mapping[str, str]
+    secrets: Mapping[str, bytes | None] = field(repr=False)
+    token_log: Mapping[int, str | None] = field(repr=False)
+    event_log: Mapping[int, str | None]
+
+
 def encode(state: MeterState) -> Records:
     """Take a state apart."""
-    plate, attributes, last = state.nameplate, state.attributes, state.last
-    facts: dict[str, Any] = {
-        "nameplate": {
-            "meterPAN": plate.meter_pan.digits,
-            "service": plate.service.name,
-            "softwareVersion": plate.software_version,
-            "phases": plate.phases,
-            "deviceAddress": plate.device_address,
+    return Records(
+        {name: _json(fact.value(state)) for name, fact in _FACTS.items()},
+        _secrets(state),
+        {entry.number: _token_entry(entry) for entry in state.token_log},
+        {entry.number: _event(entry) for entry in state.event_log},
+    )
+
+
+def encode_changes(before: MeterState, after: MeterState) -> Difference:
+    """Take apart what differs: most of a state is the very same objects after a transaction."""
+    return Difference(
+        {
+            name: _json(fact.value(after))
+            for name, fact in _FACTS.items()
+            if any(getattr(before, part) is not getattr(after, part) for part in fact.parts)
         },
-        "key": {
+        {}
+        if before.key is after.key and before.staging is after.staging
+        else _changed(_secrets(before), _secrets(after)),
+        _log_changes(before.token_log, after.token_log, _token_entry),
+        _log_changes(before.event_log, after.event_log, _event),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fact:
+    """One fact: the parts of a state that it depends on, and its value as JSON has it."""
+
+    parts: tuple[str, ...]
+    value: Callable[[MeterState], Any]
+
+
+def _fields(part: str, kind: Any) -> _Fact:
+    """Return the fact that holds each field of a part, of this class, under the field's name."""
+    names = tuple(found.name for found in fields(kind))
+
+    def value(state: MeterState) -> dict[str, Any]:
+        found = getattr(state, part)
+        return {name: getattr(found, name) for name in names}
+
+    return _Fact((part,), value)
+
+
+_FACTS: Final[Mapping[str, _Fact]] = {
+    "nameplate": _Fact(
+        ("nameplate",),
+        lambda state: {
+            "meterPAN": state.nameplate.meter_pan.digits,
+            "service": state.nameplate.service.name,
+            "softwareVersion": state.nameplate.software_version,
+            "phases": state.nameplate.phases,
+            "deviceAddress": state.nameplate.device_address,
+        },
+    ),
+    "key": _Fact(
+        ("key", "attributes"),
+        lambda state: {
             "EA": int(state.key.ea),
-            "KT": int(attributes.kt),
-            "SGC": attributes.sgc.digits,
-            "TI": attributes.ti.digits,
-            "KRN": attributes.krn.number,
-            "KEN": attributes.ken.number,
-            "baseDate": attributes.base_date.code,
+            "KT": int(state.attributes.kt),
+            "SGC": state.attributes.sgc.digits,
+            "TI": state.attributes.ti.digits,
+            "KRN": state.attributes.krn.number,
+            "KEN": state.attributes.ken.number,
+            "baseDate": state.attributes.base_date.code,
         },
-        "TIDs": state.tids,
-        "settings": asdict(state.settings),
-        "account": asdict(state.account),
-        "switch": asdict(state.switch),
-        "staging": None if state.staging is None else state.staging.deadline_ns,
-        "virtualLockout": asdict(state.virtual_lockout),
-        "keypadLockout": asdict(state.keypad_lockout),
-        "last": {
-            "token": last.token,
-            "status": last.status.name,
-            "authentication": last.authentication.name,
-            "validation": last.validation.name,
-            "result": last.result.name,
+    ),
+    "TIDs": _Fact(("tids",), lambda state: state.tids),
+    "settings": _fields("settings", Settings),
+    "account": _fields("account", Account),
+    "switch": _fields("switch", LoadSwitch),
+    "staging": _Fact(
+        ("staging",), lambda state: None if state.staging is None else state.staging.deadline_ns
+    ),
+    "virtualLockout": _fields("virtual_lockout", Lockout),
+    "keypadLockout": _fields("keypad_lockout", Lockout),
+    "last": _Fact(
+        ("last",),
+        lambda state: {
+            "token": state.last.token,
+            "status": state.last.status.name,
+            "authentication": state.last.authentication.name,
+            "validation": state.last.validation.name,
+            "result": state.last.result.name,
         },
-        "counts": {
+    ),
+    "counts": _Fact(
+        ("tokens_executed", "events_counted", "token_log", "event_log", "power_fails"),
+        lambda state: {
             "tokens": state.tokens_executed,
             "events": state.events_counted,
             "tokenLog": len(state.token_log),
             "eventLog": len(state.event_log),
             "powerFails": state.power_fails,
         },
-        "power": {"poweredNs": state.powered_ns, "powered": state.powered},
-        "lastTest": state.last_test,
-    }
+    ),
+    "power": _Fact(
+        ("powered_ns", "powered"),
+        lambda state: {"poweredNs": state.powered_ns, "powered": state.powered},
+    ),
+    "lastTest": _Fact(("last_test",), lambda state: state.last_test),
+}
+
+
+def _secrets(state: MeterState) -> dict[str, bytes]:
     secrets = {_KEY: state.key.material}
     if state.key.ea is EA.STA:
         tables = state.key.tables
@@ -114,12 +194,35 @@ def encode(state: MeterState) -> Records:
             bytes((section.subclass,)) + section.data44().to_bytes(_SECTION_BYTES - 1, "big")
             for section in state.staging.sections
         )
-    return Records(
-        {name: _json(value) for name, value in facts.items()},
-        secrets,
-        {entry.number: _token_entry(entry) for entry in state.token_log},
-        {entry.number: _event(entry) for entry in state.event_log},
+    return secrets
+
+
+def _log_changes(
+    before: tuple[_Entry, ...], after: tuple[_Entry, ...], text: Callable[[_Entry], str]
+) -> dict[int, str | None]:
+    """Return what changed of a log: nearly always some entries at its head, and at its end."""
+    if before is after:
+        return {}
+    new = after[0].number - before[0].number if before and after else 0
+    stayed = len(after) - new
+    if 0 < new < len(after) and stayed <= len(before) and after[new:] == before[:stayed]:
+        changed: dict[int, str | None] = {entry.number: text(entry) for entry in after[:new]}
+        changed |= {entry.number: None for entry in before[stayed:]}
+        return changed
+    return _changed(
+        {entry.number: text(entry) for entry in before},
+        {entry.number: text(entry) for entry in after},
     )
+
+
+def _changed(
+    before: Mapping[_Name, _Value], after: Mapping[_Name, _Value]
+) -> dict[_Name, _Value | None]:
+    changed: dict[_Name, _Value | None] = {
+        name: value for name, value in after.items() if before.get(name) != value
+    }
+    changed |= {name: None for name in before if name not in after}
+    return changed
 
 
 def decode(records: Records) -> MeterState:
@@ -165,8 +268,8 @@ def decode(records: Records) -> MeterState:
     return state
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True)
+_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+_parsed = json.JSONDecoder().decode
 
 
 class _Facts:
@@ -177,7 +280,7 @@ class _Facts:
 
     def __getitem__(self, name: str) -> Any:
         try:
-            return json.loads(self._facts[name])
+            return _parsed(self._facts[name])
         except (KeyError, ValueError):
             raise RecordsBroken(f"the record {name} is missing or cannot be read") from None
 
@@ -242,7 +345,7 @@ def _token_entry(entry: TokenLogEntry) -> str:
 
 
 def _read_token_entry(number: int, text: str) -> TokenLogEntry:
-    token, tid, kind, value, status = json.loads(text)
+    token, tid, kind, value, status = _parsed(text)
     return TokenLogEntry(number, token, tid, kind, value, TokenStatus[status])
 
 
@@ -251,7 +354,7 @@ def _event(event: Event) -> str:
 
 
 def _read_event(number: int, text: str) -> Event:
-    powered_s, name, detail = json.loads(text)
+    powered_s, name, detail = _parsed(text)
     return Event(number, powered_s, EventName(name), detail)
 
 

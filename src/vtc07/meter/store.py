@@ -22,17 +22,36 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, Self
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import CompanionError
-from vtc07.meter import encoding, store_file
+from vtc07.meter import encoding, store_errors, store_file
 from vtc07.meter.companion_source import CompanionSource
 from vtc07.meter.encoding import RecordsBroken
 from vtc07.meter.records import Changes
 from vtc07.meter.state import MeterState
-from vtc07.meter.store_contents import CHECK, Contents, Name, Row, named, unnamed, written_with
-from vtc07.meter.store_file import APPLICATION_ID, Claim, Look
+from vtc07.meter.store_contents import (
+    CHECK,
+    Contents,
+    Name,
+    Row,
+    named,
+    named_changes,
+    unnamed,
+    written_with,
+)
+from vtc07.meter.store_database import Connection, Database, PowerLost, lock, make_durable
+from vtc07.meter.store_errors import (
+    NewerStore,
+    StoreError,
+    StoreExists,
+    StoreMissing,
+    WrongStoreKey,
+    damaged,
+    quoted,
+)
+from vtc07.meter.store_file import APPLICATION_ID, FileDatabase, Look
 from vtc07.meter.store_key import FoundKey, SealBroken, StoreKey, find_store_key
 
 SCHEMA_VERSION: Final = 1
@@ -49,65 +68,26 @@ _READ: Final = "SELECT kind, name, value, authenticator FROM record"
 _PUT: Final = "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?)"
 _DELETE: Final = "DELETE FROM record WHERE kind = ? AND name = ?"
 
-#: What SQLite reports where the system, not the content of the file, is in the way.
-_SYSTEM_ERRORS: Final = (
-    "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY",
-    "SQLITE_NOLFS",
-)  # fmt: skip
-_LONGEST_QUOTE: Final = 120
-
-
-class StoreError(Exception):
-    """A store that cannot be used as asked; one sentence says why and what to do."""
-
-
-class StoreMissing(StoreError):
-    """There is no such file."""
-
-
-class StoreExists(StoreError):
-    """There is a file already where a new store was to be made."""
-
-
-class StoreInUse(StoreError):
-    """The store is open already."""
-
-
-class NotAStore(StoreError):
-    """The file is something else."""
-
-
-class NewerStore(StoreError):
-    """The store was written by a newer version of this program."""
-
-
-class WrongStoreKey(StoreError):
-    """The store was made with another store key."""
-
-
-class StoreCorrupt(StoreError):
-    """The store is damaged, or was changed by something else than this program."""
-
 
 class SQLiteStore:
-    """A meter's store on disk, open and locked until `close`.
+    """A meter's store, open and locked until `close`.
 
-    Made by `create` or `open`. `commit` may run in any thread, one at a time.
+    Made by `create` or `open` where it is a file; by `create_in` or `open_in` wherever its
+    database is. `commit` may run in any thread, one at a time.
     """
 
-    def __init__(self, path: Path, claim: Claim, key: StoreKey) -> None:
-        self._path = path  # as it was said
-        self._file = path.resolve()  # the working directory may change
-        self._claim = claim
+    def __init__(self, database: Database, key: StoreKey) -> None:
+        self._database = database
         self._key = key
         self._closed = False
         self._state: MeterState | None = None
         self._contents: Contents | None = None
         self._source: CompanionSource | None = None
+        database.take()
         try:
-            self._connection = store_file.connect(self._file)
+            self._connection = database.connect()
         except BaseException:
-            claim.release()
+            database.release()
             raise
 
     @classmethod
@@ -120,26 +100,28 @@ class SQLiteStore:
         cannot be written there; what was begun is taken away.
         """
         with _new_file(path):
-            return cls.fill(path, state, companion, key)
+            return cls.create_in(FileDatabase(path), state, companion, key)
 
     @classmethod
-    def fill(cls, path: Path, state: MeterState, companion: CompanionSource, key: StoreKey) -> Self:
-        """Make a store in an empty file that the caller has made for it; `create` does both.
+    def create_in(
+        cls, database: Database, state: MeterState, companion: CompanionSource, key: StoreKey
+    ) -> Self:
+        """Make a store in a database that exists and is empty.
 
-        StoreError: it cannot be written; what is in the file then means nothing.
+        StoreError: it cannot be written; what is in the database then means nothing.
         """
         try:
-            store = cls(path, _claim(path), key)
+            store = cls(database, key)
             try:
-                store_file.lock(store._connection)
-                store_file.make_durable(store._connection)
+                lock(store._connection)
+                make_durable(store._connection)
                 store._initialize(state, companion)
-                store_file.sync_directory(path)
+                database.make_name_durable()
             except BaseException:
                 store.close()
                 raise
         except sqlite3.Error as error:
-            raise StoreError(f"The store {path} cannot be made: {_quoted(error)}.") from error
+            raise store_errors.cannot(database.name, "cannot be made", error) from error
         return store
 
     @classmethod
@@ -150,28 +132,33 @@ class SQLiteStore:
         StoreError for a file that the system does not let us use.
         """
         require_store(path)
+        return cls.open_in(FileDatabase(path), key)
+
+    @classmethod
+    def open_in(cls, database: Database, key: StoreKey) -> Self:
+        """Open the store in a database, check all of it, and lock it; raises as `open` does."""
         try:
-            store = cls(path, _claim(path), key)
+            store = cls(database, key)
         except sqlite3.Error as error:
-            raise StoreError(f"The store {path} cannot be opened: {_quoted(error)}.") from error
+            raise store_errors.cannot(database.name, "cannot be opened", error) from error
         try:
-            store_file.lock(store._connection)
+            lock(store._connection)
             store._identify()
-            store_file.make_durable(store._connection)
+            make_durable(store._connection)
             store._check_file()
             store._load()
         except (sqlite3.Error, UnicodeDecodeError) as error:
             store.close()
-            _explain(path, error)
+            store_errors.explain(database.name, error)
         except BaseException:
             store.close()
             raise
         return store
 
     @property
-    def path(self) -> Path:
-        """The file."""
-        return self._path
+    def name(self) -> str:
+        """What people call it: the file's name."""
+        return self._database.name
 
     @property
     def companion_source(self) -> CompanionSource:
@@ -185,7 +172,7 @@ class SQLiteStore:
             return self.companion_source.companion()
         except CompanionError as error:
             raise StoreError(
-                f"The companion {self.companion_source.name} in the store {self._path} cannot be "
+                f"The companion {self.companion_source.name} in the store {self.name} cannot be "
                 f"used: {error.problems[0]}"
             ) from error
 
@@ -203,20 +190,21 @@ class SQLiteStore:
         last step of it as failed, and did it, can show it then.
         """
         if self._closed:
-            raise StoreError(f"The store {self._path} is closed; open it again to go on.")
+            raise StoreError(f"The store {self.name} is closed; open it again to go on.")
         before, after = self._contents, None
         assert before is not None
         try:
             self._require_place_for(changes)
-            clear = named(encoding.encode(changes.after), self.companion_source)
-            after = before.followed_by(clear, self._key)
-            _write(self._connection, *after.changes_since(before))
+            changed = named_changes(encoding.encode_changes(changes.before, changes.after))
+            after, put, gone = before.followed_by(changed, self._key)
+            _write(self._connection, put, gone)
+        except PowerLost:
+            self._closed = True  # and nothing else: no device acts without power
+            raise
         except BaseException as error:
             self._give_up(before, after)
             if isinstance(error, sqlite3.Error):
-                raise StoreError(
-                    f"The store {self._path} could not be written: {_quoted(error)}."
-                ) from error
+                raise store_errors.cannot(self.name, "could not be written", error) from error
             raise
         self._state, self._contents = changes.after, after
 
@@ -226,7 +214,7 @@ class SQLiteStore:
         try:
             self._connection.close()
         finally:
-            self._claim.release()
+            self._database.release()
 
     def __enter__(self) -> Self:
         return self
@@ -244,25 +232,25 @@ class SQLiteStore:
     def _identify(self) -> None:
         application_id, version = self._pragma("application_id"), self._pragma("user_version")
         if application_id != APPLICATION_ID:
-            raise _not_a_store(self._path)
+            raise store_errors.not_a_store(self.name)
         if version > SCHEMA_VERSION:
             raise NewerStore(
-                f"The store {self._path} was written by a newer version of vtc07 (schema "
+                f"The store {self.name} was written by a newer version of vtc07 (schema "
                 f"{version}, this version knows {SCHEMA_VERSION}); use that version."
             )
         if version != SCHEMA_VERSION:
-            raise _damaged(self._path, "it has no valid schema version")
+            raise damaged(self.name, "it has no valid schema version")
         schema = self._connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
         # A trigger or an index would take part in every commit.
         if schema != [("table", "record", _SCHEMA)]:
-            raise _damaged(self._path, "it holds other tables or rules than a store does")
+            raise damaged(self.name, "it holds other tables or rules than a store does")
         if self._pragma("journal_mode") == "wal":
-            raise _damaged(self._path, "its header was changed")
+            raise damaged(self.name, "its header was changed")
 
     def _check_file(self) -> None:
         said = self._pragma("integrity_check(1)")
         if said != "ok":
-            raise _damaged(self._path, _quoted(said))
+            raise damaged(self.name, quoted(said))
 
     def _pragma(self, name: str) -> Any:
         (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()
@@ -275,15 +263,15 @@ class SQLiteStore:
         except SealBroken:
             if stored and not written_with(stored, self._key):
                 raise WrongStoreKey(
-                    f"The store {self._path} was made with another store key; name the right key "
+                    f"The store {self.name} was made with another store key; name the right key "
                     "file or set the right VTC07_STORE_KEY."
                 ) from None
-            raise _damaged(self._path, "records were changed or are missing") from None
+            raise damaged(self.name, "records were changed or are missing") from None
         try:
             records, self._source = unnamed(contents.clear)
             self._state = encoding.decode(records)
         except RecordsBroken as error:
-            raise _damaged(self._path, str(error)) from None
+            raise damaged(self.name, str(error)) from None
         self._contents = contents
 
     # --- writing -------------------------------------------------------------------------------
@@ -302,8 +290,8 @@ class SQLiteStore:
     def _require_place_for(self, changes: Changes) -> None:
         if changes.before is not self._state:
             raise StoreError("The transaction does not follow the one before it.")
-        if not self._claim.holds(self._file):  # it would be gone when closed
-            raise StoreError(f"The store {self._path} was removed or replaced while it was open.")
+        if not self._database.in_place():  # it would be gone when closed
+            raise StoreError(f"The store {self.name} was removed or replaced while it was open.")
 
     def _give_up(self, before: Contents, failed: Contents | None) -> None:
         """Close after a failure, with the file as it was before the transaction that failed.
@@ -316,17 +304,17 @@ class SQLiteStore:
         with suppress(sqlite3.Error):
             self._connection.close()
         try:
-            if failed is not None and self._claim.holds(self._file):
+            if failed is not None and self._database.in_place():
                 with suppress(sqlite3.Error):
                     self._take_back(before, failed)
         finally:
-            self._claim.release()
+            self._database.release()
 
     def _take_back(self, before: Contents, failed: Contents) -> None:
-        connection = store_file.connect(self._file)
+        connection = self._database.connect()
         try:
-            store_file.lock(connection)
-            store_file.make_durable(connection)
+            lock(connection)
+            make_durable(connection)
             found = connection.execute(f"{_READ} WHERE kind = ? AND name = ?", CHECK).fetchone()
             if found == failed.check:
                 _write(connection, *before.changes_since(failed))
@@ -350,7 +338,7 @@ def make_store(
     with _new_file(path):  # whoever has the name has the key file's as well
         found = find_store_key(path, key_file=key_file, environment=environment, make=True)
         try:
-            return SQLiteStore.fill(path, state, companion, found.key), found
+            return SQLiteStore.create_in(FileDatabase(path), state, companion, found.key), found
         except BaseException:
             if found.made is not None:
                 found.made.unlink(missing_ok=True)
@@ -379,9 +367,9 @@ def require_store(path: Path) -> None:
     except OSError as error:
         raise StoreError(f"The store {path} cannot be read: {error.strerror}.") from error
     if found is Look.OPEN:
-        raise _in_use(path)
+        raise store_errors.in_use(path)
     if found is Look.OTHER:
-        raise _not_a_store(path)
+        raise store_errors.not_a_store(path)
     if found is Look.READ_ONLY:
         raise StoreError(
             f"The store {path} cannot be opened, since it or its folder cannot be written; change "
@@ -411,51 +399,8 @@ def _new_file(path: Path) -> Iterator[None]:
         raise
 
 
-def _claim(path: Path) -> Claim:
-    try:
-        claim = Claim.take(path)
-    except OSError as error:
-        raise StoreError(f"The store {path} cannot be opened: {error.strerror}.") from error
-    if claim is None:
-        raise _in_use(path)
-    return claim
-
-
-def _write(connection: sqlite3.Connection, put: list[Row], gone: list[Name]) -> None:
+def _write(connection: Connection, put: list[Row], gone: list[Name]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(_DELETE, gone)
     connection.executemany(_PUT, put)
     connection.execute("COMMIT")
-
-
-def _in_use(path: Path) -> StoreInUse:
-    return StoreInUse(
-        f"The store {path} is open already, here or in another program; close it there first."
-    )
-
-
-def _not_a_store(path: Path) -> NotAStore:
-    return NotAStore(f"{path} is not the store of a meter.")
-
-
-def _damaged(path: Path, what: str) -> StoreCorrupt:
-    return StoreCorrupt(
-        f"The store {path} is damaged ({what}), and the meter must not work with it; go back to a "
-        "copy of it, or make a new meter."
-    )
-
-
-def _explain(path: Path, error: sqlite3.Error | UnicodeDecodeError) -> NoReturn:
-    # Not every error comes from SQLite itself; those that do not would quote what they found.
-    name = getattr(error, "sqlite_errorname", "")
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        raise _in_use(path) from error
-    if name.startswith(_SYSTEM_ERRORS):
-        raise StoreError(f"The store {path} cannot be used: {_quoted(error)}.") from error
-    raise _damaged(path, _quoted(error) if name else "its text cannot be read") from None
-
-
-def _quoted(said: object) -> str:
-    """Return what SQLite says as a part of one sentence; a damaged file can make it say much."""
-    words = "".join(c if c.isprintable() else " " for c in str(said)).strip("* .").split()
-    return " ".join(words)[:_LONGEST_QUOTE]

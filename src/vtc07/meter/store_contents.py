@@ -3,19 +3,22 @@
 Each row carries an authenticator of its own. One more row, the check, authenticates the commit
 number and a hash over the authenticators of all rows, and is written anew by every commit: a row
 that was put back from an older time, taken away or added is good by itself, but not in this
-company. The hash runs over what is in memory (some 200 rows, 16 bytes each), so it needs no
-cleverness to be cheap, and a plain hash leaves nothing to prove about combining authenticators.
+company. The hash runs over what is in memory, in the order of the names, so it needs no cleverness
+to be cheap (some 200 rows of 50 bytes), and a plain hash leaves nothing to prove about combining
+authenticators.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from struct import Struct
 from typing import Final, Self
 
 from vtc07.meter.companion_source import CompanionSource
-from vtc07.meter.encoding import Records, RecordsBroken
+from vtc07.meter.encoding import Difference, Records, RecordsBroken
 from vtc07.meter.store_key import SealBroken, StoreKey
 
 _FACT: Final = "fact"
@@ -24,6 +27,8 @@ _TOKEN: Final = "token"  # noqa: S105 - likewise
 _EVENT: Final = "event"
 _COMPANION: Final = "companion"
 _NUMBER_BYTES: Final = 8
+_TYPES: Final = (str, str, bytes, bytes)
+_length: Final = Struct(">I").pack
 
 #: The name of the check.
 CHECK: Final = ("check", "contents")
@@ -37,21 +42,23 @@ Row = tuple[str, str, bytes, bytes]
 class Contents:
     """The contents of a store between two commits.
 
-    ``clear``: values by name, secrets in clear. ``rows``: the same as they are stored, without
-    the check. ``number``: commits so far, the making of the store is the first.
+    ``rows``: all but the check, by name, as they are stored. ``secrets``: what the sealed ones
+    hold, in clear. ``names`` and ``bound``: the names in order, and what the check says of each.
+    ``number``: commits so far, the making of the store is the first.
     """
 
-    clear: Mapping[Name, bytes] = field(repr=False)
     rows: Mapping[Name, Row] = field(repr=False)
+    secrets: Mapping[Name, bytes] = field(repr=False)
+    names: list[Name] = field(repr=False)
+    bound: list[bytes] = field(repr=False)
     number: int
     check: Row = field(repr=False)
 
     @classmethod
     def first(cls, clear: Mapping[Name, bytes], key: StoreKey) -> Self:
         """Return what a new store is to hold."""
-        return cls._of(
-            clear, {name: _row(name, value, key) for name, value in clear.items()}, 1, key
-        )
+        nothing = cls({}, {}, [], [], 0, _row(CHECK, b"", key))
+        return nothing.followed_by(clear, key)[0]
 
     @classmethod
     def read(cls, stored: list[Row], key: StoreKey) -> Self:
@@ -61,33 +68,63 @@ class Contents:
         if check is None:
             raise SealBroken("no check")
         _verify(check, key)
-        clear = {}
+        secrets = {}
         for name, row in rows.items():
             _verify(row, key)
-            clear[name] = key.unseal(row[2], " ".join(name)) if name[0] == _SECRET else row[2]
+            if name[0] == _SECRET:
+                secrets[name] = key.unseal(row[2], " ".join(name))
         number = int.from_bytes(check[2][:_NUMBER_BYTES], "big")
-        if check[2] != _check_value(number, rows):
+        names = sorted(rows)
+        bound = [_bound(rows[name]) for name in names]
+        if check[2] != _check_value(number, bound):
             raise SealBroken("the records are not those of the last commit")
-        return cls(clear, rows, number, check)
+        return cls(rows, secrets, names, bound, number, check)
 
-    def followed_by(self, clear: Mapping[Name, bytes], key: StoreKey) -> Self:
-        """Return the contents after one commit more; rows that stay are the same objects."""
-        rows = {
-            name: self.rows[name] if self.clear.get(name) == value else _row(name, value, key)
-            for name, value in clear.items()
-        }
-        return self._of(clear, rows, self.number + 1, key)
+    @property
+    def clear(self) -> dict[Name, bytes]:
+        """All values by name, secrets in clear."""
+        return {name: self.secrets.get(name, row[2]) for name, row in self.rows.items()}
 
-    def changes_since(self, before: Contents) -> tuple[list[Row], list[Name]]:
+    def followed_by(
+        self, changed: Mapping[Name, bytes | None], key: StoreKey
+    ) -> tuple[Self, list[Row], list[Name]]:
+        """Return the contents after one commit more, the rows to put, and the names to delete.
+
+        ``changed``: values in clear by name, None for those that are to go; what has the value
+        that it had is left alone. The check is among the rows.
+        """
+        rows, secrets = dict(self.rows), dict(self.secrets)
+        names, bound = list(self.names), list(self.bound)
+        put, gone = [], []
+        for name, value in changed.items():
+            before = rows.get(name)
+            if before is not None and value == self.secrets.get(name, before[2]):
+                continue
+            at = bisect_left(names, name)
+            if value is None:
+                if before is not None:
+                    del rows[name], names[at], bound[at]
+                    secrets.pop(name, None)
+                    gone.append(name)
+                continue
+            row = _row(name, value, key)
+            if before is None:
+                names.insert(at, name)
+                bound.insert(at, _bound(row))
+            else:
+                bound[at] = _bound(row)
+            rows[name] = row
+            if name[0] == _SECRET:
+                secrets[name] = value
+            put.append(row)
+        number = self.number + 1
+        check = _row(CHECK, _check_value(number, bound), key)
+        return type(self)(rows, secrets, names, bound, number, check), [*put, check], gone
+
+    def changes_since(self, other: Contents) -> tuple[list[Row], list[Name]]:
         """Return the rows to put, the check among them, and the names to delete."""
-        put = [row for name, row in self.rows.items() if before.rows.get(name) is not row]
-        return [*put, self.check], [name for name in before.rows if name not in self.rows]
-
-    @classmethod
-    def _of(
-        cls, clear: Mapping[Name, bytes], rows: Mapping[Name, Row], number: int, key: StoreKey
-    ) -> Self:
-        return cls(clear, rows, number, _row(CHECK, _check_value(number, rows), key))
+        put = [row for name, row in self.rows.items() if other.rows.get(name) is not row]
+        return [*put, self.check], [name for name in other.rows if name not in self.rows]
 
 
 def written_with(stored: list[Row], key: StoreKey) -> bool:
@@ -109,6 +146,18 @@ def named(records: Records, companion: CompanionSource) -> dict[Name, bytes]:
     values |= {(_EVENT, str(number)): text.encode() for number, text in records.event_log.items()}
     for place, (source, text) in enumerate(companion.files):
         values[_COMPANION, str(place)] = f"{source}\n{text}".encode()
+    return values
+
+
+def named_changes(difference: Difference) -> dict[Name, bytes | None]:
+    """Give all that changed of a meter the name that `named` gives it."""
+    values: dict[Name, bytes | None] = {
+        (_FACT, name): text.encode() for name, text in difference.facts.items()
+    }
+    values |= {(_SECRET, name): value for name, value in difference.secrets.items()}
+    for kind, log in ((_TOKEN, difference.token_log), (_EVENT, difference.event_log)):
+        for number, text in log.items():
+            values[kind, str(number)] = None if text is None else text.encode()
     return values
 
 
@@ -150,12 +199,19 @@ def _row(name: Name, value: bytes, key: StoreKey) -> Row:
 
 def _verify(row: Row, key: StoreKey) -> None:
     kind, name, value, authenticator = row
-    if list(map(type, row)) != [str, str, bytes, bytes]:  # a column may hold anything
+    if tuple(map(type, row)) != _TYPES:  # a column may hold anything
         raise SealBroken("not a record")
     key.verify(value, f"{kind} {name}", authenticator)
 
 
-def _check_value(number: int, rows: Mapping[Name, Row]) -> bytes:
-    parts = [part for name in sorted(rows) for part in (*map(str.encode, name), rows[name][3])]
-    whole = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-    return number.to_bytes(_NUMBER_BYTES, "big") + sha256(whole).digest()
+def _bound(row: Row) -> bytes:
+    """Return what the check says of a row: kind, name, authenticator, each with its length."""
+    kind, name, authenticator = row[0].encode(), row[1].encode(), row[3]
+    return (
+        _length(len(kind)) + kind + _length(len(name)) + name
+        + _length(len(authenticator)) + authenticator
+    )  # fmt: skip
+
+
+def _check_value(number: int, bound: list[bytes]) -> bytes:
+    return number.to_bytes(_NUMBER_BYTES, "big") + sha256(b"".join(bound)).digest()

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
+from vtc07.meter.store_errors import StoreError, in_use
+
 APPLICATION_ID: Final = 0x56544337  # "VTC7"
 
 _HEADER: Final = b"SQLite format 3\x00"
@@ -62,6 +64,48 @@ _guard: Final = threading.Lock()
 _claims: Final[WeakValueDictionary[_Identity, Claim]] = WeakValueDictionary()
 
 
+class FileDatabase:
+    """The database of a store that is a file, which exists."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path  # as it was said
+        self._file = path.resolve()  # the working directory may change
+        self._claim: Claim | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name as it was given."""
+        return str(self._path)
+
+    def take(self) -> None:
+        """Claim the file; StoreInUse, or StoreError where there is none."""
+        try:
+            self._claim = Claim.take(self._file)
+        except OSError as error:
+            raise StoreError(
+                f"The store {self._path} cannot be opened: {error.strerror}."
+            ) from error
+        if self._claim is None:
+            raise in_use(self._path)
+
+    def connect(self) -> sqlite3.Connection:
+        """Open the file."""
+        return connect(self._file)
+
+    def in_place(self) -> bool:
+        """Whether the name is still that of the file that was claimed."""
+        return self._claim is not None and self._claim.holds(self._file)
+
+    def make_name_durable(self) -> None:
+        """Synchronize the folder."""
+        sync_directory(self._file)
+
+    def release(self) -> None:
+        """Let the file be opened again; a second time does nothing."""
+        if self._claim is not None:
+            self._claim.release()
+
+
 class Look(enum.Enum):
     """What a file is, from outside."""
 
@@ -97,25 +141,6 @@ def connect(path: Path) -> sqlite3.Connection:
         isolation_level=None,
         check_same_thread=False,
     )
-
-
-def lock(connection: sqlite3.Connection) -> None:
-    """Keep everyone else out until the connection is closed; what a crash left is rolled back."""
-    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    connection.execute("BEGIN EXCLUSIVE")
-    connection.execute("COMMIT")  # the lock stays, by the locking mode
-
-
-def make_durable(connection: sqlite3.Connection) -> None:
-    """Let every commit be in the file itself, and on the disk, when it returns.
-
-    A rollback journal: it holds what a transaction is about to overwrite and means nothing once
-    the transaction is done, so that losing it loses nothing. EXTRA synchronizes its end too.
-    """
-    connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute("PRAGMA synchronous = EXTRA")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cell_size_check = ON")
 
 
 def journal_of(path: Path) -> Path:

@@ -77,7 +77,8 @@ class StoreKey:
 
     def authenticator(self, value: bytes, name: str) -> bytes:
         """Return what proves that this record was written with this key under this name."""
-        message = len(name.encode()).to_bytes(4, "big") + name.encode() + value
+        bound = name.encode()
+        message = len(bound).to_bytes(4, "big") + bound + value
         return hmac.digest(self._authenticating, message, "sha256")[:_TAG_BYTES]
 
     def verify(self, value: bytes, name: str, authenticator: bytes) -> None:

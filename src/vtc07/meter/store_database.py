@@ -1,0 +1,84 @@
+"""What a store stands on: a database that SQLite runs, wherever its bytes are.
+
+The store itself speaks SQL to a `Connection` and knows nothing of files. A store of a meter is a
+file (`vtc07.meter.store_file`), of a simulation a piece of memory (`vtc07.meter.store_memory`),
+and every statement, check and precaution is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+
+class PowerLost(BaseException):
+    """Power failed while the store worked, as simulations have it.
+
+    Not an Exception: nothing that runs on a device without power can handle it. Whoever raises it
+    refuses every further use of the connection with it, and what was not committed is gone.
+    """
+
+
+class Rows(Protocol):
+    """The result of a statement."""
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """Return the rows that are left."""
+
+
+class Connection(Protocol):
+    """An open database; every failure is a `sqlite3.Error` with its ``sqlite_errorname``."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Rows:
+        """Run a statement as it is written: no transaction is begun or ended by itself."""
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
+        """Run a statement once for each set of parameters."""
+
+    def close(self) -> None:
+        """Let go of it; an open transaction is rolled back."""
+
+
+class Database(Protocol):
+    """The place of one store."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    def take(self) -> None:
+        """Take hold of it for one store at a time; StoreInUse, or StoreError if it is gone."""
+
+    def connect(self) -> Connection:
+        """Open what is there; only while it is held."""
+
+    def in_place(self) -> bool:
+        """Whether what is written would still be found under the name."""
+
+    def make_name_durable(self) -> None:
+        """Let a database that was just made be found after a loss of power."""
+
+    def release(self) -> None:
+        """Let go; a second time does nothing."""
+
+
+def lock(connection: Connection) -> None:
+    """Keep everyone else out until the connection is closed; what a crash left is rolled back."""
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("COMMIT")  # the lock stays, by the locking mode
+
+
+def make_durable(connection: Connection) -> None:
+    """Let every commit be in the database itself, and on the disk, when it returns.
+
+    A rollback journal: it holds what a transaction is about to overwrite and means nothing once
+    the transaction is done, so that losing it loses nothing. EXTRA synchronizes its end too.
+    """
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA synchronous = EXTRA")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
