@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from vtc07.carrier.companion import S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.status import TokenStatus
-from vtc07.meter import ConstantLoad, Demand, Load, MemoryStore, MeterState, Rules
+from vtc07.meter import (
+    ConstantLoad,
+    Demand,
+    Load,
+    LowCreditAlarm,
+    MemoryStore,
+    MeterEvent,
+    MeterState,
+    Rules,
+)
 from vtc07.meter.accounting import advance, settle
 from vtc07.tokens import (
     ClearTamperCondition,
@@ -23,6 +32,17 @@ from vtc07.tokens import (
 
 HOUR_NS = 3600 * S
 RULES = Rules.of(load_companion("electricity"))
+
+
+@dataclass(frozen=True)
+class Fast:
+    """A load whose time passes ``pace`` times as fast."""
+
+    phases: tuple[int, ...]
+    pace: int
+
+    def demand(self, powered_ns: int) -> Demand:
+        return Demand(self.phases, None, self.pace)
 
 
 @dataclass(frozen=True)
@@ -200,12 +220,66 @@ def test_a_load_at_the_limit_does_not_trip() -> None:
     assert bench.number("serverStatus") == 0x21
 
 
+def test_a_phase_without_load_is_a_phase() -> None:
+    bench = MeterBench(new_meter(phases=3), load=ConstantLoad((1_500,)))
+    bench.enter(credit(1, 1_000))
+    bench.enter(SetMaximumPhasePowerUnbalanceLimit(0, MADE + 2, 1_499))
+    assert bench.number("disconnectReason") == 4
+
+
 def test_an_open_switch_does_not_trip() -> None:
     bench = MeterBench(load=ConstantLoad((9_000,)))
     bench.enter(SetMaximumPowerLimit(0, MADE + 1, 5_000))
     assert bench.number("disconnectReason") == 1
     bench.enter(credit(2, 5))
     assert bench.number("disconnectReason") == 3
+
+
+def test_an_accelerated_load_is_metered_faster_and_flows_as_it_is() -> None:
+    bench = MeterBench(load=Fast((1_000,), 60))
+    bench.enter(credit(1, 10))  # 1000 Wh: one minute
+    bench.enter(SetMaximumPowerLimit(0, MADE + 2, 1_000))
+    bench.sleep(59)
+    assert bench.number("activePower") == 1_000
+    assert bench.number("creditBalance") == 1_000 - 59 * 1_000 // 60
+    bench.sleep(0.999999999)
+    assert bench.number("loadSwitch") == 1
+    bench.sleep(0.000000001)
+    assert bench.number("disconnectReason") == 1
+    bench.sleep(3600)
+    assert bench.number("totalConsumption") == 1_000
+
+
+def test_another_load_takes_over_at_its_instant() -> None:
+    bench = MeterBench(load=ConstantLoad((1_200,)))
+    bench.enter(credit(1, 100))
+    bench.sleep(1_800)
+    bench.now_ns += 1_800 * S
+    bench.meter.set_load(ConstantLoad((300,)), bench.now_ns)  # no timer was served meanwhile
+    bench.work()
+    assert bench.number("totalConsumption") == 1_200
+    assert bench.number("activePower") == 300
+    bench.sleep(3_600)
+    assert bench.number("totalConsumption") == 1_500
+    assert bench.meter.load == ConstantLoad((300,))
+    with pytest.raises(ValueError, match="3 phases"):
+        bench.meter.set_load(ConstantLoad((1, 1, 1)), bench.now_ns)
+    assert bench.meter.load == ConstantLoad((300,))
+
+
+def test_a_load_above_the_limit_trips_as_it_comes() -> None:
+    bench = MeterBench(load=ConstantLoad((1_000,)))
+    bench.enter(credit(1, 100))
+    bench.enter(SetMaximumPowerLimit(0, MADE + 2, 2_000))
+    bench.meter.set_load(ConstantLoad((2_001,)), bench.now_ns)
+    assert bench.number("disconnectReason") == 3
+    bench.work()
+    assert not bench.meter.committed.switch.closed
+    bench.meter.set_load(ConstantLoad((2_000,)), bench.now_ns)
+    bench.sleep(29)
+    assert bench.number("loadSwitch") == 0
+    bench.sleep(1)
+    assert bench.number("loadSwitch") == 1
 
 
 def test_low_credit_alarm() -> None:
@@ -223,6 +297,29 @@ def test_low_credit_alarm() -> None:
     bench.enter(credit(2, 1))
     alarms.append(bench.meter.low_credit_alarm)
     assert alarms == [False, True, False]
+
+
+def test_the_alarm_is_told_at_the_unit_that_reaches_the_threshold() -> None:
+    bench = MeterBench(load=ConstantLoad((3_600,)))
+    table = bench.companion.table
+    bench.enter(credit(1, 1))
+    bench.meter.write(1, table.named("lowCreditThreshold"), 60, bench.now_ns)
+    bench.meter.write(2, table.named("lowCreditAlarmEnabled"), 1, bench.now_ns)
+    bench.work()
+    start = bench.now_ns
+    told: list[tuple[int, MeterEvent]] = []
+    while bench.now_ns < start + 70 * S:
+        bench.events.clear()
+        bench.now_ns = bench.meter.next_timer() or 0
+        bench.meter.handle_timer(bench.now_ns)
+        bench.work()
+        told += [(bench.now_ns - start, event) for event in bench.events]
+    assert told == [(40 * S, LowCreditAlarm(active=True))]
+    bench.events.clear()
+    bench.power_up()  # a host that starts anew is told
+    assert bench.events == [LowCreditAlarm(active=True)]
+    bench.enter(credit(2, 1))
+    assert LowCreditAlarm(active=False) in bench.events
 
 
 def test_little_is_lost_with_power() -> None:

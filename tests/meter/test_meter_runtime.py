@@ -21,7 +21,15 @@ from vtc07.meter import (
     TokenExecuted,
     WriteFinished,
 )
-from vtc07.tokens import KT, TCT, ClearCredit, Service, Set2ndSectionDecoderKey
+from vtc07.tokens import (
+    KT,
+    TCT,
+    ClearCredit,
+    Service,
+    Set2ndSectionDecoderKey,
+    SetMaximumPowerLimit,
+    TokenData,
+)
 
 NOT_READY = 16
 
@@ -157,6 +165,53 @@ def test_tamper_during_a_commit_is_not_lost() -> None:
     assert bench.meter.committed.switch.tamper == 0x10
     with pytest.raises(ValueError, match="16 bits"):
         bench.meter.tamper(0, bench.now_ns)
+
+
+def test_another_load_during_a_commit_counts_from_its_instant() -> None:
+    bench = MeterBench(load=ConstantLoad((3_600,)), execution_ns=1)
+    bench.enter(credit(1, 5))
+    bench.sleep(10)
+    bench.offer(credit(2, 5))
+    job = due(bench)
+    bench.now_ns += 20 * S - 1
+    bench.meter.set_load(ConstantLoad((7_200,)), bench.now_ns)
+    bench.now_ns += 30 * S
+    bench.meter.handle_timer(bench.now_ns)
+    assert bench.number("totalConsumption") == 10 + 20 + 60
+    bench.finish(job)
+    assert bench.number("totalConsumption") == 10 + 20 + 60
+    assert bench.number("creditBalance") == 1_000 - 90
+
+
+def test_a_load_that_trips_during_a_commit_has_tripped_after_it() -> None:
+    bench = MeterBench(load=ConstantLoad((10,)), execution_ns=1)
+    bench.enter(credit(1, 5))
+    bench.enter(SetMaximumPowerLimit(0, MADE + 2, 100))
+    bench.offer(credit(3, 5))
+    job = due(bench)
+    bench.meter.set_load(ConstantLoad((101,)), bench.now_ns)
+    bench.meter.set_load(ConstantLoad((10,)), bench.now_ns)
+    bench.finish(job)
+    bench.work()
+    assert bench.number("disconnectReason") == 3
+    assert bench.number("creditBalance") == 1_000
+
+
+def test_the_end_of_a_lockout_between_two_timers_is_seen() -> None:
+    bench = MeterBench()
+    for value in range(5):
+        bench.enter(TokenData.assemble(0, value))
+    assert bench.number("lockoutRemaining") == 60
+    assert bench.offer(credit(1, 5)) is ErrorCode.TOKEN_LOCKOUT
+    assert bench.read("tokenStatus") == 15
+    bench.meter.handle_timer(bench.now_ns + 59 * S)
+    assert bench.read("tokenStatus") == 15
+    bench.meter.handle_timer(bench.now_ns + 60 * S)
+    assert bench.read("tokenStatus") == 13
+    bench.now_ns += 60 * S
+    bench.work()
+    # Nothing but powered time is left to be committed.
+    assert bench.meter.next_timer() == bench.now_ns + 540 * S
 
 
 def test_upkeep_in_flight_delays_a_token_but_does_not_lose_it() -> None:

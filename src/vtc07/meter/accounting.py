@@ -35,21 +35,24 @@ class Demand:
     """What the load would take if the switch is closed, and until when that holds.
 
     ``phases``: W of each phase for electricity, litres per hour for water and gas (one entry).
-    ``until_ns``: the powered instant of the next change, or None for never.
+    ``until_ns``: the powered instant of the next change, or None for never. ``pace``: seconds of
+    consumption that are metered in one second, more than 1 for a load that is accelerated; limits
+    and registers go by what flows all the same.
     """
 
     phases: tuple[int, ...]
     until_ns: int | None = None
+    pace: int = 1
 
     @property
-    def rate(self) -> int:
-        """Base units per hour (W are Wh per hour)."""
+    def power(self) -> int:
+        """What flows through all phases together, in W or litres per hour."""
         return sum(self.phases)
 
     @property
-    def unbalance(self) -> int:
-        """The greatest difference between two phases, in W."""
-        return max(self.phases) - min(self.phases)
+    def rate(self) -> int:
+        """What is metered, in base units per hour (W are Wh per hour)."""
+        return sum(self.phases) * self.pace
 
 
 class Load(Protocol):
@@ -133,13 +136,34 @@ def _follow_reasons(state: MeterState, rules: Rules) -> MeterState:
 def _trip(state: MeterState, demand: Demand, rules: Rules) -> MeterState:
     until = state.powered_ns + rules.trip_delay_ns
     switch = state.switch
-    if 0 < switch.maximum_power < demand.rate:
+    if 0 < switch.maximum_power < demand.power:
         state = replace(state, switch=replace(state.switch, power_trip_until_ns=until))
         state = state.with_event(rules, EventName.LIMIT_TRIP, DisconnectReason.POWER_LIMIT)
-    if 0 < switch.maximum_unbalance < demand.unbalance:
+    if 0 < switch.maximum_unbalance < _unbalance(state, demand):
         state = replace(state, switch=replace(state.switch, unbalance_trip_until_ns=until))
         state = state.with_event(rules, EventName.LIMIT_TRIP, DisconnectReason.PHASE_UNBALANCE)
     return state
+
+
+def _unbalance(state: MeterState, demand: Demand) -> int:
+    """Return the greatest difference between two of the meter's phases, in W."""
+    phases = demand.phases
+    least = 0 if len(phases) < state.nameplate.phases else min(phases)
+    return max(phases) - least
+
+
+def low_credit_alarm(state: MeterState) -> bool:
+    """Say whether the alarm is enabled and the balance at or below its threshold."""
+    settings = state.settings
+    return (
+        bool(settings.low_credit_alarm_enabled)
+        and state.account.balance <= settings.low_credit_threshold
+    )
+
+
+def _rate(state: MeterState, load: Load) -> int:
+    """Return what is metered now, in base units per hour."""
+    return load.demand(state.powered_ns).rate if state.switch.closed else 0
 
 
 def instant_of_consumption(state: MeterState, load: Load, units: int) -> int | None:
@@ -147,7 +171,7 @@ def instant_of_consumption(state: MeterState, load: Load, units: int) -> int | N
 
     None where nothing flows.
     """
-    rate = sum(drawn(state, load))
+    rate = _rate(state, load)
     if not rate:
         return None
     missing = max(0, units * UNIT - state.account.remainder)
@@ -157,10 +181,10 @@ def instant_of_consumption(state: MeterState, load: Load, units: int) -> int | N
 def next_change(state: MeterState, load: Load) -> int | None:
     """Return the powered instant at which something changes by itself, or None.
 
-    The end of a piece of load, of a trip, of staging, of the credit. For a settled state it lies
-    in the future.
+    The end of a piece of load, of a trip, of staging, of the credit; the begin of the low-credit
+    alarm. For a settled state it lies in the future, and it stays the same while time passes.
     """
-    switch = state.switch
+    switch, settings = state.switch, state.settings
     instants = [
         load.demand(state.powered_ns).until_ns,
         switch.power_trip_until_ns,
@@ -168,6 +192,9 @@ def next_change(state: MeterState, load: Load) -> int | None:
         None if state.staging is None else state.staging.deadline_ns,
         instant_of_consumption(state, load, state.account.balance),
     ]
+    until_alarm = state.account.balance - settings.low_credit_threshold
+    if settings.low_credit_alarm_enabled and until_alarm > 0:
+        instants.append(instant_of_consumption(state, load, until_alarm))
     return min((instant for instant in instants if instant is not None), default=None)
 
 
@@ -181,14 +208,17 @@ def advance(state: MeterState, to_ns: int, load: Load, rules: Rules) -> MeterSta
         if state.powered_ns >= to_ns:
             return state
         change = next_change(state, load)
-        state = _pass_time(state, to_ns if change is None else min(change, to_ns), load)
+        state = pass_time(state, to_ns if change is None else min(change, to_ns), load)
 
 
-def _pass_time(state: MeterState, to_ns: int, load: Load) -> MeterState:
+def pass_time(state: MeterState, to_ns: int, load: Load) -> MeterState:
+    """Return the state at ``to_ns``, which lies not after its `next_change`.
+
+    Before that instant it is settled if it was.
+    """
     elapsed = to_ns - state.powered_ns
     account = state.account
-    rate = sum(drawn(state, load))
-    if rate:
+    if rate := _rate(state, load):
         whole, remainder = divmod(account.remainder + rate * elapsed, UNIT)
         account = replace(
             account,

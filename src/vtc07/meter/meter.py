@@ -4,6 +4,9 @@ The meter keeps two states. The *committed* one is what the store holds. The *li
 time that has passed since: consumption, lockouts, the switch. A token or a write changes neither
 until its commit is reported done; one commit is out at a time, and the next is computed from what
 the one before it made durable.
+
+The live state is brought up to date when it is looked at or when something is due, not at every
+call: what changes by itself, and when, is known beforehand and stays so while time passes.
 """
 
 from __future__ import annotations
@@ -11,23 +14,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
-from vtc07.carrier.companion import MS, Companion, S
+from vtc07.carrier.companion import MS, Companion
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.carrier.token_entry import judge
 from vtc07.meter import accounting, application, readings
 from vtc07.meter.accounting import Load
 from vtc07.meter.logs import EventName
+from vtc07.meter.power_up import powered_up, require_phases, require_service
 from vtc07.meter.readings import Instant, Readings
 from vtc07.meter.records import Changes, Store
-from vtc07.meter.rules import CompanionUnfit, Rules
+from vtc07.meter.rules import Rules
 from vtc07.meter.state import MeterState
+from vtc07.meter.upkeep import upkeep_instant
 from vtc07.tokens import TCT, DigitsError, TokenData
-
-#: How often powered time alone is committed, while nothing depends on it.
-IDLE_COMMIT_NS: Final = 600 * S
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,14 @@ class WriteFinished:
     error: ErrorCode | None
 
 
-MeterEvent = TokenExecuted | WriteFinished
+@dataclass(frozen=True, slots=True)
+class LowCreditAlarm:
+    """The low-credit alarm went on or off; also told at power up, where it is on."""
+
+    active: bool
+
+
+MeterEvent = TokenExecuted | WriteFinished | LowCreditAlarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +79,37 @@ class _Write:
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """A commit that is out. ``cause`` None: upkeep, or the last one of an orderly power off."""
+    """A commit that is out.
+
+    ``cause`` None: upkeep, or the last one of an orderly power off. ``load``: what hung on the
+    meter when it left.
+    """
 
     after: MeterState
     cause: _Entry | _Write | None
+    load: Load
+
+
+@dataclass(frozen=True, slots=True)
+class _Meanwhile:
+    """What was done to the meter while a commit was out: tamper flags, or another load."""
+
+    powered_ns: int
+    flags: int = 0
+    load: Load | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is due next, in host time; None: never. It holds while nothing but time changes.
+
+    ``change_ns``: something changes by itself. ``commit_ns``: a commit is due, maybe already.
+    ``holds_until_ns``: from then on the plan is another.
+    """
+
+    change_ns: int | None
+    commit_ns: int | None
+    holds_until_ns: int | None
 
 
 class Meter:
@@ -108,24 +143,34 @@ class Meter:
         )
         self._now_ns = now_ns
         self._committed = store.load()
-        _require_fit(companion, rules, self._committed, self._load)
-        self._live = accounting.settle(_power_up(self._committed, rules), self._load, rules)
+        require_service(companion, rules, self._committed)
+        require_phases(self._load, self._committed)
+        self._live = accounting.settle(powered_up(self._committed, rules), self._load, rules)
+        self._live_ns = now_ns  # the host's instant that the live state is of
+        self._plan: _Plan | None = None  # None: to be made anew
         self._entry: _Entry | None = None
         self._writes: deque[_Write] = deque()
         self._flight: _Flight | None = None
-        self._tampers: list[tuple[int, int]] = []  # powered ns and flags, while a commit is out
+        self._meanwhile: list[_Meanwhile] = []
         self._events: deque[MeterEvent] = deque()
         self._refused_while_locked = False
         self._fault = False
         self._off = False  # an orderly power off was asked for
         self._ended = False  # and is durable
+        self._alarm = False
+        self._watch_alarm()
 
     # --- what it shows -------------------------------------------------------------------------
 
     @property
     def state(self) -> MeterState:
         """The state as of the last call, time included; what is durable may lag behind it."""
-        return self._live
+        return self._up_to_date()
+
+    @property
+    def load(self) -> Load:
+        """What hangs on the meter."""
+        return self._load
 
     @property
     def committed(self) -> MeterState:
@@ -149,25 +194,22 @@ class Meter:
     @property
     def low_credit_alarm(self) -> bool:
         """True while the alarm is enabled and the balance is at or below its threshold."""
-        settings = self._live.settings
-        return (
-            bool(settings.low_credit_alarm_enabled)
-            and self._live.account.balance <= settings.low_credit_threshold
-        )
+        return accounting.low_credit_alarm(self._up_to_date())
 
     @property
     def token_status(self) -> TokenStatus:
         """What tokenStatus shows; only the virtual carrier's execution and lockout count."""
         if self._entry is not None and self._entry.carrier is TCT.VIRTUAL:
             return TokenStatus.NOT_READY
-        if self._refused_while_locked and self._live.virtual_lockout.locked:
+        live = self._up_to_date()
+        if self._refused_while_locked and live.virtual_lockout.locked:
             return TokenStatus.TOKEN_LOCKOUT
-        return self._live.last.status
+        return live.last.status
 
     def values(self, registers: Sequence[Register], now_ns: int) -> tuple[Value, ...]:
         """Return the values of readable registers, all of the same instant."""
         self._run(now_ns)
-        instant = Instant(self._live, self._load, self.token_status, self._fault)
+        instant = Instant(self._up_to_date(), self._load, self.token_status, self._fault)
         return tuple(self._readings.value(register, instant) for register in registers)
 
     # --- what is done to it --------------------------------------------------------------------
@@ -187,7 +229,7 @@ class Meter:
         error = judge(
             token=token,
             executing=self._entry is not None,
-            locked=self._live.lockout(carrier).locked,
+            locked=self._up_to_date().lockout(carrier).locked,
             store_fault=self._fault or self._off,
         )
         if error is ErrorCode.TOKEN_LOCKOUT and carrier is TCT.VIRTUAL:
@@ -195,6 +237,7 @@ class Meter:
         if error is None:
             assert token is not None
             self._entry = _Entry(token, carrier, now_ns + self._execution_ns)
+            self._plan = None
         return error
 
     def write(self, request: int, register: Register, value: Value, now_ns: int) -> None:
@@ -209,6 +252,7 @@ class Meter:
             self._events.append(WriteFinished(request, ErrorCode.VALUE_REFUSED))
         else:
             self._writes.append(_Write(request, register, value))
+            self._plan = None
 
     def tamper(self, flags: int, now_ns: int) -> None:
         """Notice a tamper condition: the switch opens at once, until a token clears it.
@@ -218,9 +262,22 @@ class Meter:
         if not 0 < flags <= 0xFFFF:
             raise ValueError("tamper flags are 16 bits, at least one of them set")
         self._run(now_ns)
-        self._live = self._tampered(self._live, flags)
+        self._live_is(self._tampered(self._up_to_date(), flags, self._load))
         if self._flight is not None:
-            self._tampers.append((self._live.powered_ns, flags))
+            self._meanwhile.append(_Meanwhile(self._live.powered_ns, flags=flags))
+
+    def set_load(self, load: Load, now_ns: int) -> None:
+        """Hang another load on the meter; up to now it has taken what the one before asked for.
+
+        Limits are judged at once. ValueError: the load has more phases than the meter.
+        """
+        self._run(now_ns)
+        live = self._up_to_date()
+        require_phases(load, live)
+        self._load = load
+        self._live_is(accounting.settle(live, load, self._rules))
+        if self._flight is not None:
+            self._meanwhile.append(_Meanwhile(live.powered_ns, load=load))
 
     def power_off(self, now_ns: int) -> None:
         """Switch the meter off in good order: what is on its way ends, then a last commit.
@@ -231,6 +288,7 @@ class Meter:
         self._off = True
         if self._entry is not None:
             self._entry = replace(self._entry, due_ns=now_ns)
+        self._plan = None
 
     def next_event(self) -> MeterEvent | None:
         """Return the next event for the host, oldest first."""
@@ -242,41 +300,84 @@ class Meter:
         """Return the instant at which `handle_timer` has something to do, or None."""
         if self._ended:
             return None
-        if self._flight is None and self._is_work_ready():
+        plan = self._plan or self._make_plan()
+        change_ns, commit_ns = plan.change_ns, plan.commit_ns
+        if commit_ns is None:
+            return change_ns
+        if commit_ns <= self._now_ns:
             return self._now_ns
-        instants = [self._host_instant(accounting.next_change(self._live, self._load))]
-        if self._flight is None and not self._fault:
-            instants.append(self._host_instant(self._upkeep_instant()))
-            if self._entry is not None:
-                instants.append(self._entry.due_ns)
-        return min((instant for instant in instants if instant is not None), default=None)
+        return commit_ns if change_ns is None else min(change_ns, commit_ns)
 
     def handle_timer(self, now_ns: int) -> None:
         """Let time pass."""
         self._run(now_ns)
 
     def _run(self, now_ns: int) -> None:
-        elapsed = now_ns - self._now_ns
-        if elapsed <= 0 or self._ended:
+        if now_ns <= self._now_ns or self._ended:
             return
+        plan = self._plan or self._make_plan()  # of before, for the time that passes now
         self._now_ns = now_ns
-        to_ns = self._live.powered_ns + elapsed
-        self._live = accounting.advance(self._live, to_ns, self._load, self._rules)
-        if not self._live.virtual_lockout.locked:
+        if plan.holds_until_ns is not None and plan.holds_until_ns <= now_ns:
+            to_ns = self._live.powered_ns + now_ns - self._live_ns
+            self._live_is(accounting.advance(self._live, to_ns, self._load, self._rules))
+
+    def _up_to_date(self) -> MeterState:
+        """Return the live state as of now; nothing but time has passed since it was made."""
+        elapsed = self._now_ns - self._live_ns
+        if elapsed:
+            to_ns = self._live.powered_ns + elapsed
+            self._live = accounting.pass_time(self._live, to_ns, self._load)
+            self._live_ns = self._now_ns
+        return self._live
+
+    def _live_is(self, state: MeterState) -> None:
+        """Take another live state, which is of now."""
+        self._live = state
+        self._live_ns = self._now_ns
+        self._plan = None
+        if not state.virtual_lockout.locked:
             self._refused_while_locked = False
+        self._watch_alarm()
+
+    def _watch_alarm(self) -> None:
+        alarm = accounting.low_credit_alarm(self._live)
+        if alarm is not self._alarm:
+            self._alarm = alarm
+            self._events.append(LowCreditAlarm(alarm))
+
+    def _make_plan(self) -> _Plan:
+        live = self._live
+        change_ns = self._host_instant(accounting.next_change(live, self._load))
+        lockouts = (live.virtual_lockout.remaining_ns, live.keypad_lockout.remaining_ns)
+        ends = [self._live_ns + remaining_ns for remaining_ns in lockouts if remaining_ns]
+        if change_ns is not None:
+            ends.append(change_ns)
+        self._plan = plan = _Plan(change_ns, self._commit_instant(), min(ends, default=None))
+        return plan
+
+    def _commit_instant(self) -> int | None:
+        if self._flight is not None or self._fault or self._ended:
+            return None
+        if self._off or self._writes:
+            return self._now_ns
+        upkeep_ns = upkeep_instant(self._live, self._committed, self._load, self._rules)
+        instant = self._live_ns + upkeep_ns - self._live.powered_ns
+        return instant if self._entry is None else min(instant, self._entry.due_ns)
 
     def _host_instant(self, powered_ns: int | None) -> int | None:
-        return None if powered_ns is None else self._now_ns + powered_ns - self._live.powered_ns
+        return None if powered_ns is None else self._live_ns + powered_ns - self._live.powered_ns
 
     # --- durable work --------------------------------------------------------------------------
 
     def next_work(self) -> Callable[[], None] | None:
         """Return a commit to run, or None; at most one is out at a time."""
-        if self._flight is not None or not self._is_work_ready():
+        plan = self._plan or self._make_plan()
+        if plan.commit_ns is None or plan.commit_ns > self._now_ns:
             return None
         cause, after = self._next_transaction()
-        self._flight = _Flight(after, cause)
-        self._tampers.clear()
+        self._flight = _Flight(after, cause, self._load)
+        self._meanwhile.clear()
+        self._plan = None
         changes = Changes(self._committed, after)
         return lambda: self._store.commit(changes)
 
@@ -286,15 +387,17 @@ class Meter:
         flight, self._flight = self._flight, None
         if flight is None:
             raise ValueError("no commit was out")
+        self._plan = None
         if error is not None:
             self._fail(flight)
             return
         self._committed = flight.after
         if not flight.after.powered:
             self._live = flight.after
+            self._live_ns = self._now_ns
             self._ended = True
             return
-        self._live = self._caught_up(flight.after)
+        self._live_is(self._caught_up(flight))
         match flight.cause:
             case _Entry(carrier=carrier):
                 self._entry = None
@@ -304,18 +407,8 @@ class Meter:
             case None:
                 pass
 
-    def _is_work_ready(self) -> bool:
-        if self._fault or self._ended:
-            return False
-        if self._off or self._writes:
-            return True
-        if self._entry is not None and self._entry.due_ns <= self._now_ns:
-            return True
-        upkeep = self._upkeep_instant()
-        return upkeep is not None and upkeep <= self._live.powered_ns
-
     def _next_transaction(self) -> tuple[_Entry | _Write | None, MeterState]:
-        live = self._live
+        live = self._up_to_date()
         entry = self._entry
         if entry is not None and entry.due_ns <= self._now_ns:
             after = application.execute(live, entry.token, entry.carrier, self._rules)
@@ -330,19 +423,24 @@ class Meter:
             return None, replace(live, powered=False)
         return None, live
 
-    def _caught_up(self, after: MeterState) -> MeterState:
+    def _caught_up(self, flight: _Flight) -> MeterState:
         """Let a committed state live through what happened while its commit was out."""
-        to_ns = self._live.powered_ns
-        for at_ns, flags in self._tampers:
-            after = accounting.advance(after, at_ns, self._load, self._rules)
-            after = self._tampered(after, flags)
-        self._tampers.clear()
-        return accounting.advance(after, to_ns, self._load, self._rules)
+        to_ns = self._up_to_date().powered_ns
+        after, load = flight.after, flight.load
+        for event in self._meanwhile:
+            after = accounting.advance(after, event.powered_ns, load, self._rules)
+            if event.load is not None:
+                load = event.load
+                after = accounting.settle(after, load, self._rules)
+            else:
+                after = self._tampered(after, event.flags, load)
+        self._meanwhile.clear()
+        return accounting.advance(after, to_ns, load, self._rules)
 
     def _fail(self, flight: _Flight) -> None:
         """Leave everything as it was before, and commit nothing any more."""
         self._fault = True
-        self._live = self._live.with_event(self._rules, EventName.STORE_FAULT)
+        self._live_is(self._up_to_date().with_event(self._rules, EventName.STORE_FAULT))
         if self._entry is not None:
             self._events.append(TokenExecuted(self._entry.carrier, None))
             self._entry = None
@@ -352,61 +450,10 @@ class Meter:
             if isinstance(write, _Write):
                 self._events.append(WriteFinished(write.request, ErrorCode.STORE_FAULT))
 
-    def _tampered(self, state: MeterState, flags: int) -> MeterState:
+    def _tampered(self, state: MeterState, flags: int, load: Load) -> MeterState:
         tamper = state.switch.tamper | flags
         if tamper == state.switch.tamper:
             return state
         state = replace(state, switch=replace(state.switch, tamper=tamper))
         state = state.with_event(self._rules, EventName.TAMPER, tamper)
-        return accounting.settle(state, self._load, self._rules)
-
-    def _upkeep_instant(self) -> int | None:
-        """Return the powered instant at which the live state must be committed for itself."""
-        live, committed = self._live, self._committed
-        if live.events_counted != committed.events_counted or (live.staging is None) != (
-            committed.staging is None
-        ):
-            return live.powered_ns
-        policy = self._rules.policy
-        uncommitted = live.account.consumed - committed.account.consumed
-        by_consumption = accounting.instant_of_consumption(
-            live, self._load, max(0, policy.commit_consumption - uncommitted)
-        )
-        by_time = committed.powered_ns + self._commit_interval_ns()
-        return by_time if by_consumption is None else min(by_time, by_consumption)
-
-    def _commit_interval_ns(self) -> int:
-        live, policy = self._live, self._rules.policy
-        intervals = [IDLE_COMMIT_NS]
-        if live.virtual_lockout.locked or live.keypad_lockout.locked:
-            intervals.append(self._rules.lockout.commit_interval_s * S)
-        switch = live.switch
-        if (
-            live.account != self._committed.account
-            or live.staging is not None
-            or switch.power_trip_until_ns is not None
-            or switch.unbalance_trip_until_ns is not None
-            or any(accounting.drawn(live, self._load))
-        ):
-            intervals.append(policy.commit_interval_s * S)
-        return min(intervals)
-
-
-def _require_fit(companion: Companion, rules: Rules, state: MeterState, load: Load) -> None:
-    plate = state.nameplate
-    if plate.service is not rules.service:
-        raise CompanionUnfit(
-            f"The companion {companion.name} is for {rules.service.name.lower()}, but the meter "
-            f"is for {plate.service.name.lower()}; use the companion it was made with."
-        )
-    phases = len(load.demand(state.powered_ns).phases)
-    if phases > plate.phases:
-        raise ValueError(f"a load of {phases} phases does not fit a meter of {plate.phases}")
-
-
-def _power_up(state: MeterState, rules: Rules) -> MeterState:
-    if state.powered:
-        fails = (state.power_fails + 1) % 2**32
-        state = replace(state, power_fails=fails)
-        state = state.with_event(rules, EventName.POWER_FAIL, fails)
-    return replace(state, powered=True).with_event(rules, EventName.POWER_UP)
+        return accounting.settle(state, load, self._rules)

@@ -17,7 +17,7 @@ from vtc07.carrier.events import (
     WriteRequested,
 )
 from vtc07.carrier.server import Server
-from vtc07.meter.meter import Meter, TokenExecuted, WriteFinished
+from vtc07.meter.meter import LowCreditAlarm, Meter, TokenExecuted, WriteFinished
 from vtc07.tokens import TCT
 
 
@@ -27,7 +27,8 @@ class MeterServer:
     It gives each request of the carrier to the meter and answers it exactly once: reads at once,
     a token entry before it is executed, a write when it is durable. ``character_ns``: duration of
     a character on this line, 0 where the path does not pace them. ``token_executed``: told of
-    every token that came to its end, from whatever carrier.
+    every token that came to its end, from whatever carrier. ``low_credit_alarm``: told when the
+    alarm goes on or off.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class MeterServer:
         *,
         character_ns: int = 0,
         token_executed: Callable[[TokenExecuted], None] | None = None,
+        low_credit_alarm: Callable[[LowCreditAlarm], None] | None = None,
     ) -> None:
         nameplate = meter.state.nameplate
         addresses = [nameplate.meter_pan.digits, nameplate.meter_pan.drn.digits]
@@ -45,6 +47,7 @@ class MeterServer:
         self._server = Server(companion, addresses, character_ns=character_ns)
         self._meter = meter
         self._token_executed = token_executed
+        self._low_credit_alarm = low_credit_alarm
 
     @property
     def meter(self) -> Meter:
@@ -68,8 +71,10 @@ class MeterServer:
 
     def next_timer(self) -> int | None:
         """Return the instant of the next timer, or None."""
-        timers = (self._server.next_timer(), self._meter.next_timer())
-        return min((timer for timer in timers if timer is not None), default=None)
+        server, meter = self._server.next_timer(), self._meter.next_timer()
+        if server is None or meter is None:
+            return meter if server is None else server
+        return min(server, meter)
 
     def handle_timer(self, now_ns: int) -> None:
         """Do what is due."""
@@ -122,3 +127,6 @@ class MeterServer:
                 case TokenExecuted():
                     if self._token_executed is not None:
                         self._token_executed(ended)
+                case LowCreditAlarm():
+                    if self._low_credit_alarm is not None:
+                        self._low_credit_alarm(ended)
