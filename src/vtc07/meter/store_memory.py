@@ -125,12 +125,16 @@ class _Connection:
         hook = self._home.hook
         if hook is None:
             return self._database.execute(sql, parameters)
+        rows: sqlite3.Cursor | None = None
         try:
             hook(sql, False)  # noqa: FBT003 - the hook's own convention
             rows = self._database.execute(sql, parameters)
             hook(sql, True)  # noqa: FBT003
-        except PowerLost:
-            self._home.lose_power()
+        except BaseException as error:
+            if rows is not None:
+                rows.close()  # a result that is not fetched would stay in the way of a COMMIT
+            if isinstance(error, PowerLost):
+                self._home.lose_power()
             raise
         return rows
 
