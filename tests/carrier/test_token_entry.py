@@ -55,6 +55,19 @@ def test_time_runs_down_and_the_seconds_shown_are_rounded_up(steps: list[int]) -
         assert lockout.remaining_s == (left + S - 1) // S
 
 
+def test_a_refusal_is_remembered_until_the_lockout_ends() -> None:
+    assert not failed(Lockout(), 4).after_refusal().refused  # nothing was refused for a lockout
+    lockout = failed(Lockout(), 5)
+    assert not lockout.refused
+    lockout = lockout.after_refusal()
+    assert lockout.refused
+    assert lockout.after_refusal() is lockout
+    assert lockout.elapsed(60 * S - 1).refused
+    over = lockout.elapsed(60 * S)
+    assert not over.refused
+    assert not failed(over).refused  # the next lockout refused nobody yet
+
+
 def test_order_of_the_errors() -> None:
     order = [
         ErrorCode.TOKEN_EXECUTING,

@@ -19,6 +19,7 @@ from vtc07.meter import (
     SQLiteStore,
     StoreKey,
 )
+from vtc07.meter.store_contents import Contents, Name
 from vtc07.tokens import (
     TCT,
     InitiateMeterTest,
@@ -58,6 +59,20 @@ def edit(path: Path, statement: str, *values: Any) -> None:
     connection.execute(statement, values)
     connection.commit()
     connection.close()
+
+
+def as_version_1(connection: sqlite3.Connection, key: StoreKey = KEY) -> None:
+    """Make of a store's records what the first edition of the store wrote for the same meter."""
+    read = "SELECT kind, name, value, authenticator FROM record"
+    contents = Contents.read(connection.execute(read).fetchall(), key)
+    changed: dict[Name, bytes | None] = {}
+    for name in ("virtualLockout", "keypadLockout"):
+        lockout = contents.clear["fact", name]
+        changed["fact", name] = lockout.replace(b',"refused":false', b"")
+        assert changed["fact", name] != lockout
+    _, put, _ = contents.followed_by(changed, key)
+    connection.executemany("REPLACE INTO record VALUES (?, ?, ?, ?)", put)
+    connection.execute("PRAGMA user_version = 1")
 
 
 def sentence(raised: pytest.ExceptionInfo[Exception], path: Path) -> None:

@@ -621,7 +621,14 @@ def test_a_lockout_survives_a_loss_of_power() -> None:
     bench.sleep(25)
     bench.power_up()  # what was not committed, at most 10 s, is lost
     assert 35 <= bench.number("lockoutRemaining") <= 45
+    assert bench.read("tokenStatus") == 13
     assert bench.offer(NOISE) is ErrorCode.TOKEN_LOCKOUT
+    bench.work()
+    bench.power_up()
+    assert bench.read("tokenStatus") == 15  # an entry was refused before power failed
+    bench.sleep(60)
+    assert bench.read("tokenStatus") == 13
+    bench.power_up()
     state: MeterState = bench.meter.state
-    assert state.power_fails == 1
+    assert state.power_fails == 3
     assert state.powered_ns >= 20 * S

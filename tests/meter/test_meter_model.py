@@ -36,12 +36,14 @@ class Locks:
         self.failures = 0
         self.remaining = 0
         self.length = 0
+        self.refused = False  # an entry, since the latest lockout began
 
     def fail(self) -> None:
         self.failures += 1
         if self.failures >= 5:
             self.length = 60 if not self.length else min(3_600, 2 * self.length)
             self.remaining = self.length
+            self.refused = False
 
     def clear(self) -> None:
         self.failures = self.remaining = self.length = 0
@@ -61,7 +63,6 @@ class MeterAndModel(RuleBasedStateMachine):
         self.executed = 0
         self.status = 0
         self.locks = {TCT.VIRTUAL: Locks(), TCT.NUMERIC: Locks()}
-        self.shows_15 = False
         self.tamper = 0
         self.staged = 0
         self.fails = 0
@@ -71,7 +72,8 @@ class MeterAndModel(RuleBasedStateMachine):
         lock = self.locks[carrier]
         if lock.remaining:
             assert self.bench.offer(token, carrier) is ErrorCode.TOKEN_LOCKOUT
-            self.shows_15 |= carrier is TCT.VIRTUAL
+            self.bench.work()  # which makes durable that it was
+            lock.refused = True
             return False
         self.bench.enter(token, carrier)
         self.executed += 1
@@ -160,7 +162,6 @@ class MeterAndModel(RuleBasedStateMachine):
             self.credit -= min(self.credit, seconds)
         for lock in self.locks.values():
             lock.remaining = max(0, lock.remaining - seconds)
-        self.shows_15 &= bool(self.locks[TCT.VIRTUAL].remaining)
         self.bench.sleep(seconds)
 
     @rule(flags=st.integers(1, 0xFFFF))
@@ -174,7 +175,6 @@ class MeterAndModel(RuleBasedStateMachine):
     def lose_power(self) -> None:
         self.bench.power_up()
         self.fails += 1
-        self.shows_15 = False
         # At most ten seconds, or ten watt-hours, are forgotten.
         forgotten = self.bench.number("creditBalance") - self.credit
         assert 0 <= forgotten <= (10 if self.consumes else 0)
@@ -195,8 +195,9 @@ class MeterAndModel(RuleBasedStateMachine):
         assert [bench.read(f"acceptedTID.{n}") for n in range(1, 51)] == self.used[::-1]
         assert bench.number("tokenSequence") == self.executed
         assert bench.number("lastTokenStatus") == self.status
-        assert bench.number("tokenStatus") == (15 if self.shows_15 else self.status)
         lock = self.locks[TCT.VIRTUAL]
+        shows_15 = lock.refused and lock.remaining
+        assert bench.number("tokenStatus") == (15 if shows_15 else self.status)
         assert bench.number("lockoutRemaining") == lock.remaining
         open_ = bool(self.credit <= 0 or self.tamper)
         assert bench.number("loadSwitch") == (not open_)

@@ -235,7 +235,7 @@ def test_some_other_database(path: Path) -> None:
 
 def test_a_newer_store(path: Path, make: Callable[..., SQLiteStore]) -> None:
     make().close()
-    edit(path, "PRAGMA user_version = 2")
+    edit(path, "PRAGMA user_version = 3")
     with pytest.raises(NewerStore) as raised:
         SQLiteStore.open(path, KEY)
     sentence(raised, path)

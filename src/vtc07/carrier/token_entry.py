@@ -38,11 +38,13 @@ class Lockout:
     ``failures``: CRCErrors and MfrCodeErrors since the last accepted token of class 0 or 2.
     ``remaining_ns``: powered time until entries are taken again; 0: not locked.
     ``last_lock_s``: length of the latest lockout since that token, in s; 0: none yet.
+    ``refused``: an entry was refused (ER06) in the lockout that is on; False without one.
     """
 
     failures: int = 0
     remaining_ns: int = 0
     last_lock_s: int = 0
+    refused: bool = False
 
     @property
     def locked(self) -> bool:
@@ -70,4 +72,9 @@ class Lockout:
         """Return the lockout after ``powered_ns`` more of powered time."""
         if not self.remaining_ns:
             return self
-        return replace(self, remaining_ns=max(0, self.remaining_ns - powered_ns))
+        remaining_ns = max(0, self.remaining_ns - powered_ns)
+        return replace(self, remaining_ns=remaining_ns, refused=self.refused and remaining_ns > 0)
+
+    def after_refusal(self) -> Lockout:
+        """Return the lockout after an entry got ER06 from it."""
+        return replace(self, refused=True) if self.locked and not self.refused else self

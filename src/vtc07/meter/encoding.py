@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from vtc07.carrier.status import TokenStatus
 from vtc07.carrier.token_entry import Lockout
@@ -47,6 +47,7 @@ _SECTION_BYTES = 7  # subclass, then 44 data bits
 _SUBSTITUTIONS = 16
 
 _Entry = TypeVar("_Entry", TokenLogEntry, Event)
+_Part = TypeVar("_Part")
 _Name = TypeVar("_Name", str, int)
 _Value = TypeVar("_Value", str, bytes)
 
@@ -235,12 +236,12 @@ def decode(records: Records) -> MeterState:
             key=_decoder_key(facts["key"], records.secrets),
             attributes=_attributes(facts["key"]),
             tids=tuple(map(int, facts["TIDs"])),
-            settings=Settings(**facts["settings"]),
-            account=Account(**facts["account"]),
-            switch=LoadSwitch(**facts["switch"]),
+            settings=_part(Settings, facts["settings"]),
+            account=_part(Account, facts["account"]),
+            switch=_part(LoadSwitch, facts["switch"]),
             staging=_staging(facts["staging"], records.secrets),
-            virtual_lockout=Lockout(**facts["virtualLockout"]),
-            keypad_lockout=Lockout(**facts["keypadLockout"]),
+            virtual_lockout=_part(Lockout, facts["virtualLockout"]),
+            keypad_lockout=_part(Lockout, facts["keypadLockout"]),
             last=_last(facts["last"]),
             tokens_executed=counts["tokens"],
             last_test=facts["lastTest"],
@@ -258,7 +259,9 @@ def decode(records: Records) -> MeterState:
             ),
         )
         kept = counts["tokenLog"], counts["eventLog"]
-    except (KeyError, TypeError, ValueError) as error:
+    except RecordsBroken:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         # The cause may hold a value: it is left out.
         raise RecordsBroken(f"a record cannot be read ({type(error).__name__})") from None
     _require_whole("token log", records.token_log, state.tokens_executed, kept[0])
@@ -283,6 +286,13 @@ class _Facts:
             return _parsed(self._facts[name])
         except (KeyError, ValueError):
             raise RecordsBroken(f"the record {name} is missing or cannot be read") from None
+
+
+def _part(kind: Callable[..., _Part], fact: Mapping[str, Any]) -> _Part:
+    """Put a part together; every field must be there, also one that has a default."""
+    if fact.keys() != {found.name for found in fields(cast("Any", kind))}:
+        raise RecordsBroken("a record does not have the fields of its schema")
+    return kind(**fact)
 
 
 def _nameplate(fact: Mapping[str, Any]) -> Nameplate:

@@ -92,11 +92,15 @@ class _Flight:
 
 @dataclass(frozen=True, slots=True)
 class _Meanwhile:
-    """What was done to the meter while a commit was out: tamper flags, or another load."""
+    """What happened to the meter while a commit was out.
+
+    Tamper flags, another load, or an entry that the lockout of a carrier refused.
+    """
 
     powered_ns: int
     flags: int = 0
     load: Load | None = None
+    refused: TCT | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,6 @@ class Meter:
         self._flight: _Flight | None = None
         self._meanwhile: list[_Meanwhile] = []
         self._events: deque[MeterEvent] = deque()
-        self._refused_while_locked = False
         self._fault = False
         self._off = False  # an orderly power off was asked for
         self._ended = False  # and is durable
@@ -202,7 +205,7 @@ class Meter:
         if self._entry is not None and self._entry.carrier is TCT.VIRTUAL:
             return TokenStatus.NOT_READY
         live = self._up_to_date()
-        if self._refused_while_locked and live.virtual_lockout.locked:
+        if live.virtual_lockout.refused:
             return TokenStatus.TOKEN_LOCKOUT
         return live.last.status
 
@@ -232,8 +235,8 @@ class Meter:
             locked=self._up_to_date().lockout(carrier).locked,
             store_fault=self._fault or self._off,
         )
-        if error is ErrorCode.TOKEN_LOCKOUT and carrier is TCT.VIRTUAL:
-            self._refused_while_locked = True
+        if error is ErrorCode.TOKEN_LOCKOUT:
+            self._remember_refusal(carrier)
         if error is None:
             assert token is not None
             self._entry = _Entry(token, carrier, now_ns + self._execution_ns)
@@ -335,8 +338,6 @@ class Meter:
         self._live = state
         self._live_ns = self._now_ns
         self._plan = None
-        if not state.virtual_lockout.locked:
-            self._refused_while_locked = False
         self._watch_alarm()
 
     def _watch_alarm(self) -> None:
@@ -432,6 +433,8 @@ class Meter:
             if event.load is not None:
                 load = event.load
                 after = accounting.settle(after, load, self._rules)
+            elif event.refused is not None:
+                after = _with_refusal(after, event.refused)
             else:
                 after = self._tampered(after, event.flags, load)
         self._meanwhile.clear()
@@ -450,6 +453,14 @@ class Meter:
             if isinstance(write, _Write):
                 self._events.append(WriteFinished(write.request, ErrorCode.STORE_FAULT))
 
+    def _remember_refusal(self, carrier: TCT) -> None:
+        live = self._up_to_date()
+        if live.lockout(carrier).refused:
+            return
+        self._live_is(_with_refusal(live, carrier))
+        if self._flight is not None:
+            self._meanwhile.append(_Meanwhile(live.powered_ns, refused=carrier))
+
     def _tampered(self, state: MeterState, flags: int, load: Load) -> MeterState:
         tamper = state.switch.tamper | flags
         if tamper == state.switch.tamper:
@@ -457,3 +468,7 @@ class Meter:
         state = replace(state, switch=replace(state.switch, tamper=tamper))
         state = state.with_event(self._rules, EventName.TAMPER, tamper)
         return accounting.settle(state, load, self._rules)
+
+
+def _with_refusal(state: MeterState, carrier: TCT) -> MeterState:
+    return state.with_lockout(carrier, state.lockout(carrier).after_refusal())

@@ -53,8 +53,7 @@ from vtc07.meter.store_errors import (
 )
 from vtc07.meter.store_file import APPLICATION_ID, FileDatabase, Look
 from vtc07.meter.store_key import FoundKey, SealBroken, StoreKey, find_store_key
-
-SCHEMA_VERSION: Final = 1
+from vtc07.meter.store_migration import SCHEMA_VERSION, migrated
 
 _SCHEMA: Final = """\
 CREATE TABLE record (
@@ -143,10 +142,10 @@ class SQLiteStore:
             raise store_errors.cannot(database.name, "cannot be opened", error) from error
         try:
             lock(store._connection)
-            store._identify()
+            version = store._identify()
             make_durable(store._connection)
             store._check_file()
-            store._load()
+            store._load(version)
         except (sqlite3.Error, UnicodeDecodeError) as error:
             store.close()
             store_errors.explain(database.name, error)
@@ -229,8 +228,9 @@ class SQLiteStore:
 
     # --- opening -------------------------------------------------------------------------------
 
-    def _identify(self) -> None:
-        application_id, version = self._pragma("application_id"), self._pragma("user_version")
+    def _identify(self) -> int:
+        application_id = self._pragma("application_id")
+        version: int = self._pragma("user_version")
         if application_id != APPLICATION_ID:
             raise store_errors.not_a_store(self.name)
         if version > SCHEMA_VERSION:
@@ -238,7 +238,7 @@ class SQLiteStore:
                 f"The store {self.name} was written by a newer version of vtc07 (schema "
                 f"{version}, this version knows {SCHEMA_VERSION}); use that version."
             )
-        if version != SCHEMA_VERSION:
+        if version < 1:
             raise damaged(self.name, "it has no valid schema version")
         schema = self._connection.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
         # A trigger or an index would take part in every commit.
@@ -246,6 +246,7 @@ class SQLiteStore:
             raise damaged(self.name, "it holds other tables or rules than a store does")
         if self._pragma("journal_mode") == "wal":
             raise damaged(self.name, "its header was changed")
+        return version
 
     def _check_file(self) -> None:
         said = self._pragma("integrity_check(1)")
@@ -256,10 +257,17 @@ class SQLiteStore:
         (value,) = self._connection.execute(f"PRAGMA {name}").fetchone()
         return value
 
-    def _load(self) -> None:
+    def _load(self, version: int) -> None:
+        contents = self._read()
+        if version != SCHEMA_VERSION:
+            contents = self._migrate(contents, version)
+        self._state, self._source = self._understood(contents.clear)
+        self._contents = contents
+
+    def _read(self) -> Contents:
         stored: list[Row] = self._connection.execute(_READ).fetchall()
         try:
-            contents = Contents.read(stored, self._key)
+            return Contents.read(stored, self._key)
         except SealBroken:
             if stored and not written_with(stored, self._key):
                 raise WrongStoreKey(
@@ -267,12 +275,25 @@ class SQLiteStore:
                     "file or set the right VTC07_STORE_KEY."
                 ) from None
             raise damaged(self.name, "records were changed or are missing") from None
+
+    def _understood(self, clear: Mapping[Name, bytes]) -> tuple[MeterState, CompanionSource]:
         try:
-            records, self._source = unnamed(contents.clear)
-            self._state = encoding.decode(records)
+            records, source = unnamed(clear)
+            return encoding.decode(records), source
         except RecordsBroken as error:
             raise damaged(self.name, str(error)) from None
-        self._contents = contents
+
+    def _migrate(self, contents: Contents, version: int) -> Contents:
+        """Bring an older store to today's schema in one transaction, and read it anew."""
+        try:
+            records = migrated(contents.clear, version)
+        except RecordsBroken as error:
+            raise damaged(self.name, str(error)) from None
+        self._understood(records)  # before anything is changed
+        gone = dict.fromkeys(name for name in contents.rows if name not in records)
+        _, put, deleted = contents.followed_by({**records, **gone}, self._key)
+        _write(self._connection, put, deleted, version=SCHEMA_VERSION)
+        return self._read()
 
     # --- writing -------------------------------------------------------------------------------
 
@@ -399,8 +420,12 @@ def _new_file(path: Path) -> Iterator[None]:
         raise
 
 
-def _write(connection: Connection, put: list[Row], gone: list[Name]) -> None:
+def _write(
+    connection: Connection, put: list[Row], gone: list[Name], *, version: int | None = None
+) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(_DELETE, gone)
     connection.executemany(_PUT, put)
+    if version is not None:
+        connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("COMMIT")

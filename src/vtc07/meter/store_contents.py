@@ -21,7 +21,6 @@ from vtc07.meter.companion_source import CompanionSource
 from vtc07.meter.encoding import Difference, Records, RecordsBroken
 from vtc07.meter.store_key import SealBroken, StoreKey
 
-_FACT: Final = "fact"
 _SECRET: Final = "secret"  # noqa: S105 - a kind of record, not a secret
 _TOKEN: Final = "token"  # noqa: S105 - likewise
 _EVENT: Final = "event"
@@ -30,6 +29,8 @@ _NUMBER_BYTES: Final = 8
 _TYPES: Final = (str, str, bytes, bytes)
 _length: Final = Struct(">I").pack
 
+#: The kind of a record that is text of its own.
+FACT: Final = "fact"
 #: The name of the check.
 CHECK: Final = ("check", "contents")
 
@@ -140,7 +141,7 @@ def written_with(stored: list[Row], key: StoreKey) -> bool:
 
 def named(records: Records, companion: CompanionSource) -> dict[Name, bytes]:
     """Give all that a store keeps about a meter its name."""
-    values = {(_FACT, name): text.encode() for name, text in records.facts.items()}
+    values = {(FACT, name): text.encode() for name, text in records.facts.items()}
     values |= {(_SECRET, name): value for name, value in records.secrets.items()}
     values |= {(_TOKEN, str(number)): text.encode() for number, text in records.token_log.items()}
     values |= {(_EVENT, str(number)): text.encode() for number, text in records.event_log.items()}
@@ -152,7 +153,7 @@ def named(records: Records, companion: CompanionSource) -> dict[Name, bytes]:
 def named_changes(difference: Difference) -> dict[Name, bytes | None]:
     """Give all that changed of a meter the name that `named` gives it."""
     values: dict[Name, bytes | None] = {
-        (_FACT, name): text.encode() for name, text in difference.facts.items()
+        (FACT, name): text.encode() for name, text in difference.facts.items()
     }
     values |= {(_SECRET, name): value for name, value in difference.secrets.items()}
     for kind, log in ((_TOKEN, difference.token_log), (_EVENT, difference.event_log)):
@@ -169,7 +170,7 @@ def unnamed(values: Mapping[Name, bytes]) -> tuple[Records, CompanionSource]:
     files: dict[int, tuple[str, str]] = {}
     try:
         for (kind, name), value in values.items():
-            if kind == _FACT:
+            if kind == FACT:
                 facts[name] = value.decode()
             elif kind == _SECRET:
                 secrets[name] = value

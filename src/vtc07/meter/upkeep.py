@@ -20,8 +20,11 @@ def upkeep_instant(live: MeterState, committed: MeterState, load: Load, rules: R
     While time passes it stays the same, as long as nothing changes by itself
     (`accounting.next_change`) and no lockout ends.
     """
-    if live.events_counted != committed.events_counted or (live.staging is None) != (
-        committed.staging is None
+    if (
+        live.events_counted != committed.events_counted
+        or (live.staging is None) != (committed.staging is None)
+        or (live.virtual_lockout.refused and not committed.virtual_lockout.refused)
+        or (live.keypad_lockout.refused and not committed.keypad_lockout.refused)
     ):
         return live.powered_ns
     uncommitted = live.account.consumed - committed.account.consumed
