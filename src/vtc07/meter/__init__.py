@@ -6,6 +6,9 @@
 
 from vtc07.meter.accounting import ConstantLoad, Demand, DisconnectReason, Load
 from vtc07.meter.companion_source import CompanionSource
+from vtc07.meter.loads import Accelerated, PhaseLoad, Since
+from vtc07.meter.loads_household import HouseholdLoad
+from vtc07.meter.loads_profile import ProfileError, ProfileLoad
 from vtc07.meter.logs import Event, EventName, TokenLogEntry
 from vtc07.meter.manufacture import ManufactureRefused, manufacture
 from vtc07.meter.meter import LowCreditAlarm, Meter, MeterEvent, TokenExecuted, WriteFinished
@@ -36,6 +39,7 @@ from vtc07.meter.store_memory import MemoryDatabase, disk_error
 
 __all__ = [
     "STORE_KEY_VARIABLE",
+    "Accelerated",
     "Changes",
     "CompanionSource",
     "CompanionUnfit",
@@ -47,6 +51,7 @@ __all__ = [
     "Event",
     "EventName",
     "FoundKey",
+    "HouseholdLoad",
     "Load",
     "LowCreditAlarm",
     "ManufactureRefused",
@@ -59,9 +64,13 @@ __all__ = [
     "Nameplate",
     "NewerStore",
     "NotAStore",
+    "PhaseLoad",
     "PowerLost",
+    "ProfileError",
+    "ProfileLoad",
     "Rules",
     "SQLiteStore",
+    "Since",
     "Store",
     "StoreCorrupt",
     "StoreError",
