@@ -201,6 +201,18 @@ def serving(driver: blocking.ServerDriver) -> Iterator[list[LinkUnavailable]]:
         assert not thread.is_alive()
 
 
+def once(link: Link) -> Callable[[], Link]:
+    """Give this link, and then no more."""
+    links = [link]
+
+    def next_link() -> Link:
+        if not links:
+            raise LinkUnavailable("no more")
+        return links.pop()
+
+    return next_link
+
+
 def test_blocking_over_tcp() -> None:
     memory = Memory()
     port = blocking.TCPPort(LOOPBACK)
@@ -213,6 +225,50 @@ def test_blocking_over_tcp() -> None:
         memory.wait_for_end(2)
     assert not raised
     assert memory.ended == [End.BREAK, End.BREAK]
+
+
+def test_blocking_with_work_that_never_ends() -> None:
+    """A meter at whose load every commit is behind already when it ends still hears and stops."""
+
+    class Busy(Memory):
+        jobs = 0
+
+        def next_work(self) -> Callable[[], None] | None:
+            return super().next_work() or (lambda: None)
+
+        def work_done(self, error: Exception | None, now_ns: int) -> None:
+            if self._out is None:
+                self.jobs += 1
+            else:
+                super().work_done(error, now_ns)
+
+    near, far = blocking.null_modem()
+    busy = Busy()
+    with (
+        serving(blocking.ServerDriver(busy, blocking.LinkPort(once(far)))),
+        blocking.ClientDriver(client_core(), lambda: near) as client,
+    ):
+        assert_exchanged(client.run(exchange("busy")), "busy")
+        busy.wait_for_end(1)
+    assert busy.jobs
+
+
+def test_blocking_acts_in_its_own_thread_in_every_turn() -> None:
+    near, far = blocking.null_modem()
+    threads: set[int] = set()
+    turns = threading.Semaphore(0)
+
+    def act() -> None:
+        threads.add(threading.get_ident())
+        turns.release()
+
+    driver = blocking.ServerDriver(Memory(), blocking.LinkPort(once(far)), each_turn=act)
+    with serving(driver):
+        for _ in range(3):  # with nothing said on the line
+            assert turns.acquire(timeout=GUARD_S)
+    near.close()
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
 
 
 def test_blocking_over_a_pair_until_it_is_closed() -> None:
