@@ -416,6 +416,23 @@ def test_what_is_not_toml_is_refused_with_its_line(text: str, line: int) -> None
     assert "not TOML" in problem.message
 
 
+@pytest.mark.parametrize("digits", ["1" * 5000, "-1" + "_0" * 5000, "0x" + "f" * 5000, "9" * 40])
+@pytest.mark.parametrize("place", ["line = {}", "x = [{{ y = [\n1, {}] }}]"])
+def test_a_number_of_more_than_64_bits_is_refused_with_its_line(digits: str, place: str) -> None:
+    text = "[limits]\n# \n" + place.format(digits) + "\n"
+    (problem,) = check(text, "x.toml")
+    assert problem.line == 2 + place.count("\n") + 1
+    assert "64 bits" in problem.message
+    assert len(str(problem)) < 200
+
+
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    for name in ("a\\u0000b", "x" * 5000):
+        (problem,) = check(f'extends = "{name}"', str(tmp_path / "x.toml"))
+        assert problem.key == "extends"
+        assert problem.line == 1
+
+
 def test_an_empty_file_misses_every_table() -> None:
     missing = {p.key for p in check("", "x.toml")}
     assert missing >= {"companion", "identity", "link", "timing", "register", "errors", "lockout"}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_rules import judge
-from vtc07.carrier.companion_tree import Node, Problem, derive, located
+from vtc07.carrier.companion_tree import Node, Problem, derive, located, nodes
 from vtc07.carrier.registers import ValueRefused
 from vtc07.carrier.toml_lines import locate
 
@@ -26,6 +26,8 @@ Resolve = Callable[[str, str], tuple[str, str]]
 
 LONGEST_CHAIN = 8
 _SHIPPED_PREFIX = "shipped:"
+_TOO_LARGE = "a whole number has more than 64 bits, a smaller one is wanted"
+_LONG_NUMBER = re.compile(r"[0-9_]{3000}")  # `int` refuses more than 4300 digits, without a place
 _TOML_LINE = re.compile(r"(.*) \(at line ([0-9]+), column ([0-9]+)\)", re.DOTALL)
 
 
@@ -125,6 +127,8 @@ def _resolve(name: str, said_in: str) -> tuple[str, str]:
     path = Path(said_in).parent / name
     try:
         return str(path), _read(path)
+    except ValueError as error:
+        raise LookupError(f"{name!r} can be the name of no file") from error
     except OSError as error:
         raise LookupError(_unreadable(name, error)) from error
 
@@ -200,7 +204,7 @@ def _chain(text: str, source: str, resolve: Resolve, problems: list[Problem]) ->
 
 def _tree(text: str, source: str, problems: list[Problem]) -> Node | None:
     try:
-        return located(tomllib.loads(text), locate(text), source)
+        tree = located(tomllib.loads(text), locate(text), source)
     except tomllib.TOMLDecodeError as error:
         match = _TOML_LINE.fullmatch(str(error))
         line = int(match[2]) if match else text.count("\n") + 1
@@ -208,4 +212,18 @@ def _tree(text: str, source: str, problems: list[Problem]) -> Node | None:
         problems.append(Problem(source, line, "", f"this is not TOML: {said}"))
     except RecursionError:
         problems.append(Problem(source, 0, "", "arrays or tables are nested too deeply"))
+    except ValueError:
+        lines = enumerate(text.split("\n"), 1)
+        line = next((number for number, said in lines if _LONG_NUMBER.search(said)), 0)
+        problems.append(Problem(source, line, "", _TOO_LARGE))
+    else:
+        large = next((node for node in nodes(tree) if _is_too_large(node.value)), None)
+        if large is None:
+            return tree
+        problems.append(large.problem("", _TOO_LARGE))
     return None
+
+
+def _is_too_large(value: object) -> bool:
+    """Say whether this is a number that no TOML file may hold and no message could show."""
+    return isinstance(value, int) and value.bit_length() > 64

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +56,15 @@ def located(value: Any, lines: Mapping[Path, int], source: str, path: Path = ())
     elif isinstance(value, list):
         node.elements = [located(v, lines, source, (*path, i)) for i, v in enumerate(value)]
     return node
+
+
+def nodes(tree: Node) -> Iterator[Node]:
+    """Give a value and all that is in it, in the file's order."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += reversed((*node.children.values(), *node.elements))
 
 
 def derive(base: Node, over: Node, problems: list[Problem]) -> Node:
