@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from vtc07.carrier.companion import Companion, Timing
 from vtc07.carrier.events import (
@@ -55,7 +56,8 @@ from vtc07.tokens.identifiers import MeterPAN
 
 _ADDRESS = re.compile(ADDRESS)
 
-_STATES: dict[type, ClientState] = {
+#: What a client waits for once a command has begun.
+BEGINS: Final[Mapping[type, ClientState]] = {
     Identify: ClientState.REPEATABLE,
     Read: ClientState.REPEATABLE,
     Write: ClientState.REPEATABLE,
@@ -113,6 +115,11 @@ class Client:
         """True while a command runs."""
         return self._state is not ClientState.READY
 
+    @property
+    def held(self) -> int:
+        """How many characters it holds: of a message under way, and of its own to be sent."""
+        return self._reader.length + len(self._outgoing) + len(self._after_wake_up)
+
     # --- the face ------------------------------------------------------------------------------
 
     def start(self, command: Command, now_ns: int) -> None:
@@ -125,7 +132,7 @@ class Client:
             raise ValueError("a command is running: one at a time")
         self._chars, self._expected = self._compose(command)
         self._command = command
-        self._state = _STATES[type(command)]
+        self._state = BEGINS[type(command)]
         self._attempt = 0
         self._failure = Failure.NO_ANSWER
         self._try(now_ns)

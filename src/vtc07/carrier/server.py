@@ -112,6 +112,11 @@ class Server:
         """True while a session is open."""
         return self._state is ServerState.CONNECTED
 
+    @property
+    def held(self) -> int:
+        """How many characters it holds: of a message under way, and of an answer."""
+        return self._reader.length + len(self._outgoing)
+
     # --- the face ------------------------------------------------------------------------------
 
     def receive(self, chars: bytes, now_ns: int) -> None:

@@ -180,6 +180,11 @@ class Session:
         yield from perform(Break())
         self.meter = None
 
+    @property
+    def compared(self) -> bool:
+        """True once a MeterPAN was read and compared: no other meter is taken for this one."""
+        return self._compared
+
     # --- steps ---------------------------------------------------------------------------------
 
     def _reconnect(self, budget: int, failure: Failure) -> Procedure[int]:

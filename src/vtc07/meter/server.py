@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.events import (
@@ -28,8 +29,10 @@ class MeterServer:
     a token entry before it is executed, a write when it is durable. ``character_ns``: duration of
     a character on this line, 0 where the path does not pace them. ``token_executed``: told of
     every token that came to its end, from whatever carrier. ``low_credit_alarm``: told when the
-    alarm goes on or off.
+    alarm goes on or off. A subclass may name another ``core_type``.
     """
+
+    core_type: ClassVar[type[Server]] = Server
 
     def __init__(
         self,
@@ -44,7 +47,7 @@ class MeterServer:
         addresses = [nameplate.meter_pan.digits, nameplate.meter_pan.drn.digits]
         if nameplate.device_address:
             addresses.append(nameplate.device_address)
-        self._server = Server(companion, addresses, character_ns=character_ns)
+        self._server = self.core_type(companion, addresses, character_ns=character_ns)
         self._meter = meter
         self._token_executed = token_executed
         self._low_credit_alarm = low_credit_alarm
@@ -53,6 +56,11 @@ class MeterServer:
     def meter(self) -> Meter:
         """The meter behind the line."""
         return self._meter
+
+    @property
+    def core(self) -> Server:
+        """The carrier's server before the meter."""
+        return self._server
 
     @property
     def connected(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -39,13 +39,18 @@ class SealBroken(ValueError):
 
 
 class StoreKey:
-    """A store key, ready for use; no repr shows it."""
+    """A store key, ready for use; no repr shows it.
 
-    __slots__ = ("_aead", "_authenticating")
+    ``nonces``: gives so many bytes, never the same twice. Only a simulation, which is to be the
+    same from run to run and holds no secret, has others than random ones.
+    """
 
-    def __init__(self, material: bytes) -> None:
+    __slots__ = ("_aead", "_authenticating", "_nonces")
+
+    def __init__(self, material: bytes, *, nonces: Callable[[int], bytes] = os.urandom) -> None:
         if len(material) != _KEY_BYTES:
             raise StoreKeyError("A store key has 32 bytes, written as 64 hexadecimal digits.")
+        self._nonces = nonces
         self._aead = AESGCM(_derived(material, b"vtc07 store: secrets"))
         self._authenticating = _derived(material, b"vtc07 store: records")
 
@@ -65,7 +70,7 @@ class StoreKey:
 
     def seal(self, secret: bytes, name: str) -> bytes:
         """Encrypt a secret; it opens under the same name only."""
-        nonce = os.urandom(_NONCE_BYTES)
+        nonce = self._nonces(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, secret, name.encode())
 
     def unseal(self, sealed: bytes, name: str) -> bytes:

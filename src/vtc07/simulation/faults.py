@@ -1,0 +1,220 @@
+"""What can go wrong in a run, each as a fact: a kind, and where it strikes.
+
+Places are counted from the beginning of a run: characters that one end has sent, commits of the
+meter's store, steps of the journal, effects that the client's procedure asked for. So a fault
+means the same whatever else is taken out of a run, and a run can be made smaller.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import ClassVar
+
+from vtc07.links.link import Sender
+
+
+class Garble(enum.Enum):
+    """What becomes of a character."""
+
+    FLIP = "flipped"
+    DAMAGE = "damaged"
+    DROP = "lost"
+    DOUBLE = "doubled"
+    BURST = "burst"
+
+
+class Tokens(enum.Enum):
+    """Which tokens somebody else brings."""
+
+    SAME = "the same token"
+    OTHER = "another token"
+    WRONG = "a wrong token"
+
+
+@dataclass(frozen=True, slots=True)
+class CharacterFault:
+    """A character arrives as another one, unreadable, not at all, twice, or with noise behind it.
+
+    ``number``: the bit that is flipped (0 to 6); the number of characters of a burst.
+    """
+
+    sender: Sender
+    place: int
+    garble: Garble
+    number: int = 0
+
+    @property
+    def kind(self) -> str:
+        """The kind, for counting."""
+        return f"character {self.garble.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class AckToNak:
+    """The ``number``-th ACK of the meter (from 0) arrives as NAK."""
+
+    kind: ClassVar[str] = "ACK garbled into NAK"
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The line is interrupted at a character.
+
+    ``duration_ns``: until it is whole again; None: until the client opens the link again.
+    ``told``: both ends notice (a closed connection), else it is an optical head taken off.
+    """
+
+    sender: Sender
+    place: int
+    duration_ns: int | None
+    told: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind, for counting."""
+        return "link lost" if self.told else "line cut"
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """A character, and all behind it, comes later by ``duration_ns``."""
+
+    kind: ClassVar[str] = "delay"
+    sender: Sender
+    place: int
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """The head returns what is sent into it, all through the run."""
+
+    kind: ClassVar[str] = "echo"
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLostAtCharacter:
+    """The meter loses power at a character, for ``off_ns``."""
+
+    kind: ClassVar[str] = "power lost at a character"
+    sender: Sender
+    place: int
+    off_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLostInCommit:
+    """The meter loses power in its ``commit``-th commit (from 0), at a step of it.
+
+    ``step`` counts what the store asks of its database from 0, modulo as many as there are.
+    ``done``: the step still happened.
+    """
+
+    kind: ClassVar[str] = "power lost in a commit"
+    commit: int
+    step: int
+    done: bool
+    off_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFault:
+    """A step of a commit fails; ``done``: it is reported as failed, but was done.
+
+    The meter is powered up anew after ``off_ns``.
+    """
+
+    kind: ClassVar[str] = "disk fault"
+    commit: int
+    step: int
+    done: bool
+    off_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CrashAtJournal:
+    """The hand-held unit crashes at the ``step``-th entry it writes into its journal (from 0).
+
+    ``kept``: how many of the entry's characters survive; None: all, and it is durable.
+    """
+
+    kind: ClassVar[str] = "unit crashed at its journal"
+    step: int
+    kept: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CrashAtCharacter:
+    """The hand-held unit crashes at a character."""
+
+    kind: ClassVar[str] = "unit crashed at a character"
+    sender: Sender
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class SecondUnit:
+    """Another hand-held unit delivers tokens to the meter before the ``effect``-th effect."""
+
+    kind: ClassVar[str] = "second unit"
+    effect: int
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class KeypadEntry:
+    """Somebody enters a token on the meter's keypad, ``at_ns`` after the beginning."""
+
+    kind: ClassVar[str] = "keypad entry"
+    at_ns: int
+    tokens: Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class HostileClient:
+    """A client that sends anything at all has the line before the ``effect``-th effect."""
+
+    kind: ClassVar[str] = "hostile client"
+    effect: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSwapped:
+    """At the ``reopening``-th opening of the link (from 0) another meter is there.
+
+    ``openings``: at how many of them, before it is the right one again.
+    """
+
+    kind: ClassVar[str] = "meter swapped"
+    reopening: int
+    openings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tampering:
+    """The meter is tampered with, ``at_ns`` after the beginning."""
+
+    kind: ClassVar[str] = "tamper"
+    at_ns: int
+
+
+Fault = (
+    CharacterFault
+    | AckToNak
+    | Cut
+    | Delay
+    | Echo
+    | PowerLostAtCharacter
+    | PowerLostInCommit
+    | DiskFault
+    | CrashAtJournal
+    | CrashAtCharacter
+    | SecondUnit
+    | KeypadEntry
+    | HostileClient
+    | MeterSwapped
+    | Tampering
+)

@@ -1,0 +1,290 @@
+"""A real meter whose supply can fail: the server's end of the simulated line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final
+
+from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.status import ErrorCode
+from vtc07.meter import (
+    Changes,
+    CompanionSource,
+    ConstantLoad,
+    MemoryDatabase,
+    Meter,
+    MeterServer,
+    MeterState,
+    PowerLost,
+    SQLiteStore,
+    StoreError,
+    StoreKey,
+    disk_error,
+    manufacture,
+)
+from vtc07.meter.state import Account
+from vtc07.simulation.faults import DiskFault, PowerLostInCommit
+from vtc07.simulation.issued import MADE, Issued, attributes, key
+from vtc07.simulation.ledger import Entry, Ledger
+from vtc07.tokens import EA, KT, TCT, TID, MeterPAN
+
+COMPANION: Final = "electricity"
+PAN: Final = "600727111111111153"
+OTHER_PAN: Final = "600727222222222209"
+STORE_KEY: Final = bytes(range(32, 64))
+
+
+@dataclass(frozen=True, slots=True)
+class MeterMake:
+    """How a meter is when a run begins. ``credit`` in Wh; ``power``: W of its load."""
+
+    ea: EA = EA.MISTY1
+    kt: KT = KT.DUTK
+    credit: int = 5000
+    power: int = 0
+    execution_ns: int = S // 2
+
+
+class _Nonces:
+    """Nonces that depend on nothing but how many there were: the same run, the same bytes."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, length: int) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(length, "big")
+
+
+def store_key() -> StoreKey:
+    """Return the store key of every simulated meter, with nonces that repeat from run to run."""
+    return StoreKey(STORE_KEY, nonces=_Nonces())
+
+
+@lru_cache(maxsize=1)
+def companion() -> Companion:
+    """Return the companion of every simulated meter."""
+    return load_companion(COMPANION)
+
+
+@lru_cache(maxsize=256)
+def _image(ea: EA, kt: KT, credit: int, pan: str) -> bytes:
+    """Return the database of a new meter; making one is slow, copying is not."""
+    state = manufacture(companion(), MeterPAN(pan), key(ea, 0), attributes(0, kt), TID(MADE))
+    state = replace(state, account=Account(balance=credit, accepted=credit))
+    with MemoryDatabase() as database:
+        SQLiteStore.create_in(database, state, CompanionSource.of(COMPANION), store_key()).close()
+        return database.image()
+
+
+class WatchedMeter(Meter):
+    """A meter that tells its ledger what was entered."""
+
+    ledger: Ledger | None = None
+
+    def enter(self, token: str | None, carrier: TCT, now_ns: int) -> ErrorCode | None:
+        """Take a token for execution, or say why not."""
+        error = super().enter(token, carrier, now_ns)
+        if error is None and self.ledger is not None:
+            assert token is not None
+            self.ledger.entered(Entry(token, carrier, self.state.powered_ns))
+        return error
+
+
+class _WatchedStore:
+    """A store that tells the ledger of each commit, and meets the faults that are meant for it."""
+
+    def __init__(self, home: PoweredMeter, store: SQLiteStore) -> None:
+        self._home = home
+        self._store = store
+
+    def load(self) -> MeterState:
+        """Return the state committed last."""
+        return self._store.load()
+
+    def commit(self, changes: Changes) -> None:
+        """Make a transaction durable."""
+        home = self._home
+        home.ledger.begin(changes)
+        home.database.hook = home.next_hook()
+        try:
+            self._store.commit(changes)
+        except StoreError:
+            home.ledger.failed()
+            raise
+        finally:
+            home.database.hook = None
+        home.ledger.done()
+
+
+class _Strike:
+    """A hook of the database that strikes once, at a step of a commit or at its end."""
+
+    def __init__(self, home: PoweredMeter, fault: PowerLostInCommit | DiskFault) -> None:
+        self._home = home
+        self._fault = fault
+        self._step = 0
+
+    def __call__(self, sql: str, after: bool) -> None:  # noqa: FBT001 - the hook's own convention
+        fault = self._fault
+        here = self._step >= fault.step or sql == "COMMIT"
+        if here and after == fault.done:
+            self._home.database.hook = None
+            self._home.struck(fault)
+            if isinstance(fault, PowerLostInCommit):
+                raise PowerLost
+            raise disk_error()
+        self._step += after
+
+
+class PoweredMeter:
+    """A meter, its store and its supply: a `ServerEndpoint` that may go dark.
+
+    ``make``: how it is; ``known``: the tokens of the run by digits; ``meter_type`` and
+    ``server_type``: what it is made of; ``watch``: given every server, to watch it; ``struck``:
+    told of each fault that struck; ``dark``: told when power was lost, with the time without.
+    """
+
+    def __init__(
+        self,
+        make: MeterMake,
+        pan: str,
+        known: Mapping[str, Issued],
+        *,
+        character_ns: int,
+        meter_type: type[WatchedMeter],
+        server_type: type[MeterServer],
+        store_type: type[SQLiteStore],
+        watch: Callable[[MeterServer], None],
+        struck: Callable[[PowerLostInCommit | DiskFault], None],
+        went_dark: Callable[[PoweredMeter, int], None],
+    ) -> None:
+        self.make = make
+        self.database = MemoryDatabase(_image(make.ea, make.kt, make.credit, pan))
+        self.faults: dict[int, PowerLostInCommit | DiskFault] = {}
+        self.sent = bytearray()
+        self.server: MeterServer | None = None
+        self.meter: WatchedMeter | None = None
+        self._pan = pan
+        self._key = store_key()
+        self._character_ns = character_ns
+        self._meter_type = meter_type
+        self._server_type = server_type
+        self._store_type = store_type
+        self._watch = watch
+        self._struck = struck
+        self._went_dark = went_dark
+        self._lost_for_ns: int | None = None  # power was lost in a commit, for so long
+        self._off_ns = 0
+        self._commits = 0
+        state = self._open().load()
+        self.database.lose_power()
+        self.ledger = Ledger(pan, state, known, make.power)
+        self.power_up(0)
+
+    def _open(self) -> SQLiteStore:
+        return self._store_type.open_in(self.database, self._key)
+
+    # --- the supply ------------------------------------------------------------------------------
+
+    def power_up(self, now_ns: int) -> None:
+        """Power it up; nothing where it has power."""
+        if self.server is not None:
+            return
+        store = self._open()
+        self.ledger.powered_up(store.load())
+        self.meter = self._meter_type(
+            companion(),
+            _WatchedStore(self, store),
+            now_ns=now_ns,
+            load=ConstantLoad((self.make.power,)),
+            execution_ns=self.make.execution_ns,
+        )
+        self.meter.ledger = self.ledger
+        self.server = self._server_type(companion(), self.meter, character_ns=self._character_ns)
+        self._watch(self.server)
+
+    def lose_power(self, off_ns: int) -> None:
+        """Take its power away, for ``off_ns``; nothing where it has none."""
+        if self.meter is None:
+            return
+        # Nothing is committed once the store failed, so then no bound holds.
+        self.ledger.power_lost(None if self.meter.store_fault else self.meter.state)
+        self.server = self.meter = None
+        self.database.lose_power()
+        self._went_dark(self, off_ns)
+
+    @property
+    def out_of_order(self) -> bool:
+        """Whether it has power, but its store failed."""
+        return self.meter is not None and self.meter.store_fault
+
+    # --- faults of its store ---------------------------------------------------------------------
+
+    def next_hook(self) -> _Strike | None:
+        """Return what the next commit meets."""
+        fault = self.faults.pop(self._commits, None)
+        self._commits += 1
+        return None if fault is None else _Strike(self, fault)
+
+    def struck(self, fault: PowerLostInCommit | DiskFault) -> None:
+        """Take notice that a fault struck."""
+        self._off_ns = fault.off_ns
+        self._struck(fault)
+
+    # --- the line's face -------------------------------------------------------------------------
+
+    def receive(self, chars: bytes, now_ns: int) -> None:
+        """Take characters from the line."""
+        if self.server is not None:
+            self.server.receive(chars, now_ns)
+
+    def bytes_to_send(self, now_ns: int) -> bytes:
+        """Return the characters to be sent from now on."""
+        if self.server is None:
+            return b""
+        chars = self.server.bytes_to_send(now_ns)
+        if chars:
+            self.sent += chars
+        return chars
+
+    def next_timer(self) -> int | None:
+        """Return the instant of the next timer, or None."""
+        return None if self.server is None else self.server.next_timer()
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due."""
+        if self.server is not None:
+            self.server.handle_timer(now_ns)
+
+    def connection_lost(self, now_ns: int) -> None:
+        """Take notice that the link closed."""
+        if self.server is not None:
+            self.server.connection_lost(now_ns)
+
+    def next_work(self) -> Callable[[], None] | None:
+        """Return a commit to run, or None."""
+        if self.server is None:
+            return None
+        job = self.server.next_work()
+        if job is None:
+            return None
+
+        def run() -> None:
+            try:
+                job()
+            except PowerLost:
+                self._lost_for_ns = self._off_ns
+
+        return run
+
+    def work_done(self, error: Exception | None, now_ns: int) -> None:
+        """Report the end of the commit that was handed out."""
+        if self._lost_for_ns is not None:
+            off_ns, self._lost_for_ns = self._lost_for_ns, None
+            self.lose_power(off_ns)
+        elif self.server is not None:
+            self.server.work_done(error, now_ns)

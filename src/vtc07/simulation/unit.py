@@ -1,0 +1,247 @@
+"""A real hand-held unit that may crash, and one that is hostile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Final
+
+from vtc07.carrier.client import Client
+from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.endpoint import Procedure
+from vtc07.carrier.events import ClientEvent, Command
+from vtc07.carrier.messages import IDRequest, ReadCommand, WriteCommand
+from vtc07.hhu.delivery import Deliverer, SendReport, TokenToSend
+from vtc07.hhu.journal_kept import KeptJournal
+from vtc07.hhu.journal_medium import MemoryDisk, MemoryMedium
+from vtc07.hhu.progress import Progress
+from vtc07.hhu.session import Session
+from vtc07.links.echo import EchoFilter
+from vtc07.simulation.faults import CrashAtJournal
+
+_EPOCH: Final = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class UnitCrashed(BaseException):
+    """The hand-held unit lost its program and its memory; what it wrote down is left."""
+
+
+class EchoedClient:
+    """A client behind a head that echoes: what it sent is taken out of what it hears."""
+
+    def __init__(self, client: Client, character_ns: int) -> None:
+        self._client = client
+        self._filter = EchoFilter(echoes=True, character_ns=character_ns)
+
+    def start(self, command: Command, now_ns: int) -> None:
+        """Begin a command."""
+        self._client.start(command, now_ns)
+
+    def next_event(self) -> ClientEvent | None:
+        """Return the next event, or None."""
+        return self._client.next_event()
+
+    def receive(self, chars: bytes, now_ns: int) -> None:
+        """Take characters from the line."""
+        self._client.receive(self._filter.heard(chars, now_ns), now_ns)
+
+    def bytes_to_send(self, now_ns: int) -> bytes:
+        """Return the characters to be sent from now on."""
+        chars = self._client.bytes_to_send(now_ns)
+        self._filter.sent(len(chars), now_ns)
+        return chars
+
+    def next_timer(self) -> int | None:
+        """Return the instant of the next timer, or None."""
+        return self._client.next_timer()
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due."""
+        self._client.handle_timer(now_ns)
+
+    def connection_lost(self, now_ns: int) -> None:
+        """Take notice that the link closed."""
+        self._client.connection_lost(now_ns)
+
+
+class HandHeldUnit:
+    """A hand-held unit: real client core, session, deliverer and journal; its disk outlives it.
+
+    ``number``: which of the run's units it is, from 1. ``now_ns``: the clock of the run, from which
+    the journal's time of day comes. ``client_type``, ``session_type``, ``deliverer_type``: what it
+    is made of. ``watch``: given every client core.
+    ``on_progress``: told of what it does, with itself.
+    """
+
+    def __init__(
+        self,
+        companion: Companion,
+        address: str,
+        *,
+        number: int,
+        now_ns: Callable[[], int],
+        character_ns: int,
+        echo: bool,
+        client_type: type[Client],
+        session_type: type[Session],
+        deliverer_type: type[Deliverer],
+        watch: Callable[[Client], None],
+        on_progress: Callable[[HandHeldUnit, Progress], None],
+        crash: CrashAtJournal | None = None,
+        struck: Callable[[CrashAtJournal], None] | None = None,
+    ) -> None:
+        self.number = number
+        self._companion = companion
+        self._address = address
+        self._now_ns = now_ns
+        self._character_ns = character_ns
+        self._echo = echo
+        self._client_type = client_type
+        self._session_type = session_type
+        self._deliverer_type = deliverer_type
+        self._watch = watch
+        self._on_progress = on_progress
+        self._crash = crash
+        self._struck = struck
+        self._written = 0
+        self.disk = MemoryDisk(before_append=self._before, after_append=self._after)
+        #: what it is to deliver
+        self.tokens: list[str] = []
+        #: the earlier delivery that it is looking into
+        self.resolving = 0
+        self.start()
+
+    def start(self) -> None:
+        """Switch it on, as new but for its disk."""
+        self.core = self._client_type(self._companion, character_ns=self._character_ns)
+        self._watch(self.core)
+        self.client: Client | EchoedClient = self.core
+        if self._echo:
+            self.client = EchoedClient(self.core, self._character_ns)
+        self.journal = self._open_journal()
+        self.session = self._session_type(
+            self._companion,
+            address=self._address,
+            on_progress=lambda fact: self._on_progress(self, fact),
+        )
+
+    def crash(self) -> None:
+        """Lose everything but what is on the disk; start anew."""
+        self.disk.lose_power(min(self.survives, len(self.disk.under_way)))
+        self.start()
+
+    def _open_journal(self) -> KeptJournal:
+        while True:
+            try:
+                return KeptJournal(MemoryMedium(self.disk))
+            except UnitCrashed:  # at the journal's first line: switched on once more
+                self.disk.lose_power(min(self.survives, len(self.disk.under_way)))
+
+    @property
+    def survives(self) -> int:
+        """How many characters of a line under way a crash at the journal leaves."""
+        return 0 if self._crash is None or self._crash.kept is None else self._crash.kept
+
+    def _before(self, _: bytes) -> None:
+        crash = self._crash
+        if crash is not None and crash.kept is not None and self._written == crash.step:
+            self._written += 1
+            self._crashes(crash)
+
+    def _after(self, _: bytes) -> None:
+        crash = self._crash
+        self._written += 1
+        if crash is not None and crash.kept is None and self._written == crash.step + 1:
+            self._crashes(crash)
+
+    def _crashes(self, crash: CrashAtJournal) -> None:
+        if self._struck is not None:
+            self._struck(crash)
+        raise UnitCrashed
+
+    def _wall_clock(self) -> datetime:
+        return _EPOCH + timedelta(microseconds=self._now_ns() // 1000)
+
+    # --- what it does ----------------------------------------------------------------------------
+
+    def send(self, *, resume: bool) -> Procedure[SendReport]:
+        """Deliver its tokens."""
+        wanted = [TokenToSend(digits) for digits in self.tokens]
+        return self._deliverer().send(wanted, resume=resume)
+
+    def resolve(self) -> Procedure[SendReport]:
+        """Resolve what its journal holds without result."""
+        return self._deliverer().resolve_earlier()
+
+    def _deliverer(self) -> Deliverer:
+        return self._deliverer_type(self.session, self.journal, self._wall_clock, resend=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """What a hostile client says, and how long it then waits."""
+
+    chars: bytes
+    pause_ns: int
+
+
+def hostile_words(random: Random, companion: Companion, tokens: Sequence[str]) -> list[Utterance]:
+    """Return what a hostile client says: noise, pieces of messages, commands, others' tokens."""
+    said: list[Utterance] = []
+    addresses = [register.address for register in companion.table]
+    for _ in range(random.randrange(1, 12)):
+        match random.randrange(9):
+            case 0:
+                chars = random.randbytes(random.randrange(1, 60))
+            case 1 | 2:
+                chars = IDRequest(random.choice(("", "0", "999"))).to_chars()
+            case 3:
+                count = f"{random.randrange(256):02X}"
+                chars = ReadCommand(random.choice(addresses), count).to_chars()
+            case 4:
+                value = f"{random.randrange(1 << 32):08X}"
+                chars = WriteCommand(random.choice(addresses), value).to_chars()
+            case 5 | 6:
+                token = f"{random.randrange(1 << 66):020d}"
+                if tokens and random.random() < 0.3:
+                    token = random.choice(tokens)
+                entry = companion.token_entry.register
+                chars = WriteCommand(entry.address, entry.encode(token)).to_chars()
+            case 7:
+                chars = random.choice((b"\x06", b"\x15", b"\x01", b"/?", b"\x01R1\x02", b"\x03"))
+            case _:
+                whole = IDRequest("").to_chars() + WriteCommand("000F", "1" * 20).to_chars()
+                chars = whole[: random.randrange(len(whole))]
+        said.append(Utterance(chars, random.choice((0, S // 10, S // 2, S, 2 * S))))
+    return said
+
+
+class Nobody:
+    """A client's end at which nobody listens."""
+
+    def start(self, command: Command, now_ns: int) -> None:  # noqa: ARG002 - a client's face
+        """Refuse a command: nobody is there."""
+        raise ValueError("nobody is there to carry out a command")
+
+    def next_event(self) -> ClientEvent | None:
+        """Return None."""
+        return None
+
+    def receive(self, chars: bytes, now_ns: int) -> None:
+        """Hear nothing."""
+
+    def bytes_to_send(self, now_ns: int) -> bytes:  # noqa: ARG002 - an endpoint's face
+        """Say nothing."""
+        return b""
+
+    def next_timer(self) -> int | None:
+        """Return None."""
+        return None
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do nothing."""
+
+    def connection_lost(self, now_ns: int) -> None:
+        """Do nothing."""

@@ -1,0 +1,620 @@
+"""One run: real hand-held units and real meters on a simulated line, faults, and a judge.
+
+No wall clock, no thread, no randomness but the plan's: the same plan gives the same run, to the
+character and the nanosecond.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from random import Random
+from typing import Any, Final, TypeVar
+
+from vtc07.carrier.client import Client
+from vtc07.carrier.companion import S
+from vtc07.carrier.endpoint import Effect, Procedure, Reopen
+from vtc07.carrier.states import ClientInput, ClientState, ServerInput, ServerState
+from vtc07.hhu.delivery import SendReport
+from vtc07.hhu.outcome import (
+    Busy,
+    Delivered,
+    Meaning,
+    NoLink,
+    NotSent,
+    NotTaken,
+    NotTakenReason,
+    Outcome,
+    Refused,
+    Unresolved,
+    UnresolvedReason,
+)
+from vtc07.hhu.progress import Progress, Resolved, ResolvingEarlier
+from vtc07.links.link import ClientEndpoint
+from vtc07.links.simulated import LineObserver, SimulatedLine
+from vtc07.meter import MeterServer
+from vtc07.simulation.disturbance import Disturbance, PlacedFault
+from vtc07.simulation.doubles import REAL, Parts
+from vtc07.simulation.faults import (
+    AckToNak,
+    CharacterFault,
+    CrashAtCharacter,
+    CrashAtJournal,
+    Cut,
+    Delay,
+    DiskFault,
+    Echo,
+    Fault,
+    HostileClient,
+    KeypadEntry,
+    MeterSwapped,
+    PowerLostAtCharacter,
+    PowerLostInCommit,
+    SecondUnit,
+    Tampering,
+    Tokens,
+)
+from vtc07.simulation.issued import Issued, TokenKind, issue, key
+from vtc07.simulation.ledger import Violation
+from vtc07.simulation.plan import OTHERS, Plan
+from vtc07.simulation.powered import OTHER_PAN, PAN, STORE_KEY, PoweredMeter, companion
+from vtc07.simulation.reports import Report, judge
+from vtc07.simulation.site import Site
+from vtc07.simulation.unit import HandHeldUnit, Nobody, UnitCrashed, hostile_words
+from vtc07.tokens import EA, TCT
+
+T = TypeVar("T")
+
+SPEED: Final = 2400
+CHARACTER_NS: Final = -(-10 * S // SPEED)
+
+_ATTEMPTS: Final = 3  # of a person, before the faults stop
+_PAUSE_NS: Final = 3 * S  # between two of these
+_MOST_EFFECTS: Final = 2000  # a procedure that asks for more does not end
+_END_NS: Final = 90 * S  # what a delivery may take once nothing goes wrong any more, and ...
+_TOKEN_NS: Final = 40 * S  # ... for each of its tokens
+_LINE_BUFFER: Final = 8192
+
+Coverage = Counter[tuple[ServerState, ServerInput] | tuple[ClientState, ClientInput]]
+
+
+@dataclass(slots=True)
+class Run:
+    """What a run came to. ``violation`` is None where everything was as it must be.
+
+    ``faults``: those that struck, by kind; ``outcomes``: what was reported, by its words;
+    ``line_ns``: how long it took on the line.
+    """
+
+    plan: Plan
+    violation: str | None = None
+    faults: Counter[str] = field(default_factory=Counter)
+    coverage: Coverage = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    characters: int = 0
+    commits: int = 0
+    power_losses: int = 0
+    tokens_executed: int = 0
+    line_ns: int = 0
+
+
+#: Told of what happens in a run besides characters: an instant and a sentence.
+OnStory = Callable[[int, str], None]
+
+
+def simulate(
+    plan: Plan,
+    parts: Parts = REAL,
+    *,
+    observer: LineObserver | None = None,
+    on_story: OnStory | None = None,
+) -> Run:
+    """Run a plan to its end and judge it; whatever it raises is a violation too."""
+    run = Run(plan)
+    world: World | None = None
+    try:
+        world = World(plan, parts, run, observer=observer, on_story=on_story)
+        world.run()
+    except Violation as violation:
+        run.violation = str(violation)
+    except Exception as error:  # noqa: BLE001 - no exception may leave any part
+        run.violation = f"{type(error).__name__} left a part: {error}"
+    if world is not None:
+        world.close()
+        if on_story is not None and run.violation is not None:
+            on_story(world.line.now_ns, f"VIOLATION: {run.violation}")
+    return run
+
+
+class World:
+    """A line, the meters and the units on it, and what goes wrong."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        parts: Parts,
+        run: Run,
+        *,
+        observer: LineObserver | None,
+        on_story: OnStory | None,
+    ) -> None:
+        self._plan = plan
+        self._parts = parts
+        self._run = run
+        self._on_story = on_story
+        self._disturbed = True
+        self._watching = True
+        self._effects = 0
+        self._reopenings = 0
+        self._acks = 0
+        self._swapped_for = 0
+        self._until_reopening = False
+        self._units = 0
+        self._others = 0
+        self._before_effect: dict[int, list[SecondUnit | HostileClient]] = {}
+        self._swaps: dict[int, MeterSwapped] = {}
+        self._bad_acks: dict[int, AckToNak] = {}
+        self._tokens = plan.issued()
+        self._known = {issued.digits: issued for issued in self._tokens}
+        self._said: list[str] = []
+        self._echo = any(isinstance(fault, Echo) for fault in plan.faults)
+        self._crash = next((f for f in plan.faults if isinstance(f, CrashAtJournal)), None)
+        self._disturbance = Disturbance(self._strike)
+        self.meter = self._new_meter(PAN)
+        self._other: PoweredMeter | None = None
+        self.site = Site(self.meter, self._sent)
+        self.line = SimulatedLine(
+            Nobody(),
+            self.site,
+            speed=SPEED,
+            fault=self._disturbance.fault,
+            fault_places=self._disturbance.places,
+            observers=() if observer is None else (observer,),
+            in_runs=True,
+            echo=self._echo,
+        )
+        self._prepare(plan.faults)
+        self._unit = self._new_unit(self._crash)
+        self.line.client = self._unit.client
+
+    def close(self) -> None:
+        """Let go of the databases, and count."""
+        run, meters = self._run, [self.meter, *([self._other] if self._other else [])]
+        run.characters = self.line.sent("client") + self.line.sent("server")
+        run.line_ns = self.line.now_ns
+        for meter in meters:
+            run.commits += meter.ledger.commits
+            run.tokens_executed += len(meter.ledger.executed)
+            meter.database.close()
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    def _new_meter(self, pan: str) -> PoweredMeter:
+        parts = self._parts
+        return PoweredMeter(
+            self._plan.make,
+            pan,
+            self._known,
+            character_ns=CHARACTER_NS,
+            meter_type=parts.meter,
+            server_type=parts.server,
+            store_type=parts.store,
+            watch=self._watch_server,
+            struck=self._struck_in_store,
+            went_dark=self._went_dark,
+        )
+
+    def _new_unit(self, crash: CrashAtJournal | None = None) -> HandHeldUnit:
+        self._units += 1
+        parts = self._parts
+        return HandHeldUnit(
+            companion(),
+            PAN if self._plan.addressed else "",
+            number=self._units,
+            now_ns=lambda: self.line.now_ns,
+            character_ns=CHARACTER_NS,
+            echo=self._echo,
+            client_type=parts.client,
+            session_type=parts.session,
+            deliverer_type=parts.deliverer,
+            watch=self._watch_client,
+            on_progress=self._progress,
+            crash=crash,
+            struck=self._count,
+        )
+
+    def _watch_server(self, server: MeterServer) -> None:
+        coverage = self._run.coverage
+
+        def used(state: ServerState, heard: ServerInput) -> None:
+            coverage[state, heard] += 1
+
+        server.core.on_transition = used
+
+    def _watch_client(self, client: Client) -> None:
+        coverage = self._run.coverage
+
+        def used(state: ClientState, heard: ClientInput) -> None:
+            coverage[state, heard] += 1
+
+        client.on_transition = used
+
+    def _prepare(self, faults: Sequence[Fault]) -> None:
+        for fault in faults:
+            match fault:
+                case (
+                    CharacterFault(sender=sender, place=place)
+                    | Cut(sender=sender, place=place)
+                    | Delay(sender=sender, place=place)
+                    | PowerLostAtCharacter(sender=sender, place=place)
+                    | CrashAtCharacter(sender=sender, place=place)
+                ):
+                    self._disturbance.add(sender, place, fault)
+                case AckToNak(number=number):
+                    self._bad_acks[number] = fault
+                case PowerLostInCommit(commit=commit) | DiskFault(commit=commit):
+                    self.meter.faults[commit] = fault
+                case SecondUnit(effect=effect) | HostileClient(effect=effect):
+                    self._before_effect.setdefault(effect, []).append(fault)
+                case MeterSwapped(reopening=reopening):
+                    self._swaps[reopening] = fault
+                case KeypadEntry(at_ns=at_ns):
+                    self.line.schedule(at_ns, partial(self._keypad, fault))
+                case Tampering(at_ns=at_ns):
+                    self.line.schedule(at_ns, partial(self._tamper, fault))
+                case CrashAtJournal():
+                    pass  # the unit has it
+                case Echo():
+                    self._count(fault)
+
+    # --- telling ---------------------------------------------------------------------------------
+
+    def _tell(self, sentence: str) -> None:
+        if self._on_story is not None:
+            self._on_story(self.line.now_ns, sentence)
+
+    def _count(self, fault: Fault) -> None:
+        self._run.faults[fault.kind] += 1
+        if self._on_story is not None and not isinstance(fault, Echo):
+            self._tell(f"*** {fault.kind}: {fault}")
+
+    # --- faults that strike ----------------------------------------------------------------------
+
+    def _strike(self, fault: PlacedFault, now_ns: int) -> None:
+        self._count(fault)
+        match fault:
+            case Cut(duration_ns=duration_ns, told=told):
+                if told:
+                    self.line.reachable = False
+                if duration_ns is None:
+                    self._until_reopening = True
+                else:
+                    self.line.schedule(now_ns + duration_ns, self._mend)
+            case PowerLostAtCharacter(off_ns=off_ns):
+                self.site.current.lose_power(off_ns)
+            case CrashAtCharacter():
+                if self._watching:
+                    raise UnitCrashed
+
+    def _mend(self) -> None:
+        self.line.plug()
+        self.line.reachable = True
+        self._tell("the line is whole again")
+
+    def _sent(self, chars: bytes) -> None:
+        """Take notice of a message of the meter that is about to go out: an ACK may be garbled."""
+        if chars == b"\x06":
+            fault = self._bad_acks.pop(self._acks, None)
+            self._acks += 1
+            if fault is not None:
+                self._disturbance.add("server", self.line.sent("server"), fault)
+
+    def _struck_in_store(self, fault: PowerLostInCommit | DiskFault) -> None:
+        self._count(fault)
+        meter = self.meter
+        if isinstance(fault, DiskFault):  # somebody comes and switches it off and on
+            self.line.schedule(self.line.now_ns + fault.off_ns, lambda: meter.lose_power(0))
+
+    def _power_up(self, meter: PoweredMeter) -> None:
+        if meter.server is None:
+            meter.power_up(self.line.now_ns)
+            self._tell("the meter has power again")
+
+    def _went_dark(self, meter: PoweredMeter, off_ns: int) -> None:
+        self._run.power_losses += 1
+        if meter is self.site.current:
+            self.line.silence("server")
+        self.line.schedule(self.line.now_ns + off_ns, lambda: self._power_up(meter))
+
+    def _tamper(self, fault: Tampering) -> None:
+        if self._disturbed and self.meter.meter is not None:
+            self._count(fault)
+            self.meter.meter.tamper(1, self.line.now_ns)
+
+    def _keypad(self, fault: KeypadEntry) -> None:
+        if self._disturbed and self.meter.meter is not None:
+            self._count(fault)
+            digits = self._brought(fault.tokens).digits
+            error = self.meter.meter.enter(digits, TCT.NUMERIC, self.line.now_ns)
+            if error is not None:
+                self._tell(f"the keypad says: {error.value}")
+
+    def _brought(self, tokens: Tokens) -> Issued:
+        """Return the token that somebody else brings."""
+        if tokens is Tokens.SAME:
+            return self._tokens[-1]
+        self._others += 1
+        kind = TokenKind.CREDIT if tokens is Tokens.OTHER else TokenKind.WRONG
+        (issued,) = issue(kind, OTHERS + self._others, self._plan.make.ea, 0)
+        self._known[issued.digits] = issued
+        return issued
+
+    # --- what happens between two effects of a procedure -----------------------------------------
+
+    def _watched(self, procedure: Procedure[T]) -> Procedure[T]:
+        """Let others have the line, and other meters come, between two effects."""
+        effects = 0
+        try:
+            effect = next(procedure)
+            while True:
+                effects += 1
+                if effects > _MOST_EFFECTS:
+                    raise Violation("a procedure does not end")
+                self._before(effect)
+                try:
+                    outcome: Any = yield effect
+                except Exception as error:  # noqa: BLE001 - the procedure's to know
+                    effect = procedure.throw(error)
+                else:
+                    effect = procedure.send(outcome)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        finally:
+            procedure.close()
+
+    def _before(self, effect: Effect) -> None:
+        self._check()
+        if not self._watching:
+            return
+        if isinstance(effect, Reopen):
+            self._reopening()
+        for fault in self._before_effect.pop(self._effects, ()):
+            self._count(fault)
+            if isinstance(fault, SecondUnit):
+                self._second_unit(fault)
+            else:
+                self._hostile(fault)
+        self._effects += 1
+
+    def _reopening(self) -> None:
+        """Do what waited for an opening of the link, which comes now."""
+        fault = self._swaps.pop(self._reopenings, None)
+        self._reopenings += 1
+        # Who has not compared a meter and names none means the one that is there.
+        if fault is not None and (self._plan.addressed or self._unit.session.compared):
+            self._count(fault)
+            self._swapped_for = fault.openings
+            self.site.put(self._other_meter())
+            self.line.silence("server")
+        elif self._swapped_for:
+            self._swapped_for -= 1
+            if not self._swapped_for:
+                self._right_meter()
+        if self._until_reopening:
+            self._until_reopening = False
+            self._mend()
+
+    def _other_meter(self) -> PoweredMeter:
+        if self._other is None:
+            self._other = self._new_meter(OTHER_PAN)
+            self.site.add(self._other)
+        return self._other
+
+    def _right_meter(self) -> None:
+        if self.site.current is not self.meter:
+            self.site.put(self.meter)
+            self.line.silence("server")
+            self._tell("the right meter is there again")
+
+    def _second_unit(self, fault: SecondUnit) -> None:
+        issued = self._brought(fault.tokens)
+        first, self._watching = self.line.client, False
+        unit = self._new_unit()
+        unit.tokens = [issued.digits]
+        self._have(unit.client, unit.number)
+        self.line.run(self._watched(unit.send(resume=False)))
+        self.line.run(unit.session.sign_off())
+        self._have(first, self._unit.number)
+        self._watching = True
+
+    def _hostile(self, fault: HostileClient) -> None:
+        first, self._watching = self.line.client, False
+        self._have(Nobody(), 0)
+        tokens = [issued.digits for issued in self._tokens]
+        for said in hostile_words(Random(fault.seed), companion(), tokens):  # noqa: S311 - repeats
+            self.line.inject("client", said.chars)
+            self.line.idle(said.pause_ns + len(said.chars) * CHARACTER_NS)
+        self._have(first, self._unit.number)
+        self._watching = True
+
+    def _have(self, client: ClientEndpoint, unit: int) -> None:
+        """Put a unit's head on the meter, in the place of the one that was there."""
+        self.line.silence("client")
+        self.line.client = client
+        self.meter.ledger.unit = unit
+
+    # --- the run ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Deliver the tokens with faults, then without until everything is told; judge all."""
+        self._unit.tokens = [issued.digits for issued in self._tokens]
+        report: SendReport | None = None
+        for attempt in range(_ATTEMPTS):
+            if not self._plan.addressed:
+                self._right_meter()
+            report = self._try(resume=attempt > 0)
+            if report is not None and not _worth_another(report):
+                break
+            self.line.idle(_PAUSE_NS)
+        self._stop_faults()
+        if report is None or _worth_another(report) or self._unit.journal.unresolved():
+            self._finish()
+        self._close_books()
+
+    def _try(self, *, resume: bool) -> SendReport | None:
+        """Send once, as a person does; None where the unit crashed."""
+        unit = self._unit
+        try:
+            report = self.line.run(self._watched(unit.send(resume=resume)))
+            self.line.run(unit.session.sign_off())
+        except UnitCrashed:
+            self._tell("the hand-held unit has crashed and is switched on again")
+            unit.crash()
+            self._watching = self._disturbed
+            self._have(unit.client, unit.number)
+            return None
+        return report
+
+    def _stop_faults(self) -> None:
+        self._disturbed = self._watching = False
+        self._disturbance.clear()
+        self._before_effect.clear()
+        self._bad_acks.clear()
+        self._right_meter()
+        self._mend()
+        meter = self.meter
+        meter.faults.clear()
+        if meter.out_of_order:
+            meter.lose_power(0)
+        self._power_up(meter)
+        self._tell("no more faults from here on")
+
+    def _finish(self) -> None:
+        """Without faults one more delivery must tell what became of every token."""
+        started = self.line.now_ns
+        self.line.idle(S)
+        report = self._try(resume=True)
+        if report is None:
+            raise Violation("a hand-held unit crashed without a fault")
+        for outcome in report.outcomes:
+            if not _is_an_end(outcome):
+                raise Violation(f"without faults a delivery still ended with '{outcome}'")
+        if self._unit.journal.unresolved():
+            raise Violation("without faults a delivery is still open in the journal")
+        took = self.line.now_ns - started
+        if took > _END_NS + _TOKEN_NS * len(self._tokens):
+            raise Violation(f"without faults a delivery took {took // S} s")
+
+    # --- judging ---------------------------------------------------------------------------------
+
+    def _progress(self, unit: HandHeldUnit, fact: Progress) -> None:
+        self._said.append(repr(fact))
+        if self._on_story is not None:
+            self._tell(f"unit {unit.number}: {fact}")
+        if isinstance(fact, ResolvingEarlier):
+            unit.resolving = fact.delivery
+        elif isinstance(fact, Resolved):
+            self._run.outcomes[_in_short(fact.outcome)] += 1
+            judge(self._report(unit, fact), self.meter.ledger)
+
+    def _report(self, unit: HandHeldUnit, fact: Resolved) -> Report:
+        """Return what a unit reports, with what is true at this instant."""
+        deliveries, ledger = unit.journal.deliveries(), self.meter.ledger
+        if fact.place is None:
+            (mine,) = [d for d in deliveries if d.number == unit.resolving]
+            token, s0 = mine.token, mine.s0
+        else:
+            token = unit.tokens[fact.place]
+            opened = [d for d in deliveries if d.token == token]
+            s0 = opened[-1].s0 if opened and _was_opened(fact.outcome) else None
+        entry = ledger.entry
+        return Report(
+            unit=f"unit {unit.number}",
+            digits=token,
+            outcome=fact.outcome,
+            since=None if s0 is None else s0.sequence,
+            until=len(ledger.executed),
+            on_its_way=entry is not None
+            and (entry.digits, entry.carrier, entry.unit) == (token, TCT.VIRTUAL, unit.number),
+            executing=entry is not None,
+            disturbed=self._disturbed,
+        )
+
+    def _close_books(self) -> None:
+        """Check what must hold at the end of a run."""
+        self._check()
+        for meter in (self.meter, *([self._other] if self._other else [])):
+            meter.ledger.close()
+        if self._other is not None and self._other.ledger.executed:
+            raise Violation("a token was executed by a meter that it was not meant for")
+        self._no_key_is_seen()
+
+    def _check(self) -> None:
+        """Raise what a ledger found, and look at the buffers."""
+        for meter in (self.meter, *([self._other] if self._other else [])):
+            if meter.ledger.violation is not None:
+                raise meter.ledger.violation
+            if meter.server is not None and meter.server.core.held > _LINE_BUFFER:
+                raise Violation("the server holds more characters than any message has")
+        if self._unit.core.held > _LINE_BUFFER:
+            raise Violation("the client holds more characters than any message has")
+
+    def _no_key_is_seen(self) -> None:
+        """Look for keys in all that left a part: the line, the journal, what was said."""
+        text = self.meter.sent + self._unit.disk.content + "\n".join(self._said).encode()
+        if self._other is not None:
+            text += self._other.sent
+        upper = bytes(text).upper()
+        for secret in _secrets(self._plan.make.ea):
+            if secret in text or secret.hex().upper().encode() in upper:
+                raise Violation("a key was shown")
+
+
+@cache
+def _secrets(ea: EA) -> tuple[bytes, ...]:
+    return (*(key(ea, revision).material for revision in range(4)), STORE_KEY)
+
+
+def _in_short(outcome: Outcome) -> str:
+    return str(outcome).partition(" (")[0].partition(";")[0].partition(": check")[0]
+
+
+def _worth_another(report: SendReport) -> bool:
+    """Say whether a person would try again at once."""
+    if report.meaning is Meaning.DONE:
+        return False
+    return not all(_is_an_end(outcome) for outcome in report.outcomes)
+
+
+def _is_an_end(outcome: Outcome) -> bool:
+    """Say whether an outcome is one with which a delivery without faults may end."""
+    match outcome:
+        case Delivered() | Refused() | NotSent():
+            return True
+        case NotTaken(reason=reason):
+            return reason is NotTakenReason.LOCKOUT
+        case Unresolved(reason=reason):
+            return reason is UnresolvedReason.GAP
+        case _:
+            return False
+
+
+def _was_opened(outcome: Outcome) -> bool:
+    """Say whether the journal has a delivery for an outcome."""
+    match outcome:
+        case NoLink() | Busy() | NotSent():
+            return False
+        case NotTaken(reason=reason):
+            return reason not in _BEFORE_THE_JOURNAL
+        case _:
+            return True
+
+
+_BEFORE_THE_JOURNAL: Final = (
+    NotTakenReason.ANOTHER_METER,
+    NotTakenReason.PAN_UNKNOWN,
+    NotTakenReason.JOURNAL,
+)
