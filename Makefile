@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test lint types layers unit bench format clean
+.PHONY: demo test lint types layers unit bench diagrams format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,9 @@ unit: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/tokens.py
+
+diagrams: $(STAMP)
+	$(BIN)/python docs/diagrams/state_diagrams.py
 
 format: $(STAMP)
 	$(BIN)/ruff format .
