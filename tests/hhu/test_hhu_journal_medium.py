@@ -7,14 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hhu_bench import PAN as BENCH_PAN
+from hhu_bench import MeterLine, credit, wall_clock
 
+from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.delivery import SendReport, TokenToSend, send
 from vtc07.hhu.journal import Journal, JournalCorrupt, JournalError, JournalLocked
 from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.journal_kept import KeptJournal
 from vtc07.hhu.journal_medium import MemoryDisk, MemoryMedium
-from vtc07.hhu.outcome import Delivered
+from vtc07.hhu.outcome import Delivered, Refused
 from vtc07.hhu.resolution import Snapshot
+from vtc07.hhu.session import Session
 
 PAN = "600727111111111153"
 TOKEN = "11112222333344445555"
@@ -196,6 +201,43 @@ def test_power_cannot_leave_more_than_was_written() -> None:
         disk.lose_power(1)
     with pytest.raises(ValueError, match="cannot be left"):
         disk.lose_power(-1, zeros=1)
+
+
+@pytest.mark.parametrize("survives", ["nothing", "half", "all but the end", "all"])
+@pytest.mark.parametrize("place", range(4))
+def test_a_unit_that_crashes_at_a_line_of_a_delivery_delivers_once(
+    electricity: Companion, place: int, survives: str
+) -> None:
+    """Header, opening, announced write, result: the next run finds the truth, whatever is left."""
+    bench = MeterLine(electricity)
+    disk = MemoryDisk(before_append=_at(place, _crash))
+
+    def deliver() -> SendReport:
+        with _journal(disk) as journal:
+            report = bench.run(
+                send(
+                    Session(electricity, address=BENCH_PAN),
+                    journal,
+                    [TokenToSend(token)],
+                    wall_clock=wall_clock,
+                )
+            )
+            assert journal.unresolved() == ()
+            return report
+
+    token = credit(1, 100)
+    with pytest.raises(Crash):
+        deliver()
+    length = len(disk.under_way)
+    kept = {"nothing": 0, "half": length // 2, "all but the end": length - 1, "all": length}
+    disk.lose_power(kept[survives])
+    disk.before_append = None
+    bench.line.idle(3 * S)
+    (outcome,) = deliver().outcomes
+    known = place == 3 and survives.startswith("all")  # the result was written: a repeat is used
+    assert type(outcome) is (Refused if known else Delivered)
+    assert bench.state.account.accepted == 10_000
+    assert sum(entry.status is TokenStatus.ACCEPT for entry in bench.state.token_log) == 1
 
 
 def _whole() -> bytes:
