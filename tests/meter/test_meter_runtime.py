@@ -450,3 +450,30 @@ def test_companions_that_our_meter_cannot_serve() -> None:
         Meter(load_companion("water"), MemoryStore(new_meter()), now_ns=0)
     with pytest.raises(ValueError, match="3 phases"):
         MeterBench(load=ConstantLoad((1, 2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "data_type"),
+    [
+        ("tokenSequence", "0005", "text 10"),
+        ("tokenSequence", "0005", "u31"),
+        ("lastToken", "0006", "u64"),
+        ("lastToken", "0006", "text 19"),
+        ("lastTokenStatus", "0007", "u4"),
+        ("tokenResult", "000A", "text 3"),
+        ("meterPAN", "0010", "text 17"),
+        ("DRN", "0011", "text 11"),
+        ("MfrCode", "0012", "u8"),
+        ("KRN", "0016", "text 2"),
+        ("acceptedTID", "0040", "text 8"),
+        ("tokenLog", "0080", "text 59"),
+        ("eventLog", "0100", "text 43"),
+    ],
+)
+def test_a_register_that_could_not_show_its_value_is_refused_at_once(
+    name: str, address: str, data_type: str
+) -> None:
+    text = f'extends = "electricity"\n[[register]]\naddress = "{address}"\ntype = "{data_type}"\n'
+    companion = parse_companion(text, "narrow.toml")
+    with pytest.raises(CompanionUnfit, match=rf"narrow.* {name}"):
+        Meter(companion, MemoryStore(new_meter()), now_ns=0)

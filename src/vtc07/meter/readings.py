@@ -6,18 +6,20 @@ is not here describes another maker's meter.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from vtc07.carrier.companion import Companion
-from vtc07.carrier.registers import Register, Value
+from vtc07.carrier.registers import Register, Value, ValueRefused
 from vtc07.carrier.status import TokenStatus
 from vtc07.meter import accounting
 from vtc07.meter.accounting import Load
-from vtc07.meter.logs import EventName
+from vtc07.meter.logs import TOKEN_SEQUENCE_MODULUS, EventName
 from vtc07.meter.rules import (
     ACCEPTED_TID_LOG,
+    EVENT_LOG,
     LOGS,
     TOKEN_LOG,
     CompanionUnfit,
@@ -25,7 +27,7 @@ from vtc07.meter.rules import (
     log_registers,
 )
 from vtc07.meter.state import MeterState
-from vtc07.tokens import KT, TCT
+from vtc07.tokens import KT, MAXIMUM_AMOUNT, MAXIMUM_TID, TCT
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,14 @@ class Instant:
     token_status: TokenStatus
     store_fault: bool
 
+
+_STATUSES: Final = (
+    "tokenStatus",
+    "lastTokenStatus",
+    "authenticationResult",
+    "validationResult",
+    "tokenResult",
+)
 
 Reading = Callable[[Instant], Value]
 
@@ -136,11 +146,42 @@ def _log_reading(log: str, place: int, register: Register, rules: Rules) -> Read
     return reading
 
 
+def _longest_values(rules: Rules) -> dict[str, Value]:
+    """Return the longest value of every register whose values are no numbers that may be held.
+
+    A number is held within what its register can show (`Readings.value`); text cannot be cut, and
+    from tokenSequence and from statuses a client concludes what became of a token.
+    """
+    status = max(rules.statuses.numbers.values())
+    control = 2**36 - 1  # of a class 1 token: with the largest credit, what a log entry can tell
+    value = max(control, MAXIMUM_AMOUNT * rules.policy.credit_unit)
+    sequence, token = TOKEN_SEQUENCE_MODULUS - 1, "0" * 20
+    entry = f"{sequence},{token},{MAXIMUM_TID},2.15,{value},{status}"
+    longest_name = max((name.value for name in EventName), key=len)
+    return {
+        **dict.fromkeys(_STATUSES, status),
+        "tokenSequence": sequence,
+        "lastToken": token,
+        "meterPAN": "0" * 18,
+        "DRN": "0" * 13,
+        "MfrCode": "0" * 4,
+        "TCT": "07",
+        "EA": "07",
+        "SGC": "0" * 6,
+        "TI": "0" * 2,
+        "baseDate": "14",
+        "softwareVersion": rules.policy.software_version,
+        "installationReference": rules.policy.installation_reference,
+        TOKEN_LOG: entry,
+        EVENT_LOG: f"{2**64 - 1},{longest_name},{2**32 - 1}",
+    }
+
+
 class Readings:
     """The readable registers of a companion, bound to what they read.
 
-    CompanionUnfit on construction: the companion has a register that our meter does not have, or
-    lets a client write one that only tokens may change.
+    CompanionUnfit on construction: the companion has a register that our meter does not have or
+    that could not show its value, or lets a client write one that only tokens may change.
     """
 
     def __init__(self, companion: Companion, rules: Rules) -> None:
@@ -164,6 +205,21 @@ class Readings:
                     f"only tokens may change; writable are {', '.join(sorted(WRITABLE))}."
                 )
             self._readings[register.name] = known[register.name]
+        longest = _longest_values(rules)
+        for register in companion.table:
+            if register != entry:
+                value = longest.get(register.name.partition(".")[0], 0)
+                self._require_room(companion, register, value)
+
+    @staticmethod
+    def _require_room(companion: Companion, register: Register, value: Value) -> None:
+        try:
+            register.data_type.check(value)
+        except ValueRefused as error:
+            raise CompanionUnfit(
+                f"The companion {companion.name} has a register {register.name} of type "
+                f"{register.data_type}, which cannot show what it must: {error}."
+            ) from error
 
     def value(self, register: Register, instant: Instant) -> Value:
         """Return a register's value, held within what its type can show."""
@@ -171,6 +227,21 @@ class Readings:
         if isinstance(value, int):
             return max(register.data_type.minimum, min(value, register.data_type.maximum))
         return value
+
+
+#: The companions of the meters made last: thousands of meters have the same few.
+_recent: deque[tuple[Companion, Rules, Readings]] = deque(maxlen=8)
+
+
+def rules_and_readings(companion: Companion) -> tuple[Rules, Readings]:
+    """Return what a companion lays down for its meters; CompanionUnfit where it cannot."""
+    for known, rules, readings in tuple(_recent):
+        if known is companion:
+            return rules, readings
+    rules = Rules.of(companion)
+    readings = Readings(companion, rules)
+    _recent.append((companion, rules, readings))
+    return rules, readings
 
 
 # --- writing ------------------------------------------------------------------------------------
