@@ -204,6 +204,13 @@ def test_every_character_ends_at_the_first_whole_ns_not_before_its_exact_end(
         assert end - 1 < exact <= end
 
 
+def test_no_noise_is_nothing() -> None:
+    line, _, server, log = observed_line()
+    line.inject("client", b"")
+    line.idle(S)
+    assert (server.heard, log) == ([], [])
+
+
 def test_what_is_sent_during_a_burst_follows_it_without_a_gap() -> None:
     line, _, _, log = observed_line()
     line.inject("client", b"\x00" * 3)

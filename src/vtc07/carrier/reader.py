@@ -9,6 +9,7 @@ message; exactly one character follows ETX, whatever it is.
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,6 +27,9 @@ from vtc07.carrier.grammar import (
     SOH,
     STX,
 )
+
+# Characters that have no part in framing, whichever side hears them.
+_PLAIN = re.compile(rb"[^\x01-\x03\x06\n\x15/?\x80-\xff]+")
 
 
 class Frame(enum.Enum):
@@ -111,7 +115,18 @@ class Reader:
         A caller may change `commands` or stop between two messages; characters after the one at
         which it stops are not read.
         """
-        for char in chars:
+        at, end = 0, len(chars)
+        while at < end:
+            if self._frame is not None and not self._bcc_due:
+                plain = _PLAIN.match(chars, at)
+                if plain is not None:  # what means nothing but itself, in one piece
+                    at = plain.end()
+                    room = self._limit + 1 - len(self._buffer)
+                    self._buffer += plain[0][:room]
+                    self._slash = False
+                    continue
+            char = chars[at]
+            at += 1
             if self._bcc_due:
                 self._append(char)
                 yield self._finish()

@@ -230,7 +230,7 @@ class SimulatedLine:
 
     def inject(self, sender: Sender, chars: bytes) -> None:
         """Put noise on the line as if ``sender`` had sent it, behind what it is sending now."""
-        if self._open:
+        if self._open and chars:
             self._lanes[sender == "server"].send(chars, self._now, self._speed)
 
     def silence(self, sender: Sender) -> None:

@@ -23,9 +23,8 @@ from vtc07.meter import accounting, application, readings
 from vtc07.meter.accounting import Load
 from vtc07.meter.logs import EventName
 from vtc07.meter.power_up import powered_up, require_phases, require_service
-from vtc07.meter.readings import Instant, Readings
+from vtc07.meter.readings import Instant, rules_and_readings
 from vtc07.meter.records import Changes, Store
-from vtc07.meter.rules import Rules
 from vtc07.meter.state import MeterState
 from vtc07.meter.upkeep import upkeep_instant
 from vtc07.tokens import TCT, DigitsError, TokenData
@@ -138,8 +137,8 @@ class Meter:
         load: Load | None = None,
         execution_ns: int | None = None,
     ) -> None:
-        self._rules = rules = Rules.of(companion)
-        self._readings = Readings(companion, rules)
+        self._rules, self._readings = rules_and_readings(companion)
+        rules = self._rules
         self._store = store
         self._load = load or accounting.usual_load(rules.service)
         self._execution_ns = (

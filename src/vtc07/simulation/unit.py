@@ -127,6 +127,10 @@ class HandHeldUnit:
             on_progress=lambda fact: self._on_progress(self, fact),
         )
 
+    def spare(self) -> None:
+        """Let it not crash any more."""
+        self._crash = None
+
     def crash(self) -> None:
         """Lose everything but what is on the disk; start anew."""
         self.disk.lose_power(min(self.survives, len(self.disk.under_way)))

@@ -481,6 +481,7 @@ class World:
     def _stop_faults(self) -> None:
         self._disturbed = self._watching = False
         self._disturbance.clear()
+        self._unit.spare()
         self._before_effect.clear()
         self._bad_acks.clear()
         self._right_meter()
