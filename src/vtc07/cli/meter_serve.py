@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
-import signal
 import sys
-from types import FrameType
+from pathlib import Path
 
 import click
 
-from vtc07.carrier.companion import Companion
 from vtc07.cli.connection import open_trace, profiled
+from vtc07.cli.control_port import control_port
 from vtc07.cli.failure import Failure
 from vtc07.cli.lazy import examples
+from vtc07.cli.loads import MOST_ACCELERATION
+from vtc07.cli.meter_out_of_order import serve_out_of_order
 from vtc07.cli.output import Output, json_option
-from vtc07.cli.power import switch_off
-from vtc07.cli.stores import open_store, store_key_option
-from vtc07.links.address import SerialAddress, SimulatedAddress, TCPAddress, parse
-from vtc07.links.blocking import LinkPort, ServerDriver, TCPPort, open_link, open_port
+from vtc07.cli.served_meter import ServedMeter
+from vtc07.cli.serving import open_served_port, stop_on_signals
+from vtc07.cli.stores import open_store, remains_of, store_key_option
+from vtc07.links.address import SimulatedAddress, parse
+from vtc07.links.blocking import ServerDriver, TCPPort
 from vtc07.links.clock import MonotonicClock
-from vtc07.links.link import LinkUnavailable, Port
-from vtc07.links.serial import character_ns
-from vtc07.meter import ConstantLoad, Meter, MeterServer, SQLiteStore, TokenExecuted
-from vtc07.tokens import TCT, Service
+from vtc07.meter import StoreCorrupt
 
 
 @click.command(
     epilog=examples(
         "vtc07 meter serve kitchen.meter",
         "vtc07 meter serve kitchen.meter --listen tcp://127.0.0.1:4059 --load 1500",
+        "vtc07 meter serve kitchen.meter --load household:7 --acceleration 60",
         "vtc07 meter serve kitchen.meter --listen /dev/ttyUSB0",
     )
 )
@@ -45,8 +44,16 @@ from vtc07.tokens import TCT, Service
 @click.option("--allow-remote", is_flag=True, help="Listen on an address that others can reach.")
 @click.option(
     "--load",
-    metavar="WATTS",
-    help="What hangs on the meter: W (of each phase, as in 500,0,500), or litres per hour.",
+    metavar="LOAD",
+    help="What hangs on the meter: W (of each phase, as in 500,0,500), or litres per hour; "
+    "profile:FILE.csv; household:SEED. vtc07 meter set changes it.",
+)
+@click.option(
+    "--acceleration",
+    type=click.IntRange(1, MOST_ACCELERATION),
+    default=1,
+    show_default=True,
+    help="Seconds of consumption in one second.",
 )
 @click.option(
     "--profile",
@@ -64,6 +71,7 @@ def serve(
     listen: str,
     allow_remote: bool,
     load: str | None,
+    acceleration: int,
     profile: str | None,
     trace: str | None,
     store_key_file: str | None,
@@ -71,7 +79,12 @@ def serve(
     """Serve the meter in STORE at a port until Ctrl-C.
 
     The first line of stdout says where it listens. The protocol knows no encryption, so it
-    listens on this machine alone unless --allow-remote.
+    listens on this machine alone unless --allow-remote. What happens to the meter is told on
+    stderr; vtc07 meter set acts on it meanwhile.
+
+    Of a damaged store it says what is wrong and, where the store still tells what the meter was
+    made as, serves a meter that is out of order: serverStatus 0041, ER08 to nearly everything,
+    no token taken. The file is left as it is; the exit code is 2.
     """
     address = parse(listen)
     if isinstance(address, SimulatedAddress):
@@ -80,92 +93,56 @@ def serve(
             "reach it without being served"
         )
     with contextlib.ExitStack() as resources:
-        opened = resources.enter_context(open_store(store, store_key_file, output))
+        try:
+            opened = resources.enter_context(open_store(store, store_key_file, output))
+        except StoreCorrupt as damage:
+            remains = remains_of(store, store_key_file)
+            if remains is None:
+                raise
+            serve_out_of_order(
+                output, damage, remains,
+                address=address, allow_remote=allow_remote, profile=profile, trace=trace,
+            )  # fmt: skip
+            return
         companion = profiled(opened.companion(), profile)
-        wanted_load = None if load is None else _load(load, opened)
-        if isinstance(address, SerialAddress):
-            port = _serial_port(address, companion, resources)
-        else:
-            port = _open_port(address, companion, allow_remote=allow_remote)
-        resources.callback(port.close)
+        port = open_served_port(address, companion, resources, allow_remote=allow_remote)
         recorder = None
         if trace is not None:
             recording = open_trace(trace, companion.name, listen, lambda: companion)
             recorder = resources.enter_context(recording)
         clock = MonotonicClock()
-        meter = Meter(companion, opened, now_ns=clock.now_ns(), load=wanted_load)
-
-        def executed(event: TokenExecuted) -> None:
-            status = "not stored" if event.status is None else event.status.value
-            carrier = "virtual" if event.carrier is TCT.VIRTUAL else "numeric"
-            output.progress(f"token from the {carrier} carrier: {status}")
-
-        server = MeterServer(
-            companion, meter, character_ns=port.character_ns, token_executed=executed
+        meter = ServedMeter(
+            companion,
+            opened,
+            now_ns=clock.now_ns(),
+            load=load,
+            acceleration=acceleration,
+            character_ns=port.character_ns,
+            told=output.progress,
         )
+        where = str(port.address if isinstance(port, TCPPort) else address)
+        control = None
+        try:
+            control = resources.enter_context(
+                control_port(Path(store), where, lambda it: meter.act(it, clock.now_ns()), clock)
+            )
+        except OSError as error:
+            output.warning(f"vtc07 meter set will not reach the meter: {error.strerror or error}")
         driver = ServerDriver(
-            server, port, clock=clock, observer=None if recorder is None else recorder.observe
+            meter,
+            port,
+            clock=clock,
+            observer=None if recorder is None else recorder.observe,
+            each_turn=None if control is None else control.turn,
         )
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            driver.stop()
-
-        for number in (signal.SIGINT, signal.SIGTERM):
-            resources.callback(signal.signal, number, signal.signal(number, stop))
-        where = port.address if isinstance(port, TCPPort) else address
-        pan = meter.state.nameplate.meter_pan
+        stop_on_signals(driver, resources)
         if output.as_json:
             # One line, so that a program can read it while the meter is being served.
-            output.line(json.dumps({"listening": str(where), "meter_pan": str(pan)}))
+            output.line(json.dumps({"listening": where, "meter_pan": meter.meter_pan}))
         else:
-            output.line(f"meter {pan} is listening on {where}")
+            output.line(f"meter {meter.meter_pan} is listening on {where}")
         sys.stdout.flush()
         try:
             driver.serve()
         finally:
-            switch_off(meter, server, clock.now_ns(), output)
-    output.progress("the meter is switched off")
-
-
-def _serial_port(
-    address: SerialAddress, companion: Companion, resources: contextlib.ExitStack
-) -> Port:
-    """Open a serial port at once: where that fails, nobody is told that it is listened on."""
-    first = [open_link(address, companion.link)]
-    resources.callback(first[0].close)
-    return LinkPort(
-        lambda: first.pop() if first else open_link(address, companion.link),
-        character_ns=character_ns(address, companion.link),
-    )
-
-
-def _open_port(address: TCPAddress, companion: Companion, *, allow_remote: bool) -> Port:
-    try:
-        return open_port(address, companion.link, allow_remote=allow_remote)
-    except LinkUnavailable as error:
-        if allow_remote or _is_loopback(address.host):
-            raise
-        raise Failure(f"{error}, with --allow-remote") from None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _load(text: str, store: SQLiteStore) -> ConstantLoad:
-    nameplate = store.load().nameplate
-    words = [word.strip() for word in text.split(",")]
-    if not all(word.isascii() and word.isdigit() and len(word) <= 9 for word in words):
-        raise Failure(f"--load {text!r} is no load: write whole watts, as in 1500 or 500,0,500")
-    if len(words) not in (1, nameplate.phases):
-        raise Failure(
-            f"--load names {len(words)} phases, but the meter has {nameplate.phases}; give one "
-            "number for each"
-        )
-    if nameplate.service is Service.TIME:
-        raise Failure("a meter of connection time has no load: it counts seconds; leave out --load")
-    numbers = [int(word) for word in words]
-    return ConstantLoad(tuple(numbers + [0] * (nameplate.phases - len(numbers))))
+            meter.switch_off(clock.now_ns(), output)

@@ -18,7 +18,9 @@ from vtc07.meter import (
     CompanionSource,
     FoundKey,
     MeterState,
+    Remains,
     SQLiteStore,
+    find_remains,
     find_store_key,
 )
 from vtc07.meter import make_store as make_library_store
@@ -56,6 +58,12 @@ def open_store(path: str, key_file: str | None, output: Output) -> SQLiteStore:
     found = find_store_key(store, key_file=_named(key_file))
     _warn_if_shared(found, output)
     return SQLiteStore.open(store, found.key)
+
+
+def remains_of(path: str, key_file: str | None) -> Remains | None:
+    """Return what a damaged store still tells, or None; its key was found once already."""
+    store = Path(path)
+    return find_remains(store, find_store_key(store, key_file=_named(key_file)).key)
 
 
 def _named(key_file: str | None) -> Path | None:

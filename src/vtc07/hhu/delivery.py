@@ -14,7 +14,7 @@ from vtc07.carrier.endpoint import Procedure, durably, perform, wait
 from vtc07.carrier.events import EnterToken, Entry, TokenEntryAnswered
 from vtc07.carrier.registers import MAX_TOKEN_DATA
 from vtc07.carrier.status import ErrorCode
-from vtc07.hhu.entry_refused import refusal
+from vtc07.hhu.entry_refused import out_of_order, refusal
 from vtc07.hhu.journal import Delivery, Journal, JournalError, delivered_before
 from vtc07.hhu.outcome import (
     Busy,
@@ -41,7 +41,7 @@ from vtc07.hhu.resolution import (
     NeverExecuted,
     Snapshot,
 )
-from vtc07.hhu.session import AnotherMeter, Session
+from vtc07.hhu.session import AnotherMeter, Session, SessionError
 from vtc07.hhu.session import NoLink as LinkFailure
 from vtc07.hhu.snapshot import (
     Settlement,
@@ -227,6 +227,8 @@ class Deliverer:
             outcome: Outcome = Unresolved(UnresolvedReason.NO_REGISTERS)
         elif not self._confirmed:
             outcome = Unresolved(UnresolvedReason.REFUSED_READ, "the companion is another one now")
+        elif (yield from self._is_out_of_order()):
+            outcome = Unresolved(UnresolvedReason.OUT_OF_ORDER)
         else:
             token = delivery.token
             decision = yield from self._settle(delivery.s0, token, to_write_again=False)
@@ -235,6 +237,12 @@ class Deliverer:
             self._delivered_before[delivery.token] = outcome
         yield from self._close(delivery, outcome)
         return outcome
+
+    def _is_out_of_order(self) -> Procedure[bool]:
+        try:
+            return (yield from out_of_order(self._session)) is not None
+        except SessionError:
+            return False  # what follows meets the same obstacle, and names it
 
     def known(self, tokens: Sequence[TokenToSend]) -> dict[int, Delivered]:
         """Return the tokens, by place, that the meter need not be given again."""
@@ -250,6 +258,8 @@ class Deliverer:
         s0: Snapshot | None = None
         if self._confirmed:
             try:
+                if self._last is None and (broken := (yield from out_of_order(self._session))):
+                    return broken
                 s0 = self._last or (yield from await_ready(self._session))
             except LinkFailure as failure:
                 return NoLink(str(failure))

@@ -90,6 +90,7 @@ class NotTakenReason(enum.Enum):
     ENTRY_REFUSED = "the meter refused the entry"
     LOCKOUT = "the meter has locked token entry after too many wrong tokens"
     EXECUTING = "the meter kept executing another token"
+    OUT_OF_ORDER = "the meter is out of order, for its store is faulty; nothing was sent"
     NOT_ARRIVED = "no entry reached the meter"
     ANOTHER_METER = "another meter is there; nothing was sent"
     PAN_UNKNOWN = "the MeterPAN could not be read and compared; nothing was sent"
@@ -178,6 +179,7 @@ class UnresolvedReason(enum.Enum):
     BELOW = "the meter's token sequence is below the one before the entry"
     UNKNOWN_RESULT = "the meter's result is a number that the companion does not name"
     REFUSED_READ = "the meter refused to tell its token status"
+    OUT_OF_ORDER = "the meter is out of order, for its store is faulty"
     NO_REGISTERS = "the companion has no registers that tell what became of the token"
     BY_HAND = "a person closed the entry by hand"
 
@@ -188,6 +190,7 @@ _ADVICE = {
     UnresolvedReason.EXECUTING: "wait some seconds and resolve before another token",
     UnresolvedReason.CONTRADICTORY: "resolve again; if that stays so, have the meter looked at",
     UnresolvedReason.REFUSED_READ: "check the companion file and resolve again",
+    UnresolvedReason.OUT_OF_ORDER: "have the meter looked at, and the token kept until then",
 }
 _LOOK = "look at the meter's credit and token log before the token is entered again"
 

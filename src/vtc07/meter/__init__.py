@@ -12,6 +12,7 @@ from vtc07.meter.loads_profile import ProfileError, ProfileLoad
 from vtc07.meter.logs import Event, EventName, TokenLogEntry
 from vtc07.meter.manufacture import ManufactureRefused, manufacture
 from vtc07.meter.meter import LowCreditAlarm, Meter, MeterEvent, TokenExecuted, WriteFinished
+from vtc07.meter.out_of_order import OutOfOrderServer
 from vtc07.meter.records import Changes, MemoryStore, Store
 from vtc07.meter.rules import CompanionUnfit, Rules
 from vtc07.meter.server import MeterServer
@@ -36,6 +37,7 @@ from vtc07.meter.store_key import (
     find_store_key,
 )
 from vtc07.meter.store_memory import MemoryDatabase, disk_error
+from vtc07.meter.store_remains import Remains, find_remains
 
 __all__ = [
     "STORE_KEY_VARIABLE",
@@ -64,10 +66,12 @@ __all__ = [
     "Nameplate",
     "NewerStore",
     "NotAStore",
+    "OutOfOrderServer",
     "PhaseLoad",
     "PowerLost",
     "ProfileError",
     "ProfileLoad",
+    "Remains",
     "Rules",
     "SQLiteStore",
     "Since",
@@ -84,6 +88,7 @@ __all__ = [
     "WriteFinished",
     "WrongStoreKey",
     "disk_error",
+    "find_remains",
     "find_store_key",
     "make_store",
     "manufacture",

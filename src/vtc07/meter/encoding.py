@@ -288,6 +288,14 @@ class _Facts:
             raise RecordsBroken(f"the record {name} is missing or cannot be read") from None
 
 
+def decode_nameplate(text: str) -> Nameplate:
+    """Return the nameplate that the fact of this name tells; RecordsBroken if it tells none."""
+    try:
+        return _nameplate(_parsed(text))
+    except (KeyError, TypeError, ValueError) as error:
+        raise RecordsBroken(f"a record cannot be read ({type(error).__name__})") from None
+
+
 def _part(kind: Callable[..., _Part], fact: Mapping[str, Any]) -> _Part:
     """Put a part together; every field must be there, also one that has a default."""
     if fact.keys() != {found.name for found in fields(cast("Any", kind))}:

@@ -24,13 +24,14 @@ from vtc07.meter.store_key import SealBroken, StoreKey
 _SECRET: Final = "secret"  # noqa: S105 - a kind of record, not a secret
 _TOKEN: Final = "token"  # noqa: S105 - likewise
 _EVENT: Final = "event"
-_COMPANION: Final = "companion"
 _NUMBER_BYTES: Final = 8
 _TYPES: Final = (str, str, bytes, bytes)
 _length: Final = Struct(">I").pack
 
-#: The kind of a record that is text of its own.
+#: The kind of a record that is a fact of `vtc07.meter.encoding`.
 FACT: Final = "fact"
+#: The kind of a record that is one file of the companion; the names are 0, 1 and so on.
+COMPANION: Final = "companion"
 #: The name of the check.
 CHECK: Final = ("check", "contents")
 
@@ -146,7 +147,7 @@ def named(records: Records, companion: CompanionSource) -> dict[Name, bytes]:
     values |= {(_TOKEN, str(number)): text.encode() for number, text in records.token_log.items()}
     values |= {(_EVENT, str(number)): text.encode() for number, text in records.event_log.items()}
     for place, (source, text) in enumerate(companion.files):
-        values[_COMPANION, str(place)] = f"{source}\n{text}".encode()
+        values[COMPANION, str(place)] = f"{source}\n{text}".encode()
     return values
 
 
@@ -167,7 +168,7 @@ def unnamed(values: Mapping[Name, bytes]) -> tuple[Records, CompanionSource]:
     facts: dict[str, str] = {}
     secrets: dict[str, bytes] = {}
     logs: dict[str, dict[int, str]] = {_TOKEN: {}, _EVENT: {}}
-    files: dict[int, tuple[str, str]] = {}
+    files: dict[int, bytes] = {}
     try:
         for (kind, name), value in values.items():
             if kind == FACT:
@@ -176,19 +177,35 @@ def unnamed(values: Mapping[Name, bytes]) -> tuple[Records, CompanionSource]:
                 secrets[name] = value
             elif kind in logs:
                 logs[kind][int(name)] = value.decode()
-            elif kind == _COMPANION:
-                source, _, text = value.decode().partition("\n")
-                files[int(name)] = (source, text)
+            elif kind == COMPANION:
+                files[int(name)] = value
             else:
                 raise RecordsBroken("it holds a record of an unknown kind")
     except ValueError as error:
         # The cause may hold a value: it is left out.
         what = str(error) if isinstance(error, RecordsBroken) else "a record cannot be read"
         raise RecordsBroken(what) from None
-    if not files or sorted(files) != list(range(len(files))):
+    if sorted(files) != list(range(len(files))):
         raise RecordsBroken("it holds no whole companion")
-    companion = CompanionSource(tuple(files[place] for place in sorted(files)))
+    companion = companion_of([files[place] for place in sorted(files)])
     return Records(facts, secrets, logs[_TOKEN], logs[_EVENT]), companion
+
+
+def companion_of(files: list[bytes]) -> CompanionSource:
+    """Return the companion that these records hold, in order; RecordsBroken if there is none."""
+    try:
+        parted = [file.decode().partition("\n") for file in files]
+    except UnicodeDecodeError:
+        parted = []
+    if not parted:
+        raise RecordsBroken("it holds no whole companion")
+    return CompanionSource(tuple((source, text) for source, _, text in parted))
+
+
+def authentic(row: Row, key: StoreKey) -> bytes:
+    """Return the value of a row as it is stored; SealBroken unless it was written with this key."""
+    _verify(row, key)
+    return row[2]
 
 
 def _row(name: Name, value: bytes, key: StoreKey) -> Row:
