@@ -63,6 +63,7 @@ def data(*sets: tuple[str, str] | tuple[str, str, str]) -> bytes:
          "→ WriteCommand 000F tokenEntry 12345, BCC {}"),
         ("client", b"\x01B0\x03q", "→ BreakCommand, BCC 71"),
         ("client", close(b"\x01P1\x02(0)"), "→ undefined command P1 \\x01P1\\x02(0)\\x03Q, BCC {}"),
+        ("client", close(b"\x01\x1bc"), "→ undefined command \\x1bc \\x01\\x1bc\\x03{, BCC {}"),
         ("client", close(b"\x01R1"), "→ malformed command \\x01R1\\x03`, BCC {}"),
         ("server", data(("0004", "10"), ("0005", "00000000"), ("0006", "")),
          "← Data tokenStatus 16 (not ready), tokenSequence 0, lastToken (empty), BCC {}"),

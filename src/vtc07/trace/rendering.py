@@ -210,7 +210,7 @@ def _command(chars: bytes, companion: Companion) -> Iterator[Piece]:
             yield from _raw("command", chars)
         case UndefinedCommand(code):
             yield Piece("undefined command", Role.ERROR)
-            yield Piece(f" {code}", Role.VALUE)
+            yield Piece(f" {printable(code.encode())}", Role.VALUE)
             yield Piece(f" {printable(chars)}", Role.RAW)
 
 
