@@ -20,7 +20,7 @@ class Worker(Protocol):
 
 
 def work(worker: Worker, now_ns: int) -> None:
-    """Run every commit that is due."""
+    """Run every commit that is due at this instant."""
     while (job := worker.next_work()) is not None:
         failure: Exception | None = None
         try:

@@ -1,0 +1,272 @@
+"""A virtual meter at its port, with what a person may do to it: load, phases, tamper, power."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from vtc07.carrier.companion import MS, Companion
+from vtc07.cli.control import Power, Request, SetLoad, SetPhase, Show, Tamper
+from vtc07.cli.failure import Failure
+from vtc07.cli.loads import MOST_ACCELERATION, WantedLoad, wanted_load
+from vtc07.cli.output import Output
+from vtc07.cli.power import switch_off, work
+from vtc07.meter import (
+    DisconnectReason,
+    Event,
+    EventName,
+    Load,
+    LowCreditAlarm,
+    Meter,
+    MeterServer,
+    PhaseLoad,
+    Store,
+    TokenExecuted,
+)
+from vtc07.meter.accounting import disconnect_reason, drawn
+from vtc07.tokens import TCT, Service
+
+_REASONS: Final = {
+    DisconnectReason.NONE: "none",
+    DisconnectReason.CREDIT: "credit",
+    DisconnectReason.TAMPER: "tamper",
+    DisconnectReason.POWER_LIMIT: "power limit",
+    DisconnectReason.PHASE_UNBALANCE: "phase unbalance",
+}
+_UNITS: Final = {Service.ELECTRICITY: "Wh", Service.TIME: "s"}
+
+
+class ServedMeter:
+    """What the driver turns: a meter under power, or a port at which nothing answers.
+
+    Everything is to be called in the driver's thread. ``told``: gets a line for whatever happens
+    that a person may want to see. Without power characters are swallowed and the link stays, as
+    under an optical head; what was not committed is lost, and the next power up begins with what
+    the store holds.
+    """
+
+    def __init__(
+        self,
+        companion: Companion,
+        store: Store,
+        *,
+        now_ns: int,
+        load: str | None = None,
+        acceleration: int = 1,
+        character_ns: int = 0,
+        told: Callable[[str], None],
+    ) -> None:
+        self._companion = companion
+        self._store = store
+        self._character_ns = character_ns
+        self._told = told
+        state = store.load()
+        self._nameplate = state.nameplate
+        self._wanted = self._load_of(load, acceleration, state.powered_ns)
+        self._phases: list[int | None] = [None] * state.nameplate.phases
+        self._back_ns: int | None = None  # when power returns by itself
+        self._events_told = state.events_counted
+        self._server: MeterServer | None = self._powered_up(now_ns)
+
+    # --- the driver's face -----------------------------------------------------------------------
+
+    def receive(self, chars: bytes, now_ns: int) -> None:
+        """Take characters from the line."""
+        if self._server is not None:
+            self._server.receive(chars, now_ns)
+
+    def bytes_to_send(self, now_ns: int) -> bytes:
+        """Return the characters to be sent from now on."""
+        return b"" if self._server is None else self._server.bytes_to_send(now_ns)
+
+    def next_timer(self) -> int | None:
+        """Return the instant of the next timer, or None."""
+        return self._back_ns if self._server is None else self._server.next_timer()
+
+    def handle_timer(self, now_ns: int) -> None:
+        """Do what is due."""
+        if self._server is not None:
+            self._server.handle_timer(now_ns)
+        elif self._back_ns is not None and self._back_ns <= now_ns:
+            self._restore_power(now_ns)
+
+    def connection_lost(self, now_ns: int) -> None:
+        """Take notice that the link closed."""
+        if self._server is not None:
+            self._server.connection_lost(now_ns)
+
+    def next_work(self) -> Callable[[], None] | None:
+        """Return a commit to run, or None."""
+        return None if self._server is None else self._server.next_work()
+
+    def work_done(self, error: Exception | None, now_ns: int) -> None:
+        """Report the end of the commit that was handed out."""
+        assert self._server is not None  # power is lost between two turns, never within a commit
+        self._server.work_done(error, now_ns)
+        self._tell()
+
+    # --- what a person does ----------------------------------------------------------------------
+
+    @property
+    def meter_pan(self) -> str:
+        """The meter's MeterPAN."""
+        return str(self._nameplate.meter_pan)
+
+    def act(self, request: Request, now_ns: int) -> dict[str, Any]:
+        """Carry a request out, make durable what it changed, and return the state afterwards.
+
+        Failure, ProfileError or OSError: it is refused, and nothing has changed.
+        """
+        self.handle_timer(now_ns)
+        match request:
+            case SetLoad(words, acceleration):
+                self._set_load(words, acceleration, now_ns)
+            case SetPhase(number, watts):
+                self._set_phase(number, watts, now_ns)
+            case Tamper(flags):
+                if self._server is None:
+                    raise Failure("the meter has no power and notices nothing; give it power first")
+                self._server.meter.tamper(flags, now_ns)
+            case Power(on, back_ms):
+                self._set_power(None if back_ms is None else now_ns + back_ms * MS, now_ns, on=on)
+            case Show():
+                pass
+        self.handle_timer(now_ns)
+        work(self, now_ns)
+        return self._document(now_ns)
+
+    def switch_off(self, now_ns: int, output: Output) -> None:
+        """Switch the meter off in good order, as far as it has power."""
+        if self._server is None:
+            output.progress("the meter had no power to be switched off in good order")
+            return
+        self._server.connection_lost(now_ns)
+        switch_off(self._server.meter, self._server, now_ns, output)
+        self._tell()
+        output.progress("the meter is switched off")
+
+    def _set_load(self, words: str, acceleration: int, now_ns: int) -> None:
+        self._wanted = self._load_of(words, acceleration, self._powered_ns())
+        self._phases = [None] * len(self._phases)
+        self._hang(now_ns)
+
+    def _set_phase(self, number: int, watts: int | None, now_ns: int) -> None:
+        if self._nameplate.service is not Service.ELECTRICITY:
+            raise Failure("only a meter for electricity has phases")
+        if not 1 <= number <= len(self._phases):
+            raise Failure(f"the meter has no phase L{number}: it has {len(self._phases)}")
+        self._phases[number - 1] = watts
+        self._hang(now_ns)
+
+    def _hang(self, now_ns: int) -> None:
+        if self._server is not None:
+            self._server.meter.set_load(self._load(), now_ns)
+
+    def _load(self) -> Load:
+        load = self._wanted.load
+        return load if self._phases == [None] * len(self._phases) else self._changed_phases(load)
+
+    def _changed_phases(self, load: Load) -> Load:
+        return PhaseLoad(load, tuple(self._phases))
+
+    def _set_power(self, back_ns: int | None, now_ns: int, *, on: bool) -> None:
+        if on:
+            if self._server is None:
+                self._restore_power(now_ns)
+            return
+        if self._server is not None:
+            self._told("power is lost")
+        self._server = None
+        self._back_ns = back_ns
+
+    def _restore_power(self, now_ns: int) -> None:
+        self._back_ns = None
+        self._told("power is back")
+        self._server = self._powered_up(now_ns)
+
+    def _powered_up(self, now_ns: int) -> MeterServer:
+        meter = Meter(self._companion, self._store, now_ns=now_ns, load=self._load())
+        return MeterServer(
+            self._companion,
+            meter,
+            character_ns=self._character_ns,
+            token_executed=self._token_executed,
+            low_credit_alarm=self._low_credit_alarm,
+        )
+
+    def _load_of(self, words: str | None, acceleration: int, powered_ns: int) -> WantedLoad:
+        if not 1 <= acceleration <= MOST_ACCELERATION:
+            raise Failure(f"the acceleration is a whole number from 1 to {MOST_ACCELERATION}")
+        return wanted_load(words, acceleration, self._nameplate, powered_ns)
+
+    def _powered_ns(self) -> int:
+        state = self._store.load() if self._server is None else self._server.meter.state
+        return state.powered_ns
+
+    # --- what a person is told -------------------------------------------------------------------
+
+    def _token_executed(self, event: TokenExecuted) -> None:
+        status = "not stored" if event.status is None else event.status.value
+        carrier = "virtual" if event.carrier is TCT.VIRTUAL else "numeric"
+        self._told(f"token from the {carrier} carrier: {status}")
+
+    def _low_credit_alarm(self, event: LowCreditAlarm) -> None:
+        self._told(f"the low-credit alarm is {'on' if event.active else 'off'}")
+
+    def _tell(self) -> None:
+        """Tell what has become durable of switch and tamper since the last time."""
+        assert self._server is not None
+        committed = self._server.meter.committed
+        new = committed.events_counted - self._events_told
+        if not new:
+            return
+        self._events_told = committed.events_counted
+        for event in reversed(committed.event_log[:new]):
+            if said := _sentence(event):
+                self._told(said)
+
+    def _document(self, now_ns: int) -> dict[str, Any]:
+        """Return the state for programs; what a meter without power does not know is None."""
+        phases: list[int | str] = ["as the load" if w is None else w for w in self._phases]
+        known = {
+            "meter_pan": self.meter_pan,
+            "powered": self._server is not None,
+            "power_returns_in_ms": (
+                None if self._back_ns is None else max(0, self._back_ns - now_ns) // MS
+            ),
+            "load": self._wanted.words,
+            "acceleration": self._wanted.acceleration,
+            "phases_set": phases,
+            "unit": _UNITS.get(self._nameplate.service, "l"),
+        }
+        if self._server is None:
+            unknown = (
+                "load_switch", "disconnect_reason", "power", "phases", "credit", "consumption",
+                "tamper", "low_credit_alarm", "store_fault",
+            )  # fmt: skip
+            return known | dict.fromkeys(unknown)
+        meter = self._server.meter
+        state = meter.state
+        flowing = drawn(state, meter.load)
+        return known | {
+            "load_switch": "closed" if state.switch.closed else "open",
+            "disconnect_reason": _REASONS[disconnect_reason(state)],
+            "power": sum(flowing),
+            "phases": list(flowing),
+            "credit": state.account.balance,
+            "consumption": state.account.consumed,
+            "tamper": state.switch.tamper,
+            "low_credit_alarm": meter.low_credit_alarm,
+            "store_fault": meter.store_fault,
+        }
+
+
+def _sentence(event: Event) -> str | None:
+    match event.name:
+        case EventName.SWITCH_CLOSED:
+            return "the load switch is closed"
+        case EventName.SWITCH_OPEN:
+            return f"the load switch is open: {_REASONS[DisconnectReason(event.detail or 0)]}"
+        case EventName.TAMPER:
+            return f"tamper is noticed: flags {event.detail}"
+    return None
