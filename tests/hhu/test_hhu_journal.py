@@ -405,6 +405,31 @@ def test_a_folder_in_its_place_is_said(tmp_path: Path) -> None:
         FileJournal(tmp_path / "j")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder cannot be opened there")
+def test_every_entry_is_on_the_disk_and_so_is_the_name_of_a_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "j"
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        where = os.fstat(descriptor)
+        (name,) = [p.name for p in (path, tmp_path) if os.path.samestat(where, p.stat())]
+        synced.append(f"{name} {where.st_size}" if name == "j" else "folder")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with FileJournal(path) as journal:
+        header = path.stat().st_size
+        assert synced == [f"j {header}", "folder"]
+        journal.open_delivery(PAN, TOKEN, S0, AT)
+        assert synced[2:] == [f"j {path.stat().st_size}"]
+    synced.clear()
+    FileJournal(path).close()
+    assert synced == []
+
+
 def test_after_a_failed_write_nothing_more_is_trusted_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

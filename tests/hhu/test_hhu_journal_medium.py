@@ -151,6 +151,19 @@ def test_an_abandoned_journal_writes_nothing_after_the_power_was_lost() -> None:
         gone.open_delivery(PAN, TOKEN, S0, AT)
 
 
+def test_a_line_under_way_is_gone_for_the_next_journal() -> None:
+    disk = MemoryDisk(before_append=_crash)
+    with pytest.raises(Crash):
+        _journal(disk)
+    disk.before_append = None
+    with _journal(disk) as journal:
+        assert disk.under_way == b""
+        with pytest.raises(ValueError, match="cannot be left"):
+            disk.lose_power(1)
+        _deliver(journal)
+    assert disk.content == _whole()
+
+
 def test_a_full_disk_leaves_nothing_of_the_line() -> None:
     def full(_line: bytes) -> None:
         raise OSError(28, "No space left on device")
