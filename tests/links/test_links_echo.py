@@ -58,6 +58,19 @@ def test_the_answer_is_left_whole_however_the_echo_arrives(
     assert found == answer
 
 
+def test_echoes_that_never_came_do_not_add_up() -> None:
+    """A head that was off returned nothing; once it is on again every answer is heard whole."""
+    echo = EchoFilter(echoes=True, character_ns=CHARACTER_NS)
+    now = 0
+    for _ in range(3):  # the head is off
+        echo.sent(20, now)
+        now += 20 * CHARACTER_NS + 2_000_000_000
+    echo.sent(20, now)
+    now += 20 * CHARACTER_NS
+    assert echo.heard(b"/" * 20, now) == b""
+    assert echo.heard(b"answer", now + 100_000_000) == b"answer"
+
+
 def test_what_does_not_come_back_is_not_taken_from_an_answer() -> None:
     echo = EchoFilter(echoes=True, character_ns=CHARACTER_NS)
     echo.sent(12, 0)

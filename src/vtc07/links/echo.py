@@ -26,13 +26,18 @@ class EchoFilter:
     def sent(self, count: int, now_ns: int) -> None:
         """Take notice of characters that go out from now on."""
         if self._echoes:
+            self._give_up(now_ns)
             self._until_ns = max(self._until_ns, now_ns) + count * self._character_ns
             self._left += count
 
     def heard(self, chars: bytes, now_ns: int) -> bytes:
         """Return what is left of heard characters without the echo."""
-        if self._left and now_ns > self._until_ns + LATENESS_NS:
-            self._left = 0
+        self._give_up(now_ns)
         echo = min(self._left, len(chars))
         self._left -= echo
         return chars[echo:]
+
+    def _give_up(self, now_ns: int) -> None:
+        """Wait no longer for an echo that must have come: a head that was off returned nothing."""
+        if self._left and now_ns > self._until_ns + LATENESS_NS:
+            self._left = 0
