@@ -1,0 +1,56 @@
+"""A run as a readable sequence of messages, with what went wrong between them."""
+
+from __future__ import annotations
+
+from vtc07.simulation.doubles import REAL, Parts
+from vtc07.simulation.plan import Plan
+from vtc07.simulation.powered import companion
+from vtc07.simulation.world import Run, simulate
+from vtc07.trace.message import TraceMessage
+from vtc07.trace.recorder import Recorder
+from vtc07.trace.rendering import annotate
+
+_S = 10**9
+_US = 10**3
+
+
+def tell(plan: Plan, parts: Parts = REAL) -> tuple[Run, list[str]]:
+    """Run a plan and return it with its story, a line for each message and each event.
+
+    The times are seconds on the line; a message stands at its first character, an event at its
+    instant.
+    """
+    told: list[tuple[int, str]] = []
+
+    def message(found: TraceMessage) -> None:
+        text = "".join(piece.text for piece in annotate(found, companion()).pieces)
+        told.append((found.time_ns, text))
+
+    recorder = Recorder(message, start_ns=0)
+    run = simulate(
+        plan,
+        parts,
+        observer=recorder.character,
+        on_story=lambda instant_ns, sentence: told.append((instant_ns, f"   {sentence}")),
+    )
+    recorder.finish()
+    told.sort(key=lambda entry: entry[0])
+    return run, [f"{_seconds(instant)} {text}" for instant, text in told]
+
+
+def describe(plan: Plan) -> list[str]:
+    """Return a plan in words: the meter, the tokens, the faults."""
+    make = plan.make
+    lines = [
+        f"seed {plan.seed}: a meter with EA{make.ea.code}, KT {int(make.kt)}, {make.credit} Wh of "
+        f"credit, a load of {make.power} W, {make.execution_ns // 10**6} ms for a token; called "
+        + ("by its MeterPAN" if plan.addressed else "without an address")
+    ]
+    lines += [f"token: {kind.value} ({number})" for kind, number in plan.tokens]
+    lines += [f"fault: {fault.kind}: {fault}" for fault in plan.faults]
+    return lines
+
+
+def _seconds(instant_ns: int) -> str:
+    whole, rest = divmod(instant_ns, _S)
+    return f"{whole:6}.{rest // _US:06}"
