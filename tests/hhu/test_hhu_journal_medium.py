@@ -152,9 +152,9 @@ def test_an_abandoned_journal_writes_nothing_after_the_power_was_lost() -> None:
 
 
 def test_a_line_under_way_is_gone_for_the_next_journal() -> None:
-    disk = MemoryDisk(before_append=_crash)
-    with pytest.raises(Crash):
-        _journal(disk)
+    disk = MemoryDisk(before_append=_at(1, _crash))
+    with _journal(disk) as gone, pytest.raises(Crash):
+        _deliver(gone)
     disk.before_append = None
     with _journal(disk) as journal:
         assert disk.under_way == b""
