@@ -240,6 +240,12 @@ def test_what_is_no_trace_is_refused_with_its_line(line: str, sentence: str) -> 
         read_trace(['{"trace": "vtc07", "version": 1}', line])
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\\t \\n"])
+def test_a_line_without_characters_is_left_alone(blank: str) -> None:
+    lines = [f'{{"t": 1, "from": "client", "hex": "{blank}"}}'] * 2
+    assert read_trace(lines) == (TraceHeader(), [])
+
+
 def test_a_trace_of_a_later_version_is_refused() -> None:
     with pytest.raises(TraceError, match="version 2"):
         read_trace(['{"trace": "vtc07", "version": 2}'])

@@ -87,7 +87,7 @@ def read_trace(lines: Iterable[str]) -> tuple[TraceHeader, list[TraceMessage]]:
     messages = []
     for number, line in _objects(lines):
         if "hex" in line:
-            if line["hex"] != "":
+            if str(line["hex"]).strip():  # blanks may stand between the digits
                 messages.append(_message(line, number))
         elif number == 1:
             header = _header(line)
