@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+FUZZ_SECONDS ?= 600
 
-.PHONY: demo test lint types layers unit bench diagrams format clean
+.PHONY: demo test lint types layers unit bench fuzz diagrams format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +34,12 @@ unit: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/tokens.py
 
+fuzz: $(STAMP)
+	$(BIN)/python fuzz/fuzz_run.py --seconds $(FUZZ_SECONDS)
+
+fuzz-%: $(STAMP)
+	$(BIN)/python fuzz/fuzz_run.py $* --seconds $(FUZZ_SECONDS)
+
 diagrams: $(STAMP)
 	$(BIN)/python docs/diagrams/state_diagrams.py
 
@@ -41,4 +48,4 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
