@@ -148,6 +148,9 @@ def test_a_file_that_is_no_profile(tmp_path: Path) -> None:
         file.truncate(16 * 1024 * 1024 + 1)
     with pytest.raises(ProfileError, match="MiB"):
         ProfileLoad.read(tmp_path / "c.csv")
+    for name in ("a\0b", "\ud800"):
+        with pytest.raises(ProfileError, match="name of a file"):
+            ProfileLoad.read(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         ProfileLoad.read(tmp_path / "d.csv")
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 #: The longest request and the longest answer, in bytes.
 LONGEST_LINE: Final = 65_536
 #: The longest text in a line, in characters, each of which takes 12 bytes at the most.
-_LONGEST_TEXT: Final = 4096
+LONGEST_TEXT: Final = 4096
 _VERSION: Final = 1
 #: The longest loss of power that ends by itself.
 LONGEST_LOSS_MS: Final = 7 * 86_400_000
@@ -73,9 +73,7 @@ class NotUnderstood(Exception):
 
 
 def request_line(secret: str, request: Request) -> bytes:
-    """Return the line of a request. Failure: it would be too long."""
-    if isinstance(request, SetLoad) and len(request.words) > _LONGEST_TEXT:
-        raise Failure("the load is too long to be sent to the meter; shorten the file's name")
+    """Return the line of a request."""
     fields = {name: getattr(request, name) for name in request.__dataclass_fields__}
     return _line({"secret": secret, "do": _WORDS[type(request)], **fields})
 
@@ -89,7 +87,7 @@ def read_request(line: bytes) -> tuple[str, Request]:
             return secret, Show()
         case "load":
             words = _of(document, "words", str)
-            if len(words) > _LONGEST_TEXT:
+            if len(words) > LONGEST_TEXT:
                 raise NotUnderstood
             return secret, SetLoad(words, _number(document, "acceleration", 1, 10**9))
         case "phase":
@@ -116,7 +114,7 @@ def done_line(state: Mapping[str, Any]) -> bytes:
 
 def refused_line(sentence: str) -> bytes:
     """Return the answer to a request that was not."""
-    return _line({"refused": sentence[:_LONGEST_TEXT]})
+    return _line({"refused": sentence[:LONGEST_TEXT]})
 
 
 def read_answer(line: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from vtc07.cli import control, control_place
 from vtc07.cli.control import LONGEST_LINE, NotUnderstood, Request
 from vtc07.cli.control_place import Place
 from vtc07.cli.failure import Failure, judge
+from vtc07.links.address import AddressError, parse
 from vtc07.links.clock import Clock
 
 #: Carries a request out and returns the state afterwards; or an error that is a sentence.
@@ -151,9 +152,17 @@ def ask(target: str, request: Request) -> dict[str, Any]:
 
 
 def _not_served(target: str) -> Failure:
+    with contextlib.suppress(AddressError):
+        parse(target)
+        return Failure(
+            f"no meter is being served at {target}, at least not by you; start one with vtc07 "
+            "meter serve, and write the address as it says it"
+        )
+    if not Path(target).exists():
+        return Failure(f"there is no store {target}; vtc07 meter new {target} makes a meter")
     return Failure(
         f"the meter {target} is not being served, at least not by you; start it with vtc07 meter "
-        "serve, and name its STORE or the address that it says it listens on"
+        f"serve {target}"
     )
 
 

@@ -86,7 +86,7 @@ def _request(words: tuple[str, ...], acceleration: int | None, seconds: str | No
         case "show", []:
             return Show()
         case "load", [load]:
-            return SetLoad(absolute(load), acceleration or 1)
+            return _load(load, acceleration or 1)
         case "load", _:
             raise Failure(f"write one load: {FORMS}")
         case "phase", [phase, what]:
@@ -106,6 +106,13 @@ def _request(words: tuple[str, ...], acceleration: int | None, seconds: str | No
         case "power", _:
             raise Failure("power is off, on or fail")
     raise Failure(f"{' '.join(words)!r} is nothing to do with a meter: write {_KINDS}")
+
+
+def _load(words: str, acceleration: int) -> SetLoad:
+    words = absolute(words)
+    if len(words) > control.LONGEST_TEXT:
+        raise Failure("the load is too long to be sent to the meter; shorten the file's name")
+    return SetLoad(words, acceleration)
 
 
 def _phase(phase: str, what: str) -> SetPhase:

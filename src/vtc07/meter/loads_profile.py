@@ -72,8 +72,11 @@ class ProfileLoad:
         name = str(path)
         if path.exists() and not path.is_file():
             raise ProfileError(f"{name} is no file, so it holds no profile; name a CSV file.")
-        with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+        try:
+            with path.open("rb") as file:
+                content = file.read(MOST_BYTES + 1)
+        except ValueError:
+            raise ProfileError(f"{name!r} cannot be the name of a file.") from None
         if len(content) > MOST_BYTES:
             raise ProfileError(
                 f"{name} is longer than {MOST_BYTES // 1024**2} MiB; a profile may repeat, so one "
