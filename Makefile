@@ -4,8 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 FUZZ_SECONDS ?= 600
+CRASHES ?= 300
 
-.PHONY: demo test lint types layers unit bench fuzz diagrams format clean
+.PHONY: demo test lint types layers unit crash power bench fuzz diagrams format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +31,14 @@ layers: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n auto -q
+
+# A served meter is killed CRASHES times while tokens come.
+crash: $(STAMP)
+	$(BIN)/python tests/durability/crash_proof.py $(CRASHES)
+
+# Power is cut at every write of every kind of commit, in every way.
+power: $(STAMP)
+	$(BIN)/python tests/durability/power_proof.py
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/tokens.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -12,7 +13,14 @@ import pytest
 from bench_meter import MeterBench, credit, new_meter
 from bench_store import ELECTRICITY, KEY, edit, lived, no_file_beyond, sentence
 
-from vtc07.meter import Changes, MeterState, SQLiteStore, StoreCorrupt, StoreError
+from vtc07.meter import (
+    Changes,
+    MemoryDatabase,
+    MeterState,
+    SQLiteStore,
+    StoreCorrupt,
+    StoreError,
+)
 from vtc07.tokens import DecoderKey
 
 posix_only = pytest.mark.skipif(os.name != "posix", reason="limits as POSIX has them")
@@ -65,6 +73,59 @@ def test_a_damaged_byte_anywhere_ends_in_a_sentence(path: Path, mask: int) -> No
         path.write_bytes(damaged)
         refused += require_same_or_refused(path, before)
     assert refused > len(places) // 3
+
+
+def _images(lives: int) -> list[tuple[bytes, MeterState]]:
+    """Return a store's file and state after some token, after the next, and so on."""
+    images = []
+    with (
+        MemoryDatabase() as database,
+        SQLiteStore.create_in(database, new_meter(), ELECTRICITY, KEY) as store,
+    ):
+        bench = MeterBench(store=store)
+        for number in range(1, 61 + lives):
+            bench.enter(credit(number, 10))
+            images.append((database.image(), bench.meter.committed))
+    return images[-lives:]
+
+
+def _opened(image: bytes) -> MeterState | None:
+    """Return the state of a store, None where it is refused as damaged."""
+    with MemoryDatabase(image) as database:
+        try:
+            with SQLiteStore.open_in(database, KEY) as store:
+                return store.load()
+        except StoreCorrupt:
+            return None
+
+
+def test_a_page_of_an_older_time_is_noticed_or_the_same() -> None:
+    """What a disk leaves that wrote some pages of a commit and not the others."""
+    (old, before), *_, (new, after) = _images(3)
+    size = int.from_bytes(new[16:18], "big")
+    assert (len(old), size) == (len(new), 4096)
+    pages = range(0, len(new), size)
+    differing = [at for at in pages if old[at : at + size] != new[at : at + size]]
+    assert len(differing) > 2
+    for chosen in range(1 << len(differing)):
+        torn = bytearray(new)
+        for place, at in enumerate(differing):
+            if chosen >> place & 1:
+                torn[at : at + size] = old[at : at + size]
+        everything, nothing = chosen == (1 << len(differing)) - 1, chosen == 0
+        assert _opened(bytes(torn)) == (before if everything else after if nothing else None)
+
+
+def test_a_page_that_was_lost_or_holds_anything_is_noticed() -> None:
+    ((image, state),) = _images(1)
+    size = int.from_bytes(image[16:18], "big")
+    chance = random.Random(1)
+    for at in range(size, len(image), size):
+        for page in (bytes(size), b"\xff" * size, chance.randbytes(size), image[:size]):
+            assert _opened(image[:at] + page + image[at + size :]) is None
+    for at in range(size, len(image), 512):
+        torn = image[:at] + bytes(512) + image[at + 512 :]
+        assert _opened(torn) in (None, state)  # the same where nothing but free space was lost
 
 
 def test_a_damaged_check_is_not_said_to_be_another_key(path: Path) -> None:
