@@ -333,9 +333,11 @@ def test_a_changed_store_is_noticed(
     lived(store)
     store.close()
     edit(path, statement)
+    content = path.read_bytes()
     with pytest.raises(StoreCorrupt) as raised:
         SQLiteStore.open(path, KEY)
     sentence(raised, path)
+    assert path.read_bytes() == content  # nothing was mended
 
 
 def test_every_damaged_byte_is_noticed_or_harmless(

@@ -54,7 +54,7 @@ def in_use(name: object) -> StoreInUse:
 
 def not_a_store(name: object) -> NotAStore:
     """Return the error of a file that is something else."""
-    return NotAStore(f"{name} is not the store of a meter.")
+    return NotAStore(f"{name} is not the store of a meter, or its beginning is damaged.")
 
 
 def damaged(name: object, what: str) -> StoreCorrupt:
