@@ -78,6 +78,10 @@ def test_one_store_at_a_time(database: MemoryDatabase) -> None:
     with opened, pytest.raises(StoreInUse, match="the store of the test"):
         SQLiteStore.open_in(database, KEY)
     SQLiteStore.open_in(database, KEY).close()
+    with SQLiteStore.open_in(database, KEY):
+        opened.close()  # a second time does nothing
+        with pytest.raises(StoreInUse):
+            SQLiteStore.open_in(database, KEY)
 
 
 def test_what_is_no_store_is_refused() -> None:
@@ -138,6 +142,8 @@ def test_power_lost_between_two_statements(database: MemoryDatabase) -> None:
         store.commit(Changes(before, after))
     with SQLiteStore.open_in(database, KEY) as again:
         store.close()  # the old one does not disturb the new one
+        with pytest.raises(StoreInUse):
+            SQLiteStore.open_in(database, KEY)
         again.commit(Changes(again.load(), after))
     assert held(database) == after
 

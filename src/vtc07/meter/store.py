@@ -212,8 +212,12 @@ class SQLiteStore:
         self._closed = True
         try:
             self._connection.close()
-        finally:
+        except PowerLost:
+            return  # it holds nothing any more; somebody else may
+        except BaseException:
             self._database.release()
+            raise
+        self._database.release()
 
     def __enter__(self) -> Self:
         return self

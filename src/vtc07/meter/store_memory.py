@@ -147,8 +147,10 @@ class _Connection:
         return None
 
     def close(self) -> None:
-        """Roll back what is open; nothing at all once power has failed."""
-        if not self._home.is_dead(self) and self._database.in_transaction:
+        """Roll back what is open; PowerLost, and nothing else, once power has failed."""
+        if self._home.is_dead(self):
+            raise PowerLost
+        if self._database.in_transaction:
             self._database.rollback()
 
 
