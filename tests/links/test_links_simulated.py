@@ -524,4 +524,5 @@ def test_an_end_that_fell_silent_sends_nothing_of_what_it_had_left() -> None:
     early = [entry for entry in log if entry[3] < S]
     assert len(early) == 3
     assert line.sent("client") == len([e for e in log if e[0] == "client"])
+    assert line.queued("client") == line.queued("server") == 0
     assert server.heard[3][1] > 5 * S

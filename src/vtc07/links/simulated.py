@@ -241,6 +241,11 @@ class SimulatedLine:
         """Return how many characters one end has sent whose end has come: the next one's place."""
         return self._lanes[sender == "server"].count
 
+    def queued(self, sender: Sender) -> int:
+        """Return how many characters one end has handed over whose end is still to come."""
+        lane = self._lanes[sender == "server"]
+        return len(lane.burst) - lane.at if lane.end is not None else 0
+
     # --- running --------------------------------------------------------------------------------
 
     def run(self, procedure: Procedure[T]) -> T:

@@ -16,11 +16,16 @@ from vtc07.simulation.faults import (
     Cut,
     Delay,
     Garble,
+    Lag,
     PowerLostAtCharacter,
 )
 
+_ONE_MESSAGE_NS = 1_500_000_000  # longer than any message of a delivery, at 2400 Bd
+
 #: Faults that strike at one character of one end.
-PlacedFault = CharacterFault | Cut | Delay | PowerLostAtCharacter | CrashAtCharacter | AckToNak
+PlacedFault = (
+    CharacterFault | Cut | Delay | Lag | PowerLostAtCharacter | CrashAtCharacter | AckToNak
+)
 
 #: Told of a fault that strikes, and when; may raise what ends the run there.
 OnStrike = Callable[[PlacedFault, int], None]
@@ -30,13 +35,16 @@ class Disturbance:
     """The faults of characters, each of which strikes once.
 
     Its `fault` and `places` are a `SimulatedLine`'s. Of several at one character the first strikes
-    and the next one strikes the character behind it.
+    and the next one strikes the character behind it. A second garbled character of one message is
+    an unreadable one: parity tells most of them, and two that nothing tells, neither parity nor
+    BCC, are beyond what the protocol can notice.
     """
 
     def __init__(self, on_strike: OnStrike) -> None:
         self._on_strike = on_strike
         self._places: dict[Sender, list[int]] = {"client": [], "server": []}
         self._faults: dict[tuple[Sender, int], PlacedFault] = {}
+        self._garbled_ns: dict[Sender, int] = {}
 
     @property
     def empty(self) -> bool:
@@ -73,12 +81,15 @@ class Disturbance:
         self._on_strike(fault, now_ns)
         match fault:
             case CharacterFault(garble=garble, number=number):
+                before, self._garbled_ns[sender] = self._garbled_ns.get(sender), now_ns
+                if before is not None and now_ns - before < _ONE_MESSAGE_NS:
+                    garble = Garble.DAMAGE
                 return _garbled(char, garble, number, place)
             case AckToNak():
                 return NAK
             case Cut(told=told):
                 return LINK_LOST if told else UNPLUGGED
-            case Delay(duration_ns=duration_ns):
+            case Delay(duration_ns=duration_ns) | Lag(duration_ns=duration_ns):
                 return Held(duration_ns)
             case PowerLostAtCharacter() | CrashAtCharacter():
                 return char

@@ -88,6 +88,19 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
+class Lag:
+    """Each of ``messages`` messages of the meter, from its ``message``-th on, comes so much later.
+
+    A slow path: the answers are whole and in order, but may come when they are not awaited.
+    """
+
+    kind: ClassVar[str] = "lag"
+    message: int
+    messages: int
+    duration_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Echo:
     """The head returns what is sent into it, all through the run."""
 
@@ -206,6 +219,7 @@ Fault = (
     | AckToNak
     | Cut
     | Delay
+    | Lag
     | Echo
     | PowerLostAtCharacter
     | PowerLostInCommit

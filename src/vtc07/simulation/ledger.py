@@ -6,6 +6,7 @@ shares no code with the meter's application process. Whatever does not follow is
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -41,24 +42,29 @@ class Violation(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Executed:
-    """A token executed to a result. ``number`` counts from 1 over the meter's life."""
+    """A token executed to a result.
+
+    ``number`` counts from 1 over the meter's life. ``unit``: whose entry it was, 0 for the keypad.
+    """
 
     number: int
     digits: str = field(repr=False)
     status: TokenStatus
+    unit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A token that was taken for execution: from which carrier, and when in powered ns.
 
-    ``unit``: the hand-held unit that had the line then.
+    ``unit``: the hand-held unit that had the line then. ``reports``: how many reports there were.
     """
 
     digits: str = field(repr=False)
     carrier: TCT
     powered_ns: int
     unit: int = 0
+    reports: int = 0
 
 
 class Ledger:
@@ -79,6 +85,11 @@ class Ledger:
         self.unit = 0
         #: the first violation: a part of the meter may swallow what is raised
         self.violation: Violation | None = None
+        #: how often each token was sent to the meter, by whomever
+        self.sent: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
+        self._reports = 0
+        self._not_taken: dict[tuple[int, str], int] = {}
         self._pending: Changes | None = None
         self._entry_before: Entry | None = None
         self._seen_live = state
@@ -88,7 +99,20 @@ class Ledger:
 
     def entered(self, entry: Entry) -> None:
         """Take notice of a token taken for execution."""
-        self.entry = replace(entry, unit=self.unit)
+        if entry.carrier is TCT.VIRTUAL:
+            self._taken[entry.digits] += 1
+            self._require(
+                self._taken[entry.digits] <= self.sent[entry.digits],
+                "a token was taken that nobody sent, or more often than it was sent",
+            )
+        self._require(self.entry is None, "a token was taken while another one was being executed")
+        self.entry = replace(entry, unit=self.unit, reports=self._reports)
+
+    def reported(self, unit: int, digits: str, *, not_taken: bool) -> None:
+        """Take notice of what a unit said of a token: "not taken" must stay true."""
+        if not_taken:
+            self._not_taken[unit, digits] = self._reports
+        self._reports += 1
 
     def begin(self, changes: Changes) -> None:
         """Take notice of a commit that begins."""
@@ -180,6 +204,7 @@ class Ledger:
         self._require(after.last == before.last, "the last result changed without a token")
         self._require(after.token_log == before.token_log, "the token log changed without a token")
         self._limits(before, after)
+        self._staged_sections_stay(before, after)
         self._require(
             after.switch.tamper | before.switch.tamper == after.switch.tamper,
             "a tamper condition was cleared without a token",
@@ -204,6 +229,9 @@ class Ledger:
         if entered is None:
             raise self._violation("a token was executed that nobody entered")
         self._require(entered.digits == entry.token, "another token was executed than was entered")
+        if entered.carrier is TCT.VIRTUAL:
+            said = self._not_taken.get((entered.unit, entered.digits), -1)
+            self._require(said < entered.reports, "a token was executed after 'not taken' was said")
         issued = self.known.get(entry.token)
         taken = entry.status.taken
         if issued is None or issued.token is None:
@@ -213,7 +241,8 @@ class Ledger:
         self._key(before, after, issued, entry.status)
         self._switch_values(before, after, issued, taken=taken)
         self._lock(before, after, entered, entry.status)
-        self.executed.append(Executed(entry.number, entry.token, entry.status))
+        unit = entered.unit if entered.carrier is TCT.VIRTUAL else 0
+        self.executed.append(Executed(entry.number, entry.token, entry.status, unit))
         self.entry = None
 
     def _credit(
@@ -273,13 +302,17 @@ class Ledger:
             "the key changed without a complete set",
         )
         if not status.taken or not section:
-            same = after.staging == before.staging
-            gone = after.staging is None and before.staging is not None
-            late = gone and before.staging is not None
-            late = late and after.powered_ns >= before.staging.deadline_ns  # type: ignore[union-attr]
-            self._require(same or late, "staged sections changed without a section")
+            self._staged_sections_stay(before, after)
         else:
             self._require(after.staging is not None, "an accepted section was not staged")
+
+    def _staged_sections_stay(self, before: MeterState, after: MeterState) -> None:
+        staging = before.staging
+        late = staging is not None and after.powered_ns >= staging.deadline_ns
+        self._require(
+            after.staging == staging or (late and after.staging is None),
+            "staged sections changed without a section",
+        )
 
     def _switch_values(
         self, before: MeterState, after: MeterState, issued: Issued | None, *, taken: bool
@@ -368,7 +401,7 @@ class Ledger:
 
     # --- what a report must agree with -----------------------------------------------------------
 
-    def results(self, digits: str, since: int, until: int) -> list[Executed]:
+    def results(self, digits: str, since: int, until: int | None) -> list[Executed]:
         """Return the executions of a token after the ``since``-th of all, up to ``until``."""
         return [e for e in self.executed[:until] if e.digits == digits and e.number > since]
 

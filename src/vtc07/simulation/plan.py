@@ -26,6 +26,7 @@ from vtc07.simulation.faults import (
     Garble,
     HostileClient,
     KeypadEntry,
+    Lag,
     MeterSwapped,
     PowerLostAtCharacter,
     PowerLostInCommit,
@@ -139,6 +140,8 @@ class _Drawing:
         self._commits = 3 + 2 * tokens
         self._effects = 4 + 8 * tokens
         self._duration_ns = (2 + 5 * tokens) * S
+        # Trouble often comes at one spot: then everything strikes near one part of the session.
+        self._spot = random.random() if random.random() < 0.4 else None
 
     def fault(self) -> Fault:
         """Draw one."""
@@ -147,8 +150,15 @@ class _Drawing:
 
     def _place(self) -> tuple[Sender, int]:
         if self._random.random() < 0.45:
-            return "client", self._random.randrange(self._up)
-        return "server", self._random.randrange(self._down)
+            return "client", self._within(self._up)
+        return "server", self._within(self._down)
+
+    def _within(self, many: int) -> int:
+        """Return a place among so many, near the spot where there is one."""
+        if self._spot is None:
+            return self._random.randrange(many)
+        spot = self._spot + self._random.uniform(-0.06, 0.06)
+        return min(max(0, int(spot * many)), many - 1)
 
     def _off_ns(self) -> int:
         return self._random.choice((0, 10 * MS, 300 * MS, 2 * S, 7 * S, 30 * S))
@@ -175,6 +185,11 @@ class _Drawing:
         """Draw a delay around a time-out."""
         return Delay(*self._place(), self._around_a_limit())
 
+    def lag(self) -> Fault:
+        """Draw a path that is slow for a while."""
+        first = self._within(self._effects)
+        return Lag(first, self._random.randrange(1, 12), self._around_a_limit())
+
     def power_at_character(self) -> Fault:
         """Draw a loss of power at a character."""
         return PowerLostAtCharacter(*self._place(), self._off_ns())
@@ -182,7 +197,7 @@ class _Drawing:
     def power_in_commit(self) -> Fault:
         """Draw a loss of power in a commit."""
         return PowerLostInCommit(
-            self._random.randrange(self._commits),
+            self._within(self._commits),
             self._random.randrange(16),
             self._random.random() < 0.5,
             self._off_ns(),
@@ -208,11 +223,11 @@ class _Drawing:
 
     def second_unit(self) -> Fault:
         """Draw another hand-held unit."""
-        return SecondUnit(self._random.randrange(self._effects), self._random.choice(tuple(Tokens)))
+        return SecondUnit(self._within(self._effects), self._random.choice(tuple(Tokens)))
 
     def keypad(self) -> Fault:
         """Draw an entry at the keypad."""
-        at_ns = self._random.randrange(self._duration_ns)
+        at_ns = self._within(self._duration_ns)
         return KeypadEntry(at_ns, self._random.choice(tuple(Tokens)))
 
     def hostile(self) -> Fault:
@@ -232,7 +247,8 @@ _WEIGHTED: Final[tuple[tuple[Callable[[_Drawing], Fault], int], ...]] = (
     (_Drawing.character, 22),
     (_Drawing.ack, 6),
     (_Drawing.cut, 14),
-    (_Drawing.delay, 8),
+    (_Drawing.delay, 6),
+    (_Drawing.lag, 4),
     (_Drawing.power_at_character, 7),
     (_Drawing.power_in_commit, 9),
     (_Drawing.disk, 4),

@@ -109,6 +109,8 @@ class HandHeldUnit:
         self.disk = MemoryDisk(before_append=self._before, after_append=self._after)
         #: what it is to deliver
         self.tokens: list[str] = []
+        #: the acceptances, by tokenSequence, that it reported in this delivery
+        self.claimed: set[int] = set()
         #: the earlier delivery that it is looking into
         self.resolving = 0
         self.start()
@@ -172,6 +174,7 @@ class HandHeldUnit:
 
     def send(self, *, resume: bool) -> Procedure[SendReport]:
         """Deliver its tokens."""
+        self.claimed = set()
         wanted = [TokenToSend(digits) for digits in self.tokens]
         return self._deliverer().send(wanted, resume=resume)
 
@@ -185,10 +188,11 @@ class HandHeldUnit:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What a hostile client says, and how long it then waits."""
+    """What a hostile client says, with a token in it or not, and how long it then waits."""
 
     chars: bytes
     pause_ns: int
+    token: str | None = None
 
 
 def hostile_words(random: Random, companion: Companion, tokens: Sequence[str]) -> list[Utterance]:
@@ -196,6 +200,7 @@ def hostile_words(random: Random, companion: Companion, tokens: Sequence[str]) -
     said: list[Utterance] = []
     addresses = [register.address for register in companion.table]
     for _ in range(random.randrange(1, 12)):
+        token: str | None = None
         match random.randrange(9):
             case 0:
                 chars = random.randbytes(random.randrange(1, 60))
@@ -218,7 +223,9 @@ def hostile_words(random: Random, companion: Companion, tokens: Sequence[str]) -
             case _:
                 whole = IDRequest("").to_chars() + WriteCommand("000F", "1" * 20).to_chars()
                 chars = whole[: random.randrange(len(whole))]
-        said.append(Utterance(chars, random.choice((0, S // 10, S // 2, S, 2 * S))))
+        said.append(Utterance(chars, random.choice((0, S // 10, S // 2, S, 2 * S)), token))
+        if token is not None and random.random() < 0.3:
+            said.append(Utterance(b"\x15", S))  # the answer once more
     return said
 
 

@@ -15,7 +15,16 @@ from typing import Any, Final, TypeVar
 
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import S
-from vtc07.carrier.endpoint import Effect, Procedure, Reopen
+from vtc07.carrier.endpoint import Effect, Perform, Procedure, Reopen
+from vtc07.carrier.events import (
+    Command,
+    EnterToken,
+    Entry,
+    Read,
+    ReadSnapshot,
+    RegistersRead,
+    TokenEntryAnswered,
+)
 from vtc07.carrier.states import ClientInput, ClientState, ServerInput, ServerState
 from vtc07.hhu.delivery import SendReport
 from vtc07.hhu.outcome import (
@@ -49,6 +58,7 @@ from vtc07.simulation.faults import (
     Fault,
     HostileClient,
     KeypadEntry,
+    Lag,
     MeterSwapped,
     PowerLostAtCharacter,
     PowerLostInCommit,
@@ -146,9 +156,12 @@ class World:
         self._on_story = on_story
         self._disturbed = True
         self._watching = True
+        self._at_work = False
         self._effects = 0
         self._reopenings = 0
         self._acks = 0
+        self._messages = 0
+        self._lags: list[Lag] = []
         self._swapped_for = 0
         self._until_reopening = False
         self._units = 0
@@ -264,6 +277,8 @@ class World:
                     self.line.schedule(at_ns, partial(self._keypad, fault))
                 case Tampering(at_ns=at_ns):
                     self.line.schedule(at_ns, partial(self._tamper, fault))
+                case Lag():
+                    self._lags.append(fault)
                 case CrashAtJournal():
                     pass  # the unit has it
                 case Echo():
@@ -283,7 +298,8 @@ class World:
     # --- faults that strike ----------------------------------------------------------------------
 
     def _strike(self, fault: PlacedFault, now_ns: int) -> None:
-        self._count(fault)
+        if not isinstance(fault, Lag):  # which is counted once, not for each message
+            self._count(fault)
         match fault:
             case Cut(duration_ns=duration_ns, told=told):
                 if told:
@@ -295,7 +311,7 @@ class World:
             case PowerLostAtCharacter(off_ns=off_ns):
                 self.site.current.lose_power(off_ns)
             case CrashAtCharacter():
-                if self._watching:
+                if self._at_work and self._watching:
                     raise UnitCrashed
 
     def _mend(self) -> None:
@@ -305,11 +321,18 @@ class World:
 
     def _sent(self, chars: bytes) -> None:
         """Take notice of a message of the meter that is about to go out: an ACK may be garbled."""
+        place = self.line.sent("server") + self.line.queued("server")
+        number, self._messages = self._messages, self._messages + 1
+        for lag in self._lags:
+            if lag.message <= number < lag.message + lag.messages:
+                if number == lag.message:
+                    self._count(lag)
+                self._disturbance.add("server", place, lag)
         if chars == b"\x06":
             fault = self._bad_acks.pop(self._acks, None)
             self._acks += 1
             if fault is not None:
-                self._disturbance.add("server", self.line.sent("server"), fault)
+                self._disturbance.add("server", place, fault)
 
     def _struck_in_store(self, fault: PowerLostInCommit | DiskFault) -> None:
         self._count(fault)
@@ -353,22 +376,29 @@ class World:
 
     # --- what happens between two effects of a procedure -----------------------------------------
 
-    def _watched(self, procedure: Procedure[T]) -> Procedure[T]:
+    def _watched(self, unit: HandHeldUnit, procedure: Procedure[T]) -> Procedure[T]:
         """Let others have the line, and other meters come, between two effects."""
         effects = 0
+        blind = False  # an entry may have arrived, and nobody has looked since
         try:
             effect = next(procedure)
             while True:
                 effects += 1
                 if effects > _MOST_EFFECTS:
                     raise Violation("a procedure does not end")
+                if isinstance(effect, Perform) and isinstance(effect.command, EnterToken):
+                    if blind:
+                        raise Violation("a token was written again without a look at the meter")
+                    self._may_write(unit, effect.command.token)
                 self._before(effect)
                 try:
                     outcome: Any = yield effect
                 except Exception as error:  # noqa: BLE001 - the procedure's to know
                     effect = procedure.throw(error)
-                else:
-                    effect = procedure.send(outcome)
+                    continue
+                if isinstance(effect, Perform):
+                    blind = _is_blind(effect.command, outcome, before=blind)
+                effect = procedure.send(outcome)
         except StopIteration as end:
             result: T = end.value
             return result
@@ -425,16 +455,35 @@ class World:
         unit = self._new_unit()
         unit.tokens = [issued.digits]
         self._have(unit.client, unit.number)
-        self.line.run(self._watched(unit.send(resume=False)))
+        self.line.run(self._watched(unit, unit.send(resume=False)))
         self.line.run(unit.session.sign_off())
         self._have(first, self._unit.number)
         self._watching = True
+
+    def _may_write(self, unit: HandHeldUnit, digits: str) -> None:
+        """Check that the meter has not yet taken what a unit is about to write, and count it."""
+        ledger = self.meter.ledger
+        opened = [d for d in unit.journal.deliveries() if d.token == digits and d.s0 is not None]
+        since = opened[-1].s0.sequence if opened and opened[-1].s0 is not None else 0
+        taken = [e for e in ledger.results(digits, since, None) if e.unit == unit.number]
+        entry = ledger.entry
+        if taken or (entry is not None and (entry.digits, entry.unit) == (digits, unit.number)):
+            raise Violation("a token was written again although the meter had taken it")
+        self._all_sent(digits)
+
+    def _all_sent(self, digits: str) -> None:
+        """Take notice of a token on the line: whoever is there may get it."""
+        self.meter.ledger.sent[digits] += 1
+        if self._other is not None:
+            self._other.ledger.sent[digits] += 1
 
     def _hostile(self, fault: HostileClient) -> None:
         first, self._watching = self.line.client, False
         self._have(Nobody(), 0)
         tokens = [issued.digits for issued in self._tokens]
         for said in hostile_words(Random(fault.seed), companion(), tokens):  # noqa: S311 - repeats
+            if said.token is not None:
+                self._all_sent(said.token)
             self.line.inject("client", said.chars)
             self.line.idle(said.pause_ns + len(said.chars) * CHARACTER_NS)
         self._have(first, self._unit.number)
@@ -466,9 +515,9 @@ class World:
 
     def _try(self, *, resume: bool) -> SendReport | None:
         """Send once, as a person does; None where the unit crashed."""
-        unit = self._unit
+        unit, self._at_work = self._unit, True
         try:
-            report = self.line.run(self._watched(unit.send(resume=resume)))
+            report = self.line.run(self._watched(unit, unit.send(resume=resume)))
             self.line.run(unit.session.sign_off())
         except UnitCrashed:
             self._tell("the hand-held unit has crashed and is switched on again")
@@ -476,6 +525,8 @@ class World:
             self._watching = self._disturbed
             self._have(unit.client, unit.number)
             return None
+        finally:
+            self._at_work = False
         return report
 
     def _stop_faults(self) -> None:
@@ -484,6 +535,7 @@ class World:
         self._unit.spare()
         self._before_effect.clear()
         self._bad_acks.clear()
+        self._lags.clear()
         self._right_meter()
         self._mend()
         meter = self.meter
@@ -519,7 +571,16 @@ class World:
             unit.resolving = fact.delivery
         elif isinstance(fact, Resolved):
             self._run.outcomes[_in_short(fact.outcome)] += 1
-            judge(self._report(unit, fact), self.meter.ledger)
+            report = self._report(unit, fact)
+            judge(report, self.meter.ledger)
+            if fact.place is not None and isinstance(fact.outcome, Delivered):
+                sequence = fact.outcome.sequence  # None: what the journal knew
+                if sequence in unit.claimed:
+                    raise Violation("one acceptance was reported for two tokens")
+                if sequence is not None:
+                    unit.claimed.add(sequence)
+            not_taken = isinstance(fact.outcome, NotTaken) and report.since is not None
+            self.meter.ledger.reported(unit.number, report.digits, not_taken=not_taken)
 
     def _report(self, unit: HandHeldUnit, fact: Resolved) -> Report:
         """Return what a unit reports, with what is true at this instant."""
@@ -577,6 +638,19 @@ class World:
 @cache
 def _secrets(ea: EA) -> tuple[bytes, ...]:
     return (*(key(ea, revision).material for revision in range(4)), STORE_KEY)
+
+
+def _is_blind(command: Command, outcome: object, *, before: bool) -> bool:
+    """Say whether an entry may have arrived of which nothing is known yet."""
+    match command, outcome:
+        case EnterToken(), TokenEntryAnswered(entry=Entry.REFUSED):
+            return before
+        case EnterToken(), _:
+            return True
+        case ((ReadSnapshot() | Read()), RegistersRead(values=(first, *_))):
+            return before and first.register.name != "tokenStatus"
+        case _:
+            return before
 
 
 def _in_short(outcome: Outcome) -> str:
