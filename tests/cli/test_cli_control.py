@@ -412,10 +412,13 @@ def test_a_load_that_cannot_be_is_refused_in_a_sentence(here: Path, channel: str
 
 def test_those_who_say_nothing_keep_nobody_out(here: Path, channel: str) -> None:
     with controlled(here) as it, contextlib.ExitStack() as visitors:
+        crowd = []
         for _ in range(30):
-            visitors.enter_context(it.connect())
+            crowd.append(visitors.enter_context(it.connect()))
             it.port.turn()
             assert it.good()["tamper"] == 0
+        crowd[0].settimeout(10)
+        assert crowd[0].recv(1) == b""  # sent away for those who came later
         idle = visitors.enter_context(it.connect())
         it.port.turn()
         it.bench.clock.sleep_until(it.bench.clock.now_ns() + 5 * S)

@@ -303,7 +303,7 @@ def test_the_alarm_is_told_at_the_unit_that_reaches_the_threshold() -> None:
     bench = MeterBench(load=ConstantLoad((3_600,)))
     table = bench.companion.table
     bench.enter(credit(1, 1))
-    bench.meter.write(1, table.named("lowCreditThreshold"), 60, bench.now_ns)
+    bench.meter.write(1, table.named("lowCreditThreshold"), 63, bench.now_ns)
     bench.meter.write(2, table.named("lowCreditAlarmEnabled"), 1, bench.now_ns)
     bench.work()
     start = bench.now_ns
@@ -314,7 +314,7 @@ def test_the_alarm_is_told_at_the_unit_that_reaches_the_threshold() -> None:
         bench.meter.handle_timer(bench.now_ns)
         bench.work()
         told += [(bench.now_ns - start, event) for event in bench.events]
-    assert told == [(40 * S, LowCreditAlarm(active=True))]
+    assert told == [(37 * S, LowCreditAlarm(active=True))]
     bench.events.clear()
     bench.power_up()  # a host that starts anew is told
     assert bench.events == [LowCreditAlarm(active=True)]
