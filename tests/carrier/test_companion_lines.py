@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import tracemalloc
 from importlib import resources
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vtc07.carrier.companion_file import check
 from vtc07.carrier.toml_lines import Path, locate
 
 SAMPLE = '''\
@@ -232,3 +234,15 @@ def test_whatever_tomllib_takes_is_located_whole(text: str) -> None:
     except tomllib.TOMLDecodeError:
         return
     assert set(locate(text)) == paths(data)
+
+
+def test_a_key_of_endless_parts_takes_no_endless_memory() -> None:
+    text = ".".join(["a"] * 3000) + " = 1\n"
+    tracemalloc.start()
+    try:
+        (problem,) = check(text, "x.toml")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "nested too deeply" in problem.message
+    assert peak < 16_000_000
