@@ -39,7 +39,7 @@ from vtc07.cli.control_port import ControlPort, ask, control_port
 from vtc07.cli.failure import Failure
 from vtc07.cli.served_meter import ServedMeter
 from vtc07.links.clock import VirtualClock
-from vtc07.meter import MemoryStore, MeterState, manufacture
+from vtc07.meter import Changes, MemoryStore, MeterState, manufacture
 from vtc07.meter.state import Account
 from vtc07.tokens import (
     EA,
@@ -84,9 +84,11 @@ class Bench:
     ) -> None:
         self.clock = VirtualClock()
         self.told: list[str] = []
-        described = load_companion(companion)
-        self.store = MemoryStore(charged(described, balance, phases))
-        self.meter = ServedMeter(described, self.store, now_ns=0, load=load, told=self.told.append)
+        self.companion = load_companion(companion)
+        self.store = MemoryStore(charged(self.companion, balance, phases))
+        self.meter = ServedMeter(
+            self.companion, self.store, now_ns=0, load=load, told=self.told.append
+        )
         self.sleep(0)
 
     def act(self, request: Request) -> dict[str, Any]:
@@ -227,6 +229,29 @@ def test_what_happens_is_told_when_it_is_durable() -> None:
     bench.act(Power(on=False))
     bench.act(Power(on=True))
     assert bench.told[2:] == ["power is lost", "power is back", "the low-credit alarm is on"]
+
+
+def test_a_store_at_fault_is_told_and_shown_until_power_returns() -> None:
+    class Fragile(MemoryStore):
+        broken = False
+
+        def commit(self, changes: Changes) -> None:
+            if self.broken:
+                raise OSError(28, "No space left on device")
+            super().commit(changes)
+
+    bench = Bench(load="100")
+    bench.store = store = Fragile(bench.store.state)
+    bench.meter = ServedMeter(bench.companion, store, now_ns=0, load="100", told=bench.told.append)
+    bench.sleep(1)
+    store.broken = True
+    shown = bench.act(Tamper(1))
+    assert (shown["store_fault"], shown["tamper"], shown["load_switch"]) == (True, 1, "open")
+    assert bench.told[-1].startswith("the store could not be written")
+    store.broken = False
+    bench.act(Power(on=False))
+    shown = bench.act(Power(on=True))
+    assert (shown["store_fault"], shown["tamper"], shown["load_switch"]) == (False, 0, "closed")
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,8 @@ class ServedMeter:
         """Report the end of the commit that was handed out."""
         assert self._server is not None  # power is lost between two turns, never within a commit
         self._server.work_done(error, now_ns)
+        if error is not None:
+            self._told("the store could not be written: the meter keeps nothing from now on")
         self._tell()
 
     # --- what a person does ----------------------------------------------------------------------
