@@ -225,15 +225,8 @@ class _ObeysAgain(Server):
         super()._hear(self._heard if again and self._heard is not None else framed, now_ns)
 
 
-class _AnswersForeignCalls(Server):
-    """Takes every IDRequest for its own."""
-
-    def _is_mine(self, address: str) -> bool:  # noqa: ARG002 - that is the defect
-        return True
-
-
 def _repaired(framed: Framed) -> Framed:
-    if framed.frame is not (Frame.COMMAND) and framed.frame is not Frame.DATA:
+    if framed.frame not in (Frame.COMMAND, Frame.DATA):
         return framed
     chars = framed.chars.replace(bytes((DAMAGED,)), b"0")
     bcc = 0
@@ -431,7 +424,6 @@ _ALL: Final = (
     ("not-taken-back", _store(_NotTakenBack), _NotTakenBack),
     ("server-without-bcc", _server(_TrustingServer), _TrustingServer),
     ("nak-obeyed-again", _server(_ObeysAgain), _ObeysAgain),
-    ("foreign-calls-answered", _server(_AnswersForeignCalls), _AnswersForeignCalls),
     ("client-without-bcc", _client(_TrustingClient), _TrustingClient),
     ("one-count", _client(_OneCount), _OneCount),
     ("nak-means-not-taken", _client(_NAKMeansNotTaken), _NAKMeansNotTaken),

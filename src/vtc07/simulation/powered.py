@@ -109,7 +109,7 @@ class _WatchedStore:
         """Make a transaction durable."""
         home = self._home
         home.ledger.begin(changes)
-        home.database.hook = home.next_hook()
+        home.database.hook = hook = home.next_hook()
         try:
             self._store.commit(changes)
         except StoreError:
@@ -117,7 +117,19 @@ class _WatchedStore:
             raise
         finally:
             home.database.hook = None
+            if isinstance(hook, _Steps):
+                home.steps.append(hook.steps)
         home.ledger.done()
+
+
+class _Steps:
+    """A hook of the database that counts the steps of a commit."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def __call__(self, sql: str, after: bool) -> None:  # noqa: ARG002, FBT001 - the hook's own convention
+        self.steps += after
 
 
 class _Strike:
@@ -166,6 +178,9 @@ class PoweredMeter:
         self.database = MemoryDatabase(_image(make.ea, make.kt, make.credit, pan))
         self.faults: dict[int, PowerLostInCommit | DiskFault] = {}
         self.sent = bytearray()
+        #: whether to count how many steps each commit has, in ``steps``
+        self.count_steps = False
+        self.steps: list[int] = []
         self.server: MeterServer | None = None
         self.meter: WatchedMeter | None = None
         self._pan = pan
@@ -224,11 +239,13 @@ class PoweredMeter:
 
     # --- faults of its store ---------------------------------------------------------------------
 
-    def next_hook(self) -> _Strike | None:
+    def next_hook(self) -> _Strike | _Steps | None:
         """Return what the next commit meets."""
         fault = self.faults.pop(self._commits, None)
         self._commits += 1
-        return None if fault is None else _Strike(self, fault)
+        if fault is None:
+            return _Steps() if self.count_steps else None
+        return _Strike(self, fault)
 
     def struck(self, fault: PowerLostInCommit | DiskFault) -> None:
         """Take notice that a fault struck."""

@@ -87,7 +87,10 @@ _END_NS: Final = 90 * S  # what a delivery may take once nothing goes wrong any 
 _TOKEN_NS: Final = 40 * S  # ... for each of its tokens
 _LINE_BUFFER: Final = 8192
 
-Coverage = Counter[tuple[ServerState, ServerInput] | tuple[ClientState, ClientInput]]
+#: A row of a state table: where an end was, and what it heard.
+Row = tuple[ServerState, ServerInput] | tuple[ClientState, ClientInput]
+
+Coverage = Counter[Row]
 
 
 @dataclass(slots=True)
@@ -95,7 +98,9 @@ class Run:
     """What a run came to. ``violation`` is None where everything was as it must be.
 
     ``faults``: those that struck, by kind; ``outcomes``: what was reported, by its words;
-    ``line_ns``: how long it took on the line.
+    ``line_ns``: how long it took on the line; ``sent``: characters of the client and of the
+    meter. ``struck``: for each fault of a character, how many characters had been sent then;
+    ``steps``: how many each commit had, where they were to be counted.
     """
 
     plan: Plan
@@ -108,6 +113,9 @@ class Run:
     power_losses: int = 0
     tokens_executed: int = 0
     line_ns: int = 0
+    sent: tuple[int, int] = (0, 0)
+    struck: list[tuple[int, int]] = field(default_factory=list)
+    steps: list[int] = field(default_factory=list)
 
 
 #: Told of what happens in a run besides characters: an instant and a sentence.
@@ -120,12 +128,14 @@ def simulate(
     *,
     observer: LineObserver | None = None,
     on_story: OnStory | None = None,
+    count_steps: bool = False,
 ) -> Run:
     """Run a plan to its end and judge it; whatever it raises is a violation too."""
     run = Run(plan)
     world: World | None = None
     try:
         world = World(plan, parts, run, observer=observer, on_story=on_story)
+        world.meter.count_steps = count_steps
         world.run()
     except Violation as violation:
         run.violation = str(violation)
@@ -195,7 +205,9 @@ class World:
     def close(self) -> None:
         """Let go of the databases, and count."""
         run, meters = self._run, [self.meter, *([self._other] if self._other else [])]
-        run.characters = self.line.sent("client") + self.line.sent("server")
+        run.sent = self._places()
+        run.characters = sum(run.sent)
+        run.steps = self.meter.steps
         run.line_ns = self.line.now_ns
         for meter in meters:
             run.commits += meter.ledger.commits
@@ -297,7 +309,11 @@ class World:
 
     # --- faults that strike ----------------------------------------------------------------------
 
+    def _places(self) -> tuple[int, int]:
+        return self.line.sent("client"), self.line.sent("server")
+
     def _strike(self, fault: PlacedFault, now_ns: int) -> None:
+        self._run.struck.append(self._places())
         if not isinstance(fault, Lag):  # which is counted once, not for each message
             self._count(fault)
         match fault:
