@@ -236,8 +236,10 @@ def test_whatever_tomllib_takes_is_located_whole(text: str) -> None:
     assert set(locate(text)) == paths(data)
 
 
-def test_a_key_of_endless_parts_takes_no_endless_memory() -> None:
-    text = ".".join(["a"] * 3000) + " = 1\n"
+@pytest.mark.parametrize("part", ["a", '"a b"', "'a'"])
+@pytest.mark.parametrize("key", ["{} = 1", "[{}]", "[[{}]]", "x = {{ {} = 1 }}"])
+def test_a_key_of_endless_parts_takes_no_endless_memory(part: str, key: str) -> None:
+    text = f"# one\n{key.format(' . '.join([part] * 3000))}\n"
     tracemalloc.start()
     try:
         (problem,) = check(text, "x.toml")
@@ -245,4 +247,10 @@ def test_a_key_of_endless_parts_takes_no_endless_memory() -> None:
     finally:
         tracemalloc.stop()
     assert "nested too deeply" in problem.message
-    assert peak < 16_000_000
+    assert peak < 4_000_000
+
+
+def test_texts_without_end_are_no_keys_of_endless_parts() -> None:
+    for said in ("a" * 200_000, "a . " * 100, "-" * 200_000, "'\"" * 50_000):
+        (problem, *_) = check(f'x = "{said}', "x.toml")
+        assert "not TOML" in problem.message

@@ -28,6 +28,10 @@ LONGEST_CHAIN = 8
 _SHIPPED_PREFIX = "shipped:"
 _TOO_LARGE = "a whole number has more than 64 bits, a smaller one is wanted"
 _LONG_NUMBER = re.compile(r"[0-9_]{3000}")  # `int` refuses more than 4300 digits, without a place
+#: A key of so many parts that `tomllib` would take memory and time by their square.
+_LONG_KEY = re.compile(
+    r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){200}"""
+)
 _TOML_LINE = re.compile(r"(.*) \(at line ([0-9]+), column ([0-9]+)\)", re.DOTALL)
 
 
@@ -203,6 +207,10 @@ def _chain(text: str, source: str, resolve: Resolve, problems: list[Problem]) ->
 
 
 def _tree(text: str, source: str, problems: list[Problem]) -> Node | None:
+    too_deep = Problem(source, 0, "", "arrays or tables are nested too deeply")
+    if _LONG_KEY.search(text):
+        problems.append(too_deep)
+        return None
     try:
         tree = located(tomllib.loads(text), locate(text), source)
     except tomllib.TOMLDecodeError as error:
@@ -211,7 +219,7 @@ def _tree(text: str, source: str, problems: list[Problem]) -> Node | None:
         said = f"{match[1]} in column {match[3]}" if match else str(error)
         problems.append(Problem(source, line, "", f"this is not TOML: {said}"))
     except RecursionError:
-        problems.append(Problem(source, 0, "", "arrays or tables are nested too deeply"))
+        problems.append(too_deep)
     except ValueError:
         lines = enumerate(text.split("\n"), 1)
         line = next((number for number, said in lines if _LONG_NUMBER.search(said)), 0)

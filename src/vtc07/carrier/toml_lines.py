@@ -8,7 +8,6 @@ from bisect import bisect_right
 #: Keys from the root down; array elements, tables among them, are numbered from 0.
 Path = tuple[str | int, ...]
 
-_DEEPEST = 100  # parts of one key; paths of n parts, each kept with its line, take n squared
 _SPACE = " \t"
 _BARE_END = frozenset(",]}#\n")
 
@@ -18,7 +17,7 @@ def locate(text: str) -> dict[Path, int]:
 
     A table is where its header stands; one without a header, where its first key is named. The
     text must be one that `tomllib.loads` accepts; of another the result means nothing, and
-    ValueError or IndexError may be raised. RecursionError: it is nested too deeply.
+    ValueError or IndexError may be raised.
     """
     return _Scanner(text.replace("\r\n", "\n")).scan()
 
@@ -121,8 +120,6 @@ class _Scanner:
             self._skip(_SPACE)
             if self._text[self._at] != ".":
                 return keys
-            if len(keys) == _DEEPEST:
-                raise RecursionError("a key has too many parts")
             self._at += 1
 
     def _string(self) -> None:
