@@ -19,6 +19,7 @@ from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import (
     CompanionError,
     check,
+    companion_by_identity,
     parse_companion,
     shipped_companions,
 )
@@ -139,6 +140,10 @@ def _check_companion(companion: Companion) -> None:
         assert timing.stretched(factor).repeat_ns == factor * timing.repeat_ns
     for code, text in companion.errors.items():
         assert companion.error_of(text) is code
+    said = [
+        r.encode(_IDENTITY.get(r.name, lambda _: 0)(companion)) for r in companion.identification
+    ]
+    assert companion_by_identity(companion.flag, "".join(said), [companion]) is companion
     document = json.dumps({**cli._summary(companion), **cli._details(companion)})
     assert json.loads(document)["register_count"] == len(table) >= len(cli._series(companion))
     _check_meter(companion)
@@ -282,6 +287,10 @@ def seeds() -> dict[str, bytes]:
         "long-text": (small + f'[meter]\nsoftware_version = "{"x" * 99}"\n').encode(),
         "other-maker": (small + "[meter]\nserved = false\n").encode(),
         "large-number": (small + "[limits]\nline = 0x" + "f" * 5000 + "\n").encode(),
+        "deep-key": (".".join(["a"] * 3000) + " = 1\n").encode(),
+        "deep-list": ("a = " + "[" * 2000 + "]" * 2000).encode(),
+        "deep-table": ("a = " + "{b=" * 160 + "1" + "}" * 160).encode(),
+        "long-chain": _SEPARATOR.join(f'extends = "file{n}"\n' for n in range(1, 12)).encode(),
         "not-toml": b"[companion\n",
         "line": b"extends = 7\n",
     }

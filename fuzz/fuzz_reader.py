@@ -197,6 +197,7 @@ def words() -> tuple[bytes, ...]:
         b"/?!\r\n",
         b"/?600727111111111153!\r\n",
         b"/VTC3010000010003\r\n",
+        b"/VTc3010000010003\r\n",  # a fast meter
         scripted(ReadCommand("0004", "04").to_chars()),
         scripted(ReadCommand("0010", "0B").to_chars()),
         scripted(WriteCommand("000F", TOKEN).to_chars()),

@@ -377,6 +377,7 @@ def seeds() -> dict[str, bytes]:
     noise = b"\x06" + bytes(range(7))
     hour = b"\x07" + (3600 * S).to_bytes(7, "big")
     found["meter-credit"] = b"\x06\x00" + credit + b"\x05" + bytes(7) + hour + credit
+    found["meter-full"] = b"\x06\x40" + credit + hour + credit[:-1] + b"\x05"
     found["meter-lockout"] = b"\x06\x00" + noise * 6 + hour + credit
     for ea_place in range(3):
         found[f"meter-key-change-{ea_place}"] = bytes((6, ea_place << 2)) + b"".join(

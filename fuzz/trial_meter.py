@@ -59,7 +59,12 @@ class MeterTrial:
         if first & 0x80:
             attributes = replace(ATTRIBUTES, ken=KEN(77), kt=KT(first >> 4 & 1))
             self.state = replace(self.state, attributes=attributes)
-        self.load = ConstantLoad((1_200,))
+        if first & 0x40:  # nearly full, and opened by somebody
+            maximum = self.rules.policy.credit_maximum
+            account = replace(self.state.account, balance=maximum - 5000, accepted=maximum)
+            switch = replace(self.state.switch, tamper=1, maximum_unbalance=800)
+            self.state = replace(self.state, account=account, switch=switch)
+        self.load = ConstantLoad((1_200, 300, 0) if self.name == "electricity" else (1_200,))
         self.data = data[1:]
         self.accepted: list[str] = []
 
