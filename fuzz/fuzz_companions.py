@@ -140,10 +140,9 @@ def _check_companion(companion: Companion) -> None:
         assert timing.stretched(factor).repeat_ns == factor * timing.repeat_ns
     for code, text in companion.errors.items():
         assert companion.error_of(text) is code
-    said = [
-        r.encode(_IDENTITY.get(r.name, lambda _: 0)(companion)) for r in companion.identification
-    ]
-    assert companion_by_identity(companion.flag, "".join(said), [companion]) is companion
+    identity = {"tableID": table.table_id, "FOIN": table.foin}
+    said = "".join(r.encode(identity.get(r.name, 0)) for r in companion.identification)
+    assert companion_by_identity(companion.flag, said, [companion]) is companion
     document = json.dumps({**cli._summary(companion), **cli._details(companion)})
     assert json.loads(document)["register_count"] == len(table) >= len(cli._series(companion))
     _check_meter(companion)
