@@ -366,8 +366,12 @@ def agree(
     }
     credit = sum(entry.value or 0 for entry in accepted)
     assert state.account.accepted == state.account.balance == credit
+    # Refused was nothing but what had been accepted before.
+    first = {entry.token: entry.number for entry in accepted}
     for entry in log.values():
-        assert entry.status in (TokenStatus.ACCEPT, TokenStatus.USED_ERROR)
+        if entry not in accepted:
+            assert entry.status in (TokenStatus.USED_ERROR, TokenStatus.OLD_ERROR)
+            assert first[entry.token] < entry.number
 
 
 def main() -> None:

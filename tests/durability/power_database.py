@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-from power_disk import Disk, PowerIsOff
+from power_disk import Disk, DiskFails, PowerIsOff
 
 import needs
 from vtc07.meter import PowerLost, StoreError, StoreInUse
@@ -111,8 +111,8 @@ class _PowerVFS(apsw.VFS):
 def _errors() -> Iterator[None]:
     try:
         yield
-    except PowerIsOff:
-        raise apsw.IOError("power is off") from None
+    except (PowerIsOff, DiskFails) as error:
+        raise apsw.IOError(type(error).__name__) from None
     except KeyError:
         raise apsw.CantOpenError("no such file") from None
 
@@ -194,7 +194,7 @@ def _sqlite_errors(disk: Disk) -> Iterator[None]:
     """Let errors be those of the module that the store knows."""
     try:
         yield
-    except (apsw.Error, PowerIsOff) as error:
+    except (apsw.Error, PowerIsOff, DiskFails) as error:
         if disk.off:
             raise PowerLost from None
         code = getattr(error, "extendedresult", 0)

@@ -45,16 +45,29 @@ class PowerIsOff(Exception):
     """The disk does nothing any more."""
 
 
+class DiskFails(Exception):
+    """The disk reports an error, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error that a disk reports at a step. ``done``: it did what it says that it could not."""
+
+    step: int
+    done: bool
+
+
 @dataclass(slots=True)
 class Disk:
     """The disk as long as power is on.
 
     ``files``: what is on it and has reached it, by name. ``cut_after``: power fails after so many
-    steps; the step that would be next is not done.
+    steps; the step that would be next is not done. ``failure``: an error that it reports.
     """
 
     files: Mapping[str, bytes]
     cut_after: int | None = None
+    failure: Failure | None = None
     steps: list[Step] = field(default_factory=list)
     off: bool = False
     _names: dict[str, int] = field(default_factory=dict)
@@ -78,6 +91,7 @@ class Disk:
             self._do(Step(Op.CREATE, file, name))
             self._names[name] = file
             self._contents[file] = bytearray()
+            self._report()
         return self._names[name]
 
     def read(self, file: int, offset: int, amount: int) -> bytes:
@@ -93,32 +107,46 @@ class Disk:
         """Write."""
         self._do(Step(Op.WRITE, file, offset=offset, data=data))
         _write(self._contents[file], offset, data)
+        self._report()
 
     def truncate(self, file: int, size: int) -> None:
         """Cut a file off."""
         self._do(Step(Op.TRUNCATE, file, offset=size))
         del self._contents[file][size:]
+        self._report()
 
     def sync(self, file: int) -> None:
         """Let all that was written to a file reach the disk."""
         self._do(Step(Op.SYNC, file))
+        self._report()
 
     def delete(self, name: str) -> None:
         """Take a name away; KeyError if there is none."""
         file = self._names[name]
         self._do(Step(Op.DELETE, file, name))
         del self._names[name]
+        self._report()
 
     def sync_folder(self) -> None:
         """Let names that were made or taken away reach the disk."""
         self._do(Step(Op.SYNC_FOLDER))
+        self._report()
 
     def _do(self, step: Step) -> None:
         self._require_power()
         if self.cut_after is not None and len(self.steps) >= self.cut_after:
             self.off = True
             raise PowerIsOff
+        failure = self.failure
+        if failure is not None and len(self.steps) == failure.step and not failure.done:
+            self.failure = None
+            raise DiskFails
         self.steps.append(step)
+
+    def _report(self) -> None:
+        if self.failure is not None and len(self.steps) > self.failure.step:
+            self.failure = None
+            raise DiskFails
 
     def _require_power(self) -> None:
         if self.off:

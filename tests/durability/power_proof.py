@@ -15,6 +15,7 @@ import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ if __name__ == "__main__":
 from bench_meter import MADE, MeterBench, credit, new_meter
 from bench_store import ELECTRICITY, KEY, as_version_1
 from power_database import JOURNAL, STORE, DiskDatabase
-from power_disk import Disk, Tear, cuts
+from power_disk import Disk, Failure, Tear, cuts
 
 from vtc07.carrier.companion import S
 from vtc07.carrier.status import ErrorCode, TokenStatus
@@ -296,6 +297,34 @@ def cut_for_real(image: bytes) -> Tally:
     raise AssertionError
 
 
+def fail_for_real(image: bytes) -> Tally:
+    """Let the disk report an error at every step of a commit, done or not; then power fails too.
+
+    A commit that is reported as failed must never show, however power fails afterwards.
+    """
+    tally = Tally()
+    for number in itertools.count():
+        step, done = divmod(number, 2)
+        disk = Disk({STORE: image}, failure=Failure(step, bool(done)))
+        database = DiskDatabase(disk)
+        with SQLiteStore.open_in(database, KEY) as store:
+            before = store.load()
+            with suppress(StoreError):
+                store.commit(Changes(before, _paid(before)))
+            kept = store.load()
+            failed = disk.failure is None
+        database.forget()
+        if not failed:
+            return tally  # it has no more steps
+        *_, (_, platter) = cuts(disk)
+        for tear in Tear:
+            where = f"{step}, {done}, {tear}"
+            assert reopened(platter.after(tear, random.Random(step)), where) == kept, where
+            tally.cuts["after a disk that failed"] += 1
+            tally.found["before" if kept == before else "after"] += 1
+    raise AssertionError
+
+
 def _paid(state: MeterState) -> MeterState:
     account = replace(state.account, balance=state.account.balance + 1)
     return replace(state, account=account, power_fails=state.power_fails + 1)
@@ -312,7 +341,7 @@ def main(seeds: int = 3) -> None:
         prove(life, tally, seed=seed)
         for files in hot_journals(life, every=3):
             prove(opening(files, ROLLBACK), tally, seed=seed)
-    print(tally)
+    print(tally, fail_for_real(image), sep="\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from power_proof import (
     Life,
     Tally,
     cut_for_real,
+    fail_for_real,
     hot_journals,
     long_past,
     making,
@@ -75,6 +76,10 @@ def test_a_rollback_at_opening(life: Life) -> None:
 def test_a_running_store_does_nothing_after_a_loss_of_power(image: bytes) -> None:
     tally = cut_for_real(image)
     assert min(tally.found["before"], tally.found["after"]) > 5
+
+
+def test_a_commit_that_was_reported_as_failed_never_shows(image: bytes) -> None:
+    assert fail_for_real(image).found["before"] > 200
 
 
 def test_the_library_that_the_store_uses_finds_the_same(life: Life, tmp_path: Path) -> None:

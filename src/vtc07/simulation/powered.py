@@ -157,7 +157,8 @@ class PoweredMeter:
 
     ``make``: how it is; ``known``: the tokens of the run by digits; ``meter_type`` and
     ``server_type``: what it is made of; ``watch``: given every server, to watch it; ``struck``:
-    told of each fault that struck; ``dark``: told when power was lost, with the time without.
+    told of each fault that struck; ``went_dark``: told when power was lost, with the time without;
+    ``on_sent``: told of each message that goes out.
     """
 
     def __init__(
@@ -173,6 +174,7 @@ class PoweredMeter:
         watch: Callable[[MeterServer], None],
         struck: Callable[[PowerLostInCommit | DiskFault], None],
         went_dark: Callable[[PoweredMeter, int], None],
+        on_sent: Callable[[PoweredMeter, bytes], None],
     ) -> None:
         self.make = make
         self.database = MemoryDatabase(_image(make.ea, make.kt, make.credit, pan))
@@ -192,25 +194,18 @@ class PoweredMeter:
         self._watch = watch
         self._struck = struck
         self._went_dark = went_dark
+        self._on_sent = on_sent
         self._lost_for_ns: int | None = None  # power was lost in a commit, for so long
         self._off_ns = 0
         self._commits = 0
-        state = self._open().load()
-        self.database.lose_power()
-        self.ledger = Ledger(pan, state, known, make.power)
-        self.power_up(0)
+        store = self._open()
+        self.ledger = Ledger(pan, store.load(), known, make.power)
+        self._run(store, 0)
 
     def _open(self) -> SQLiteStore:
         return self._store_type.open_in(self.database, self._key)
 
-    # --- the supply ------------------------------------------------------------------------------
-
-    def power_up(self, now_ns: int) -> None:
-        """Power it up; nothing where it has power."""
-        if self.server is not None:
-            return
-        store = self._open()
-        self.ledger.powered_up(store.load())
+    def _run(self, store: SQLiteStore, now_ns: int) -> None:
         self.meter = self._meter_type(
             companion(),
             _WatchedStore(self, store),
@@ -221,6 +216,16 @@ class PoweredMeter:
         self.meter.ledger = self.ledger
         self.server = self._server_type(companion(), self.meter, character_ns=self._character_ns)
         self._watch(self.server)
+
+    # --- the supply ------------------------------------------------------------------------------
+
+    def power_up(self, now_ns: int) -> None:
+        """Power it up; nothing where it has power."""
+        if self.server is not None:
+            return
+        store = self._open()
+        self.ledger.powered_up(store.load())
+        self._run(store, now_ns)
 
     def lose_power(self, off_ns: int) -> None:
         """Take its power away, for ``off_ns``; nothing where it has none."""
@@ -266,6 +271,7 @@ class PoweredMeter:
         chars = self.server.bytes_to_send(now_ns)
         if chars:
             self.sent += chars
+            self._on_sent(self, chars)
         return chars
 
     def next_timer(self) -> int | None:

@@ -10,14 +10,12 @@ from vtc07.simulation.powered import PoweredMeter
 class Site:
     """The server's end of the line, with the meter that is there now.
 
-    Time passes for all meters; characters come and go for the current one only. ``on_sent`` is told
-    of each message that goes out.
+    Time passes for all meters; characters come and go for the current one only.
     """
 
-    def __init__(self, meter: PoweredMeter, on_sent: Callable[[bytes], None]) -> None:
+    def __init__(self, meter: PoweredMeter) -> None:
         self.current = meter
         self._meters = [meter]
-        self._on_sent = on_sent
         self._working: PoweredMeter | None = None
 
     def add(self, meter: PoweredMeter) -> None:
@@ -37,10 +35,7 @@ class Site:
         for meter in self._meters:
             if meter is not self.current:
                 meter.bytes_to_send(now_ns)
-        chars = self.current.bytes_to_send(now_ns)
-        if chars:
-            self._on_sent(chars)
-        return chars
+        return self.current.bytes_to_send(now_ns)
 
     def next_timer(self) -> int | None:
         """Return the instant of the next timer, or None."""

@@ -187,10 +187,12 @@ class World:
         self._disturbance = Disturbance(self._strike)
         self.meter = self._new_meter(PAN)
         self._other: PoweredMeter | None = None
-        self.site = Site(self.meter, self._sent)
+        self._site: Site | None = None
+        if any(isinstance(fault, MeterSwapped) for fault in plan.faults):
+            self._site = Site(self.meter)
         self.line = SimulatedLine(
             Nobody(),
-            self.site,
+            self._site or self.meter,
             speed=SPEED,
             fault=self._disturbance.fault,
             fault_places=self._disturbance.places,
@@ -229,6 +231,7 @@ class World:
             watch=self._watch_server,
             struck=self._struck_in_store,
             went_dark=self._went_dark,
+            on_sent=self._sent,
         )
 
     def _new_unit(self, crash: CrashAtJournal | None = None) -> HandHeldUnit:
@@ -325,7 +328,7 @@ class World:
                 else:
                     self.line.schedule(now_ns + duration_ns, self._mend)
             case PowerLostAtCharacter(off_ns=off_ns):
-                self.site.current.lose_power(off_ns)
+                self._current.lose_power(off_ns)
             case CrashAtCharacter():
                 if self._at_work and self._watching:
                     raise UnitCrashed
@@ -335,8 +338,15 @@ class World:
         self.line.reachable = True
         self._tell("the line is whole again")
 
-    def _sent(self, chars: bytes) -> None:
-        """Take notice of a message of the meter that is about to go out: an ACK may be garbled."""
+    @property
+    def _current(self) -> PoweredMeter:
+        """The meter that has the head on it."""
+        return self.meter if self._site is None else self._site.current
+
+    def _sent(self, meter: PoweredMeter, chars: bytes) -> None:
+        """Take notice of a message of a meter that is about to go out: an ACK may be garbled."""
+        if meter is not self._current:
+            return
         place = self.line.sent("server") + self.line.queued("server")
         number, self._messages = self._messages, self._messages + 1
         for lag in self._lags:
@@ -363,7 +373,7 @@ class World:
 
     def _went_dark(self, meter: PoweredMeter, off_ns: int) -> None:
         self._run.power_losses += 1
-        if meter is self.site.current:
+        if meter is self._current:
             self.line.silence("server")
         self.line.schedule(self.line.now_ns + off_ns, lambda: self._power_up(meter))
 
@@ -443,7 +453,8 @@ class World:
         if fault is not None and (self._plan.addressed or self._unit.session.compared):
             self._count(fault)
             self._swapped_for = fault.openings
-            self.site.put(self._other_meter())
+            assert self._site is not None
+            self._site.put(self._other_meter())
             self.line.silence("server")
         elif self._swapped_for:
             self._swapped_for -= 1
@@ -456,12 +467,13 @@ class World:
     def _other_meter(self) -> PoweredMeter:
         if self._other is None:
             self._other = self._new_meter(OTHER_PAN)
-            self.site.add(self._other)
+            assert self._site is not None
+            self._site.add(self._other)
         return self._other
 
     def _right_meter(self) -> None:
-        if self.site.current is not self.meter:
-            self.site.put(self.meter)
+        if self._site is not None and self._site.current is not self.meter:
+            self._site.put(self.meter)
             self.line.silence("server")
             self._tell("the right meter is there again")
 
