@@ -568,6 +568,36 @@ def test_a_control_file_that_says_nothing_of_use(here: Path, content: bytes) -> 
 
 
 @UNIX
+def test_what_killed_servers_left_is_taken_away_and_what_lives_is_not(here: Path) -> None:
+    folder = control_place.runtime_folder()
+    assert folder is not None
+    with control_place.listening(1) as (listener, file):
+        # A socket at which nobody listens any more, and the control file that speaks of it.
+        listener.close()
+        control_place.write(folder / "dead.control", control_place.Place("s", unix=str(file)))
+        gone = control_place.Place("s", unix=str(folder / "vtc07-gone" / "control"))
+        control_place.write(folder / "gone.control", gone)
+        # A server of the same store that had no Unix sockets, at another address.
+        before = control_place.Place("t", tcp=9)
+        for control_file in (here / "m.meter.control", folder / "before.control"):
+            control_place.write(control_file, before)
+        (folder / "other.control").write_text("not ours")
+        control_place.write(folder / "tcp.control", control_place.Place("u", tcp=9))
+        (here / "living").mkdir()
+        with controlled(here / "living") as living:
+            alive = living.place
+            control_place.write(folder / "alive.control", alive)
+            with controlled(here) as it:
+                assert it.good()["tamper"] == 0
+                left = {each.name for each in folder.glob("*.control")}
+                by_address = control_place.by_address("tcp://127.0.0.1:4059")
+                assert by_address is not None
+                assert left == {"other.control", "tcp.control", "alive.control", by_address.name}
+                assert not file.parent.exists()
+            assert living.good()["tamper"] == 0
+
+
+@UNIX
 def test_nothing_but_a_socket_of_ours_is_taken_away(here: Path) -> None:
     folder = here / "vtc07-mine"
     folder.mkdir()

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import socket
 import stat
 import tempfile
 import warnings
@@ -25,7 +26,11 @@ from vtc07.links.address import AddressError, SimulatedAddress, parse
 #: The longest name of a Unix socket that every system takes, in bytes.
 _LONGEST_SOCKET_NAME: Final = 100
 _LONGEST_FILE: Final = 4096
+#: The longest wait for whoever listens to take a connection.
+CONNECT_LIMIT_S: Final = 5
 _SOCKET: Final = "control"
+_UNFINISHED: Final = "new"
+_SUFFIX: Final = ".control"
 _FOLDER: Final = "vtc07-"
 
 
@@ -49,14 +54,14 @@ def new_secret() -> str:
 def beside(store: Path) -> Path:
     """Return the control file's name of a store, whatever name the store is called by."""
     resolved = store.resolve()
-    return resolved.with_name(resolved.name + ".control")
+    return resolved.with_name(resolved.name + _SUFFIX)
 
 
 def by_address(address: str) -> Path | None:
     """Return the control file's name of an address; None where there is no safe place for it."""
     folder = runtime_folder()
     name = hashlib.sha256(address.encode()).hexdigest()[:32]
-    return None if folder is None else folder / f"{name}.control"
+    return None if folder is None else folder / f"{name}{_SUFFIX}"
 
 
 def control_file(target: str) -> Path | None:
@@ -133,32 +138,60 @@ def remove(path: Path, place: Place) -> None:
 
 
 @contextlib.contextmanager
-def socket_file() -> Iterator[Path]:
-    """Give the name of a Unix socket to be made, in a folder that only its owner can look into.
+def listening(backlog: int) -> Iterator[tuple[socket.socket, Path]]:
+    """Open a Unix socket in a folder that only its owner can look into.
 
-    OSError where there is no place for one. What is left of it is taken away afterwards.
+    OSError where there is no place for one. It is closed and taken away afterwards.
     """
     folder = _new_folder()
+    file = folder / _SOCKET
     try:
-        yield folder / _SOCKET
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            # Whoever finds it by its name finds someone listening, or it was left behind.
+            listener.bind(str(folder / _UNFINISHED))
+            listener.listen(backlog)
+            (folder / _UNFINISHED).rename(file)
+            yield listener, file
     finally:
-        _remove_socket(folder / _SOCKET)
+        _remove_socket(file)
+
+
+def connected(file: str) -> socket.socket:
+    """Return a connection to a Unix socket, or raise OSError."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise ConnectionError("no Unix sockets here")
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(CONNECT_LIMIT_S)
+        connection.connect(file)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def remove_leavings(path: Path) -> None:
-    """Take away what a server that was killed has left: its control file and its socket.
+    """Take away what servers that were killed have left: control files and sockets.
 
-    To be called by whoever has the store open, so that nobody else can be serving it.
+    ``path``: the control file beside the store. To be called by whoever has that store open, so
+    that nobody else can be serving it.
     """
-    place = read(path)
-    if place is None:
+    before = read(path)
+    if before is not None:
+        remove(path, before)
+        if before.unix is not None:
+            _remove_dead_socket(Path(before.unix))
+    folder = runtime_folder()
+    if folder is None:
         return
-    if place.unix is not None:
-        left = Path(place.unix)
-        # The file may come from anywhere: nothing but a socket of ours is removed.
-        if left.name == _SOCKET and left.parent.name.startswith(_FOLDER) and left.is_socket():
-            _remove_socket(left)
-    remove(path, place)
+    for file in folder.glob(f"{_FOLDER}*/{_SOCKET}"):
+        _remove_dead_socket(file)
+    for file in folder.glob(f"*{_SUFFIX}"):
+        place = read(file)
+        if place is None:
+            continue
+        if place == before or (place.unix is not None and not Path(place.unix).exists()):
+            remove(file, place)
 
 
 def _new_folder() -> Path:
@@ -177,7 +210,23 @@ def _new_folder() -> Path:
     raise error or OSError("there is no folder with a name short enough for a socket")
 
 
-def _remove_socket(path: Path) -> None:
+def _remove_dead_socket(file: Path) -> None:
+    """Take away a socket at which nobody listens, and its folder.
+
+    The name may come from anywhere: nothing but a socket of ours is removed.
+    """
+    if file.name != _SOCKET or not file.parent.name.startswith(_FOLDER) or not file.is_socket():
+        return
+    try:
+        connected(str(file)).close()
+    except ConnectionRefusedError:
+        _remove_socket(file)
+    except OSError:
+        return
+
+
+def _remove_socket(file: Path) -> None:
     with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
-        path.parent.rmdir()
+        file.with_name(_UNFINISHED).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+        file.parent.rmdir()

@@ -25,8 +25,8 @@ from vtc07.links.clock import Clock
 Act = Callable[[Request], Mapping[str, Any]]
 
 _MOST_VISITORS: Final = 8
+_BACKLOG: Final = 64
 _PATIENCE_NS: Final = 5_000_000_000
-_CONNECT_LIMIT_S: Final = 5
 _ANSWER_LIMIT_S: Final = 60
 
 
@@ -58,10 +58,10 @@ class ControlPort:
             while True:
                 connection, _ = self._listener.accept()
                 self._visitors.append(_Visitor(connection, now_ns + _PATIENCE_NS))
-        for visitor in self._visitors[:-_MOST_VISITORS]:
-            self._dismiss(visitor)
         for visitor in tuple(self._visitors):
             self._attend(visitor, now_ns)
+        for visitor in self._visitors[:-_MOST_VISITORS]:
+            self._dismiss(visitor)
 
     def close(self) -> None:
         """Close, and send everyone away."""
@@ -169,10 +169,7 @@ def _not_served(target: str) -> Failure:
 def _listen(resources: ExitStack) -> tuple[socket.socket, Place]:
     secret = control_place.new_secret()
     if hasattr(socket, "AF_UNIX"):
-        file = resources.enter_context(control_place.socket_file())
-        listener = resources.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        listener.bind(str(file))
-        listener.listen(_MOST_VISITORS)
+        listener, file = resources.enter_context(control_place.listening(_BACKLOG))
         return listener, Place(secret, unix=str(file))
     listener = resources.enter_context(socket.create_server(("127.0.0.1", 0)))
     return listener, Place(secret, tcp=listener.getsockname()[1])
@@ -180,14 +177,5 @@ def _listen(resources: ExitStack) -> tuple[socket.socket, Place]:
 
 def _connect(place: Place) -> socket.socket:
     if place.tcp is not None:
-        return socket.create_connection(("127.0.0.1", place.tcp), _CONNECT_LIMIT_S)
-    if not hasattr(socket, "AF_UNIX"):
-        raise ConnectionError("no Unix sockets here")
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(_CONNECT_LIMIT_S)
-        connection.connect(str(place.unix))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        return socket.create_connection(("127.0.0.1", place.tcp), control_place.CONNECT_LIMIT_S)
+    return control_place.connected(str(place.unix))
