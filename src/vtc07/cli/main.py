@@ -79,6 +79,10 @@ class Program(LazyGroup):
         "token": ("vtc07.cli.token:token", "Issue and decode tokens."),
         "meter": ("vtc07.cli.meter:meter", "Make, serve and look at virtual meters."),
         "companion": ("vtc07.cli.companion:companion", "List, show and check companions."),
+        "simulate": (
+            "vtc07.cli.simulate:simulate",
+            "Run deliveries in which everything goes wrong.",
+        ),
     },
     epilog=examples(
         "vtc07 meter new kitchen.meter",

@@ -85,6 +85,8 @@ class Ledger:
         self.unit = 0
         #: the first violation: a part of the meter may swallow what is raised
         self.violation: Violation | None = None
+        #: every value that lowCreditThreshold had durably
+        self.thresholds = {state.settings.low_credit_threshold}
         #: how often each token was sent to the meter, by whomever
         self.sent: Counter[str] = Counter()
         self._taken: Counter[str] = Counter()
@@ -167,6 +169,7 @@ class Ledger:
     def _follow(self, changes: Changes) -> None:
         before, after = changes.before, changes.after
         self.commits += 1
+        self.thresholds.add(after.settings.low_credit_threshold)
         tokens = after.tokens_executed - before.tokens_executed
         self._require(tokens in (0, 1), f"{tokens} tokens were executed in one transaction")
         self._consumption(before, after)

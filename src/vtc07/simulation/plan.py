@@ -50,7 +50,8 @@ class Plan:
     """What a run is to be.
 
     ``tokens``: kinds in the order of delivery, each with its number. ``addressed``: the unit calls
-    its meter by the MeterPAN, else whichever answers.
+    its meter by the MeterPAN, else whichever answers. ``threshold``: what it writes into
+    lowCreditThreshold before the tokens, None for nothing.
     """
 
     seed: int
@@ -58,6 +59,7 @@ class Plan:
     tokens: tuple[tuple[TokenKind, int], ...]
     faults: tuple[Fault, ...] = ()
     addressed: bool = True
+    threshold: int | None = None
 
     def issued(self) -> tuple[Issued, ...]:
         """Return the tokens; those behind a key change are issued under the new key."""
@@ -126,7 +128,9 @@ def draw(seed: int) -> Plan:
         faults.append(drawn.cut())  # nobody opens the link again unless it was interrupted
     if random.random() < 0.06:
         faults.append(Echo())
-    return Plan(seed, make, tuple(tokens), tuple(faults), random.random() < 0.7)
+    addressed = random.random() < 0.7
+    threshold = random.randrange(1, 10_000) if random.random() < 0.12 else None
+    return Plan(seed, make, tuple(tokens), tuple(faults), addressed, threshold)
 
 
 class _Drawing:

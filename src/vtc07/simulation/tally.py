@@ -5,13 +5,49 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from vtc07.carrier.states import CLIENT, SERVER, ClientState
+from vtc07.carrier.states import (
+    CLIENT,
+    SERVER,
+    ClientInput,
+    ClientState,
+    ServerInput,
+    ServerState,
+)
 from vtc07.simulation.doubles import REAL, Parts
 from vtc07.simulation.plan import draw
 from vtc07.simulation.world import Coverage, Row, Run, simulate
 
-#: Rows of the client's table that no run can reach: with no command running nothing is looked at.
-_IDLE_ROWS = frozenset((ClientState.READY, heard) for heard in CLIENT[ClientState.READY])
+_HEARD_IN_IDLE = (
+    ServerInput.ID_REQUEST,
+    ServerInput.ID_REQUEST_OTHER,
+    ServerInput.ID_REQUEST_DAMAGED,
+    ServerInput.INCOMPLETE,
+    ServerInput.LINK_CLOSED,
+)
+
+
+def _can_be_used(state: object, heard: object) -> bool:
+    """Say whether anything can lead to a row of the two tables.
+
+    A server that is Idle frames IDRequests only. A client without a command looks at nothing; it
+    hears nothing while it says a BreakCommand, which alone ends when it was sent; and where a
+    damaged answer or silence is not answered by an attempt more, no attempts run out.
+    """
+    match state, heard:
+        case ServerState.IDLE, _:
+            return heard in _HEARD_IN_IDLE
+        case ClientState.READY, _:
+            return False
+        case ClientState.SIGN_OFF, _:
+            return heard in (ClientInput.SENT, ClientInput.LINK_LOST)
+        case _, ClientInput.SENT:
+            return False
+        case ((ClientState.SNAPSHOT | ClientState.ENTRY), ClientInput.DAMAGED_TOO_OFTEN):
+            return False
+        case ClientState.ENTRY, ClientInput.GIVE_UP:
+            return False
+        case _:
+            return True
 
 
 @dataclass(slots=True)
@@ -71,7 +107,7 @@ class Tally:
 def _rows() -> frozenset[Row]:
     rows: set[Row] = {(state, heard) for state, row in SERVER.items() for heard in row}
     rows |= {(state, heard) for state, row in CLIENT.items() for heard in row}
-    return frozenset(rows - _IDLE_ROWS)
+    return frozenset(row for row in rows if _can_be_used(*row))
 
 
 def run_seeds(start: int, number: int, parts: Parts = REAL) -> Tally:

@@ -18,6 +18,7 @@ from vtc07.hhu.journal_kept import KeptJournal
 from vtc07.hhu.journal_medium import MemoryDisk, MemoryMedium
 from vtc07.hhu.progress import Progress
 from vtc07.hhu.session import Session
+from vtc07.hhu.writing import write
 from vtc07.links.echo import EchoFilter
 from vtc07.simulation.faults import CrashAtJournal
 
@@ -178,6 +179,12 @@ class HandHeldUnit:
         wanted = [TokenToSend(digits) for digits in self.tokens]
         return self._deliverer().send(wanted, resume=resume)
 
+    def write(self, name: str, value: int) -> Procedure[bool]:
+        """Write a register; True where the meter acknowledged it, False where it refused."""
+        register = self._companion.table.named(name)
+        (result,) = yield from write(self.session, [(register, value)])
+        return result.written
+
     def resolve(self) -> Procedure[SendReport]:
         """Resolve what its journal holds without result."""
         return self._deliverer().resolve_earlier()
@@ -198,35 +205,76 @@ class Utterance:
 def hostile_words(random: Random, companion: Companion, tokens: Sequence[str]) -> list[Utterance]:
     """Return what a hostile client says: noise, pieces of messages, commands, others' tokens."""
     said: list[Utterance] = []
-    addresses = [register.address for register in companion.table]
     for _ in range(random.randrange(1, 12)):
-        token: str | None = None
-        match random.randrange(9):
-            case 0:
-                chars = random.randbytes(random.randrange(1, 60))
-            case 1 | 2:
-                chars = IDRequest(random.choice(("", "0", "999"))).to_chars()
-            case 3:
-                count = f"{random.randrange(256):02X}"
-                chars = ReadCommand(random.choice(addresses), count).to_chars()
-            case 4:
-                value = f"{random.randrange(1 << 32):08X}"
-                chars = WriteCommand(random.choice(addresses), value).to_chars()
-            case 5 | 6:
-                token = f"{random.randrange(1 << 66):020d}"
-                if tokens and random.random() < 0.3:
-                    token = random.choice(tokens)
-                entry = companion.token_entry.register
-                chars = WriteCommand(entry.address, entry.encode(token)).to_chars()
-            case 7:
-                chars = random.choice((b"\x06", b"\x15", b"\x01", b"/?", b"\x01R1\x02", b"\x03"))
-            case _:
-                whole = IDRequest("").to_chars() + WriteCommand("000F", "1" * 20).to_chars()
-                chars = whole[: random.randrange(len(whole))]
-        said.append(Utterance(chars, random.choice((0, S // 10, S // 2, S, 2 * S)), token))
-        if token is not None and random.random() < 0.3:
-            said.append(Utterance(b"\x15", S))  # the answer once more
+        said += random.choice(_HOSTILE)(random, companion, tokens)
     return said
+
+
+def _pause(random: Random) -> int:
+    return random.choice((0, S // 10, S // 2, S // 2, S, 2 * S))
+
+
+def _noise(random: Random, _: Companion, __: Sequence[str]) -> list[Utterance]:
+    return [Utterance(random.randbytes(random.randrange(1, 60)), _pause(random))]
+
+
+def _call(random: Random, _: Companion, __: Sequence[str]) -> list[Utterance]:
+    return [Utterance(IDRequest(random.choice(("", "", "0", "999"))).to_chars(), S // 2)]
+
+
+def _read(random: Random, companion: Companion, _: Sequence[str]) -> list[Utterance]:
+    register = random.choice(tuple(companion.table))
+    count = f"{random.randrange(256):02X}"
+    return [Utterance(ReadCommand(register.address, count).to_chars(), _pause(random))]
+
+
+def _write(random: Random, companion: Companion, _: Sequence[str]) -> list[Utterance]:
+    register = random.choice(tuple(companion.table))
+    value = f"{random.randrange(1 << 32):08X}"
+    return [Utterance(WriteCommand(register.address, value).to_chars(), _pause(random))]
+
+
+def _enter(random: Random, companion: Companion, tokens: Sequence[str]) -> list[Utterance]:
+    token = f"{random.randrange(1 << 66):020d}"
+    if tokens and random.random() < 0.3:
+        token = random.choice(tokens)
+    entry = companion.token_entry.register
+    chars = WriteCommand(entry.address, entry.encode(token)).to_chars()
+    said = [Utterance(chars, _pause(random), token)]
+    if random.random() < 0.3:
+        said.append(Utterance(b"\x15", S))  # the answer once more
+    return said
+
+
+def _piece(random: Random, _: Companion, __: Sequence[str]) -> list[Utterance]:
+    whole = IDRequest("").to_chars() + WriteCommand("000F", "1" * 20).to_chars()
+    pieces = (
+        b"\x06",
+        b"\x01",
+        b"/?",
+        b"\x01R1\x02",
+        b"\x03",
+        whole[: random.randrange(len(whole))],
+    )
+    return [Utterance(random.choice(pieces), _pause(random))]
+
+
+def _naks(random: Random, _: Companion, __: Sequence[str]) -> list[Utterance]:
+    return [Utterance(b"\x15", S)] * random.randrange(1, 6)
+
+
+def _damaged(random: Random, _: Companion, __: Sequence[str]) -> list[Utterance]:
+    chars = ReadCommand("0004", "04").to_chars()[:-1] + b"?"  # a wrong BCC
+    return [Utterance(chars, S)] * random.randrange(1, 5)
+
+
+def _silence(_: Random, __: Companion, ___: Sequence[str]) -> list[Utterance]:
+    return [Utterance(b"", 121 * S)]
+
+
+_HOSTILE: Final = (
+    _noise, _call, _call, _read, _write, _enter, _enter, _piece, _naks, _damaged, _silence,
+)  # fmt: skip
 
 
 class Nobody:

@@ -41,6 +41,7 @@ from vtc07.hhu.outcome import (
     UnresolvedReason,
 )
 from vtc07.hhu.progress import Progress, Resolved, ResolvingEarlier
+from vtc07.hhu.session import SessionError
 from vtc07.links.link import ClientEndpoint
 from vtc07.links.simulated import LineObserver, SimulatedLine
 from vtc07.meter import MeterServer
@@ -545,6 +546,8 @@ class World:
         """Send once, as a person does; None where the unit crashed."""
         unit, self._at_work = self._unit, True
         try:
+            if self._plan.threshold is not None:
+                self._write(unit, self._plan.threshold)
             report = self.line.run(self._watched(unit, unit.send(resume=resume)))
             self.line.run(unit.session.sign_off())
         except UnitCrashed:
@@ -556,6 +559,16 @@ class World:
         finally:
             self._at_work = False
         return report
+
+    def _write(self, unit: HandHeldUnit, value: int) -> None:
+        """Write a register; what is acknowledged must be durable, whoever wrote it before."""
+        try:
+            written = self.line.run(self._watched(unit, unit.write("lowCreditThreshold", value)))
+        except SessionError as error:
+            self._tell(f"the register was not written: {error}")
+            return
+        if written and self.meter.ledger.thresholds.isdisjoint({value}):
+            raise Violation("a register that was acknowledged as written was not stored")
 
     def _stop_faults(self) -> None:
         self._disturbed = self._watching = False

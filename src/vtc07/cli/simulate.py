@@ -1,0 +1,334 @@
+"""``vtc07 simulate``: deliveries in which everything goes wrong, on a virtual clock."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+import click
+
+from vtc07.cli.failure import ExitCode, Failure
+from vtc07.cli.lazy import examples
+from vtc07.cli.output import Output, json_option
+from vtc07.simulation.defects import DEFECTS
+from vtc07.simulation.doubles import REAL
+from vtc07.simulation.exhaustive import PAIRED, Count, first_cuts, plan_of, run_pairs, run_singles
+from vtc07.simulation.issued import TokenKind
+from vtc07.simulation.plan import Plan, draw
+from vtc07.simulation.shrinking import shrink
+from vtc07.simulation.story import describe, tell
+from vtc07.simulation.tally import Tally, run_seeds
+from vtc07.simulation.world import Run
+
+_CHUNK = 200  # seeds a worker takes at a time
+_MOST_TOLD = 3  # failing seeds that are told as stories
+
+
+@click.command(
+    epilog=examples(
+        "vtc07 simulate --seeds 2000",
+        "vtc07 simulate --seeds 200000 --jobs 2",
+        "vtc07 simulate --seed 1234",
+        "vtc07 simulate --seeds 2000 --defect blind-resend",
+        "vtc07 simulate --exhaustive --jobs 2",
+    )
+)
+@click.option("--seeds", type=click.IntRange(1), help="How many seeds to run; by default 1000.")
+@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="First seed.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--seed", type=click.IntRange(0), help="Run one seed and tell it, message by message."
+)
+@click.option(
+    "--exhaustive",
+    is_flag=True,
+    help="Instead of seeds: every cut and every loss of power, for every kind of token.",
+)
+@click.option("--pairs", is_flag=True, help="With --exhaustive: cuts in pairs as well (long).")
+@click.option(
+    "--defect",
+    type=click.Choice(list(DEFECTS)),
+    metavar="NAME",
+    help="Use a double with a deliberate defect, to see it found.",
+)
+@click.option("--defects", is_flag=True, help="List the deliberate defects.")
+@json_option
+@click.pass_obj
+def simulate(
+    output: Output,
+    *,
+    seeds: int | None,
+    start: int,
+    jobs: int,
+    seed: int | None,
+    exhaustive: bool,
+    pairs: bool,
+    defect: str | None,
+    defects: bool,
+) -> int:
+    """Run deliveries with faults under one virtual clock and check that nothing false comes of it.
+
+    Real hand-held units and real meters, with a simulated line, supply, disk and journal. Each
+    seed is one run: a meter, tokens, and what goes wrong. The same seed is the same run. A seed
+    that comes to a violation is made as small as it can be and told; the exit code is 1 then.
+    """
+    if defects:
+        rows = [[name, found.does] for name, found in DEFECTS.items()]
+        if output.as_json:
+            output.document([{"name": name, "does": does} for name, does in rows])
+        else:
+            output.table(["defect", "what it does"], rows)
+        return ExitCode.DONE
+    if seed is not None and (seeds is not None or start or exhaustive):
+        raise Failure("--seed tells one run: leave out --seeds, --start and --exhaustive")
+    if pairs and not exhaustive:
+        raise Failure("--pairs goes with --exhaustive")
+    if exhaustive and (seeds is not None or start or defect):
+        raise Failure("--exhaustive draws nothing: leave out --seeds, --start and --defect")
+    if seed is not None:
+        return _tell(draw(seed), defect, output)
+    if exhaustive:
+        return _exhaustive(output, jobs=jobs, pairs=pairs)
+    return _seeds(output, start, seeds or 1000, jobs, defect)
+
+
+# --- one seed -----------------------------------------------------------------------------------
+
+
+def _tell(plan: Plan, defect: str | None, output: Output) -> int:
+    parts = REAL if defect is None else DEFECTS[defect].parts
+    run, story = tell(plan, parts)
+    if output.as_json:
+        output.document(_failure_document(plan, run, story))
+    else:
+        for line in (*describe(plan), *story):
+            output.line(line)
+        output.line(run.violation or "no violation")
+    return ExitCode.DONE if run.violation is None else ExitCode.REFUSED
+
+
+def _failure_document(plan: Plan, run: Run, story: list[str]) -> dict[str, Any]:
+    return {
+        "seed": plan.seed,
+        "violation": run.violation,
+        "plan": describe(plan),
+        "story": story,
+    }
+
+
+# --- many seeds ---------------------------------------------------------------------------------
+
+
+def _seeds(output: Output, start: int, number: int, jobs: int, defect: str | None) -> int:
+    parts = REAL if defect is None else DEFECTS[defect].parts
+    tally, done = Tally(), 0
+    began = time.perf_counter()
+    interrupted = False
+    chunks = [
+        (first, min(_CHUNK, start + number - first))
+        for first in range(start, start + number, _CHUNK)
+    ]
+    with _progress(output, "seeds", number) as advance:
+        try:
+            for found in _spread(_run_chunk, [(*chunk, defect) for chunk in chunks], jobs):
+                tally.merge(found)
+                done += found.runs
+                advance(found.runs, len(tally.failures))
+                if defect is not None and tally.failures:
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+    took = time.perf_counter() - began
+    tally.failures.sort()
+    if output.as_json:
+        output.document(_tally_document(tally, start, took, jobs))
+    else:
+        _show(output, tally, took, jobs)
+    for seed, sentence in tally.failures[:_MOST_TOLD]:
+        _show_failure(output, shrink(draw(seed), parts), sentence, defect)
+    if interrupted:
+        output.warning(
+            f"interrupted after {done} runs; with one process the next seed is {start + done}"
+        )
+        return ExitCode.INTERRUPTED
+    return ExitCode.REFUSED if tally.failures else ExitCode.DONE
+
+
+def _run_chunk(first: int, number: int, defect: str | None) -> Tally:
+    return run_seeds(first, number, REAL if defect is None else DEFECTS[defect].parts)
+
+
+def _show(output: Output, tally: Tally, took: float, jobs: int) -> None:
+    used, rows = tally.rows
+    processes = "1 process" if jobs == 1 else f"{jobs} processes"
+    output.pairs(
+        [
+            ("runs", f"{tally.runs}"),
+            ("runs a second", f"{tally.runs / took:.0f} with {processes}"),
+            ("tokens executed", f"{tally.tokens_executed}"),
+            ("commits", f"{tally.commits}"),
+            ("losses of power", f"{tally.power_losses}"),
+            ("characters", f"{tally.characters}"),
+            ("time on the line", f"{tally.line_ns / 3.6e12:.1f} h"),
+            ("rows of the state tables", f"{used} of {rows}"),
+            ("violations", f"{len(tally.failures)}"),
+        ]
+    )
+    output.line()
+    output.table(
+        ["fault", ">struck"], [[kind, f"{count}"] for kind, count in tally.faults.most_common()]
+    )
+    output.line()
+    output.table(
+        ["reported", ">times"],
+        [[words, f"{count}"] for words, count in tally.outcomes.most_common()],
+    )
+    for row in tally.unused:
+        output.line(f"not reached: {row}")
+
+
+def _tally_document(tally: Tally, start: int, took: float, jobs: int) -> dict[str, Any]:
+    used, rows = tally.rows
+    return {
+        "start": start,
+        "runs": tally.runs,
+        "runs_per_second": round(tally.runs / took),
+        "jobs": jobs,
+        "faults": dict(tally.faults.most_common()),
+        "reported": dict(tally.outcomes.most_common()),
+        "rows_used": used,
+        "rows": rows,
+        "rows_not_reached": tally.unused,
+        "tokens_executed": tally.tokens_executed,
+        "commits": tally.commits,
+        "power_losses": tally.power_losses,
+        "characters": tally.characters,
+        "violations": [{"seed": seed, "violation": said} for seed, said in tally.failures],
+    }
+
+
+def _show_failure(output: Output, plan: Plan, sentence: str, defect: str | None) -> None:
+    run, story = tell(plan, REAL if defect is None else DEFECTS[defect].parts)
+    if output.as_json:
+        output.note(f"seed {plan.seed}: {sentence}")
+        return
+    output.line()
+    output.line(f"seed {plan.seed}: {sentence}")
+    again = f"vtc07 simulate --seed {plan.seed}" + (f" --defect {defect}" if defect else "")
+    output.line(f"the whole of it: {again}; here as small as it can be:")
+    for line in (*describe(plan), *story):
+        output.line(line)
+    if run.violation is not None and run.violation != sentence:
+        output.line(f"(the small one: {run.violation})")
+
+
+# --- everything there is ------------------------------------------------------------------------
+
+
+def _exhaustive(output: Output, *, jobs: int, pairs: bool) -> int:
+    kinds = list(TokenKind)
+    work: list[tuple[Any, ...]] = [(kind, None) for kind in kinds]
+    if pairs:
+        for kind in PAIRED:
+            work += [(kind, cut) for cut in first_cuts(plan_of(kind, executing=False))]
+    counts = {kind: Count(kind) for kind in kinds}
+    failures: list[Run] = []
+    began = time.perf_counter()
+    interrupted = False
+    with _progress(output, "deliveries and first cuts", len(work)) as advance:
+        try:
+            for count, failed in _spread(_run_part, work, jobs):
+                counts[count.kind] += count
+                failures += failed
+                advance(1, len(failures))
+        except KeyboardInterrupt:
+            interrupted = True
+    took = time.perf_counter() - began
+    total = sum(c.cuts + c.power_losses + c.pairs for c in counts.values())
+    if output.as_json:
+        output.document(
+            {
+                "runs": total,
+                "kinds": [
+                    {
+                        "token": c.kind.value,
+                        "cuts": c.cuts,
+                        "power_losses": c.power_losses,
+                        "pairs": c.pairs,
+                    }
+                    for c in counts.values()
+                ],
+                "violations": [run.violation for run in failures],
+            }
+        )
+    else:
+        output.table(
+            ["token", ">cuts", ">losses of power", ">pairs of cuts"],
+            [
+                [c.kind.value, f"{c.cuts}", f"{c.power_losses}", f"{c.pairs}"]
+                for c in counts.values()
+            ],
+        )
+        output.line(f"{total} runs in {took:.0f} s, {len(failures)} violations")
+    for run in failures[:_MOST_TOLD]:
+        _show_failure(output, run.plan, run.violation or "", None)
+    if interrupted:
+        output.warning("interrupted: the counts are of what was done")
+        return ExitCode.INTERRUPTED
+    return ExitCode.REFUSED if failures else ExitCode.DONE
+
+
+def _run_part(kind: TokenKind, first: Any) -> tuple[Count, list[Run]]:
+    return run_singles(kind) if first is None else run_pairs(kind, first)
+
+
+# --- processes and progress ---------------------------------------------------------------------
+
+
+def _spread(
+    function: Callable[..., Any], arguments: list[tuple[Any, ...]], jobs: int
+) -> Iterator[Any]:
+    """Give the results as they come; with more than one job from processes of their own."""
+    if jobs == 1:
+        for each in arguments:
+            yield function(*each)
+        return
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
+        waiting: list[Future[Any]] = [pool.submit(function, *each) for each in arguments]
+        for ended in as_completed(waiting):
+            yield ended.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _progress(output: Output, what: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    """Show how far it is, on a terminal; give what is to be told of each step."""
+    if output.as_json or not sys.stderr.isatty():
+        yield lambda _done, _failures: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - on a terminal only
+    from rich.progress import (  # noqa: PLC0415 - likewise
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failures]} violations"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, failures=0)
+        yield lambda done, failures: bar.update(task, advance=done, failures=failures)
