@@ -22,7 +22,7 @@ from vtc07.simulation.issued import TokenKind
 from vtc07.simulation.plan import Plan, draw
 from vtc07.simulation.shrinking import shrink
 from vtc07.simulation.story import describe, tell
-from vtc07.simulation.tally import Tally, run_seeds
+from vtc07.simulation.tally import Tally, first_caught, run_seeds
 from vtc07.simulation.world import Run
 
 _CHUNK = 200  # seeds a worker takes at a time
@@ -56,7 +56,11 @@ _MOST_TOLD = 3  # failing seeds that are told as stories
     metavar="NAME",
     help="Use a double with a deliberate defect, to see it found.",
 )
-@click.option("--defects", is_flag=True, help="List the deliberate defects.")
+@click.option(
+    "--defects",
+    is_flag=True,
+    help="List the deliberate defects; with --seeds, and the first seed that finds each.",
+)
 @json_option
 @click.pass_obj
 def simulate(
@@ -78,12 +82,9 @@ def simulate(
     that comes to a violation is made as small as it can be and told; the exit code is 1 then.
     """
     if defects:
-        rows = [[name, found.does] for name, found in DEFECTS.items()]
-        if output.as_json:
-            output.document([{"name": name, "does": does} for name, does in rows])
-        else:
-            output.table(["defect", "what it does"], rows)
-        return ExitCode.DONE
+        if seed is not None or start or exhaustive or defect:
+            raise Failure("--defects lists; only --seeds and --jobs go with it")
+        return _defects(output, seeds, jobs)
     if seed is not None and (seeds is not None or start or exhaustive):
         raise Failure("--seed tells one run: leave out --seeds, --start and --exhaustive")
     if pairs and not exhaustive:
@@ -225,6 +226,39 @@ def _show_failure(output: Output, plan: Plan, sentence: str, defect: str | None)
         output.line(line)
     if run.violation is not None and run.violation != sentence:
         output.line(f"(the small one: {run.violation})")
+
+
+# --- deliberate defects -------------------------------------------------------------------------
+
+
+def _defects(output: Output, seeds: int | None, jobs: int) -> int:
+    found: dict[str, tuple[int, str] | None] = {}
+    if seeds is not None:
+        with _progress(output, "defects", len(DEFECTS)) as advance:
+            for name, caught in _spread(_find, [(name, seeds) for name in DEFECTS], jobs):
+                found[name] = caught
+                advance(1, 0)
+    rows = []
+    for name, defect in DEFECTS.items():
+        caught = found.get(name)
+        rows.append(
+            (name, defect.does, *(("", "") if caught is None else (f"{caught[0]}", caught[1])))
+        )
+    missed = [name for name, caught in found.items() if caught is None]
+    if output.as_json:
+        names = ("name", "does", "seed", "violation")
+        output.document([dict(zip(names, row, strict=True)) for row in rows])
+    elif seeds is None:
+        output.table(["defect", "what it does"], [row[:2] for row in rows])
+    else:
+        output.table(["defect", "what it does", ">seed", "found as"], rows)
+    if missed:
+        output.warning(f"not found within {seeds} seeds: {', '.join(missed)}")
+    return ExitCode.REFUSED if missed else ExitCode.DONE
+
+
+def _find(name: str, seeds: int) -> tuple[str, tuple[int, str] | None]:
+    return name, first_caught(DEFECTS[name].parts, seeds)
 
 
 # --- everything there is ------------------------------------------------------------------------

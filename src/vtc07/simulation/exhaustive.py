@@ -59,7 +59,7 @@ def plan_of(kind: TokenKind, *, executing: bool = True) -> Plan:
 
 def undisturbed(plan: Plan) -> Run:
     """Return the run of a plan without a fault; ValueError where even that is wrong."""
-    run = simulate(plan, count_steps=True)
+    run = simulate(plan, in_detail=True)
     if run.violation is not None:
         raise ValueError(f"a delivery without a fault: {run.violation}")
     return run

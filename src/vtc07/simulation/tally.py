@@ -110,6 +110,15 @@ def _rows() -> frozenset[Row]:
     return frozenset(row for row in rows if _can_be_used(*row))
 
 
+def first_caught(parts: Parts, seeds: int) -> tuple[int, str] | None:
+    """Return the first seed, of so many from 0, that comes to a violation, and its sentence."""
+    for seed in range(seeds):
+        run = simulate(draw(seed), parts)
+        if run.violation is not None:
+            return seed, run.violation
+    return None
+
+
 def run_seeds(start: int, number: int, parts: Parts = REAL) -> Tally:
     """Run the plans of ``number`` seeds from ``start`` on."""
     tally = Tally()

@@ -101,7 +101,8 @@ class Run:
     ``faults``: those that struck, by kind; ``outcomes``: what was reported, by its words;
     ``line_ns``: how long it took on the line; ``sent``: characters of the client and of the
     meter. ``struck``: for each fault of a character, how many characters had been sent then;
-    ``steps``: how many each commit had, where they were to be counted.
+    ``steps``: how many each commit had; ``remains``: all that the meter's and the unit's disks hold
+    in the end (both only where they were asked for).
     """
 
     plan: Plan
@@ -117,6 +118,7 @@ class Run:
     sent: tuple[int, int] = (0, 0)
     struck: list[tuple[int, int]] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
+    remains: bytes = b""
 
 
 #: Told of what happens in a run besides characters: an instant and a sentence.
@@ -129,20 +131,26 @@ def simulate(
     *,
     observer: LineObserver | None = None,
     on_story: OnStory | None = None,
-    count_steps: bool = False,
+    in_detail: bool = False,
 ) -> Run:
-    """Run a plan to its end and judge it; whatever it raises is a violation too."""
+    """Run a plan to its end and judge it; whatever it raises is a violation too.
+
+    ``observer`` and ``on_story`` are told of it as it happens. ``in_detail``: fill ``steps`` and
+    ``remains`` too, which a run does without otherwise.
+    """
     run = Run(plan)
     world: World | None = None
     try:
         world = World(plan, parts, run, observer=observer, on_story=on_story)
-        world.meter.count_steps = count_steps
+        world.meter.count_steps = in_detail
         world.run()
     except Violation as violation:
         run.violation = str(violation)
     except Exception as error:  # noqa: BLE001 - no exception may leave any part
         run.violation = f"{type(error).__name__} left a part: {error}"
     if world is not None:
+        if in_detail:
+            run.remains = world.remains()
         world.close()
         if on_story is not None and run.violation is not None:
             on_story(world.line.now_ns, f"VIOLATION: {run.violation}")
@@ -216,6 +224,11 @@ class World:
             run.commits += meter.ledger.commits
             run.tokens_executed += len(meter.ledger.executed)
             meter.database.close()
+
+    def remains(self) -> bytes:
+        """Return all that the disks of the meter and of the unit hold."""
+        self.meter.database.lose_power()
+        return self.meter.database.image() + self._unit.disk.content
 
     # --- parts -----------------------------------------------------------------------------------
 
