@@ -1,8 +1,8 @@
 """The payment meter: token execution, credit, load switch, durable store, registers.
 
 `manufacture` makes a meter's first state, `SQLiteStore` keeps it (in a file, or for a simulation in
-a `MemoryDatabase`), `Meter` runs it, and `MeterServer` puts it on a line. `OutOfOrderServer` is what
-is left of a meter whose store is damaged.
+a `MemoryDatabase`), `Meter` runs it, and `MeterServer` puts it on a line. `OutOfOrderServer` is
+what is left of a meter whose store is damaged.
 """
 
 from vtc07.meter.accounting import ConstantLoad, Demand, DisconnectReason, Load
