@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import socket
 import stat
 import struct
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -568,7 +570,19 @@ def test_a_control_file_that_says_nothing_of_use(here: Path, content: bytes) -> 
 
 
 @UNIX
-def test_what_killed_servers_left_is_taken_away_and_what_lives_is_not(here: Path) -> None:
+@pytest.mark.parametrize("depth", [0, 100], ids=["in the runtime folder", "elsewhere"])
+def test_what_killed_servers_left_is_taken_away_and_what_lives_is_not(
+    here: Path, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    short = tempfile.mkdtemp(prefix="v", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(Path(short) / ("d" * depth)))
+    try:
+        _leave_and_take_away(here)
+    finally:
+        shutil.rmtree(short)
+
+
+def _leave_and_take_away(here: Path) -> None:
     folder = control_place.runtime_folder()
     assert folder is not None
     with control_place.listening(1) as (listener, file):

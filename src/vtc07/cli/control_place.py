@@ -190,6 +190,8 @@ def remove_leavings(path: Path) -> None:
         place = read(file)
         if place is None:
             continue
+        if place.unix is not None:
+            _remove_dead_socket(Path(place.unix))  # one with a long name is elsewhere
         if place == before or (place.unix is not None and not Path(place.unix).exists()):
             remove(file, place)
 
