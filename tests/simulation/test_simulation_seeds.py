@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from vtc07.simulation.faults import Fault, Garble
+from vtc07.simulation.issued import key
 from vtc07.simulation.plan import draw
 from vtc07.simulation.story import describe, tell
 from vtc07.simulation.tally import Tally, run_seeds
@@ -71,6 +72,18 @@ def test_a_run_is_the_same_in_another_process_with_other_hashes() -> None:
     one = told("1")
     assert one == told("2")
     assert json.loads(one)["story"] == tell(draw(33))[1]
+
+
+def test_no_key_is_in_any_story_or_disk() -> None:
+    for seed in range(60):
+        plan = draw(seed)
+        text = "\n".join((*describe(plan), *tell(plan)[1])).upper()
+        remains = simulate(plan, in_detail=True).remains
+        for revision in range(4):
+            material = key(plan.make.ea, revision).material
+            assert material.hex().upper() not in text
+            assert material not in remains
+            assert material.hex().upper().encode() not in remains.upper()
 
 
 def test_a_story_is_told_with_what_went_wrong() -> None:
