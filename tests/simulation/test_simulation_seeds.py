@@ -42,7 +42,7 @@ def test_every_kind_of_fault_strikes(some: Tally) -> None:
 
 def test_the_runs_use_nearly_every_row_of_the_state_tables(some: Tally) -> None:
     used, rows = some.rows
-    assert rows - used == len(some.unused) <= 4, some.unused
+    assert rows - used == len(some.unused) <= 6, some.unused
 
 
 def test_what_is_reported_is_of_every_kind(some: Tally) -> None:

@@ -57,6 +57,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         value = getattr(simple, name)
         if getattr(plan.make, name) != value:
             yield replace(plan, make=replace(plan.make, **{name: value}))
+    if plan.threshold is not None:
+        yield replace(plan, threshold=None)
     if not plan.addressed:
         yield replace(plan, addressed=True)
     for place, fault in enumerate(plan.faults):
