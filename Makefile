@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 FUZZ_SECONDS ?= 600
 CRASHES ?= 300
+SEEDS ?= 200000
+JOBS ?= 2
 
-.PHONY: demo test lint types layers unit crash power bench fuzz diagrams format clean
+.PHONY: demo test lint types layers unit simulate exhaustive crash power bench fuzz diagrams format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +33,14 @@ layers: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n auto -q
+
+# SEEDS deliveries in which everything goes wrong.
+simulate: $(STAMP)
+	$(BIN)/vtc07 simulate --seeds $(SEEDS) --jobs $(JOBS)
+
+# Every cut, every loss of power, and every pair of two cuts.
+exhaustive: $(STAMP)
+	$(BIN)/vtc07 simulate --exhaustive --pairs --jobs $(JOBS)
 
 # A served meter is killed CRASHES times while tokens come.
 crash: $(STAMP)
