@@ -500,6 +500,78 @@ def test_a_runtime_folder_that_others_may_write_in_is_not_used(here: Path) -> No
             ask("tcp://127.0.0.1:4059", Show())
 
 
+@POSIX
+def test_a_runtime_folder_that_another_may_take_away_is_not_used(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mode, safe in ((0o700, True), (0o1777, True), (0o777, False), (0o770, False)):
+        parent = here / f"{mode:o}"
+        parent.mkdir()
+        parent.chmod(mode)
+        named_by_the_library(monkeypatch, parent)
+        assert (control_place.runtime_folder() is not None) is safe
+
+
+def named_by_the_library(monkeypatch: pytest.MonkeyPatch, parent: Path) -> None:
+    """Name a folder as versions of platformdirs do that do not look at whose it is."""
+    monkeypatch.setattr("platformdirs.user_runtime_path", lambda *_, **__: parent / "vtc07")
+
+
+@POSIX
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_what_another_user_has_planted_is_not_believed(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("runtime", "link"):
+        planted = here / name
+        if name == "link":
+            (here / "own").mkdir(mode=0o700)
+            planted.symlink_to(here / "own")
+        else:
+            planted.mkdir(mode=0o700)
+        os.chown(planted, 1234, 1234, follow_symlinks=False)
+        named_by_the_library(monkeypatch, planted)
+        assert control_place.runtime_folder() is None
+    with controlled(here) as it:
+        assert it.good()["tamper"] == 0
+        os.chown(here / "m.meter.control", 1234, 1234)
+        assert control_place.read(here / "m.meter.control") is None
+        with pytest.raises(Failure, match="not being served"):
+            ask(new_meter(), Show())
+        os.chown(here / "m.meter.control", 0, 0)
+        if it.place.unix is not None:
+            os.chown(Path(it.place.unix).parent, 1234, 1234)
+            with pytest.raises(Failure, match="not being served"):
+                ask("m.meter", Show())
+            os.chown(Path(it.place.unix).parent, 0, 0)
+
+
+def test_a_runtime_folder_that_there_cannot_be_is_no_traceback(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> Path:
+        # What the library raises where /tmp/runtime-1000 has been made by another user.
+        raise PermissionError("runtime directory is owned by another")
+
+    monkeypatch.setattr("platformdirs.user_runtime_path", refused)
+    with pytest.raises(Failure, match="no meter is being served"):
+        ask("tcp://127.0.0.1:4059", Show())
+    with controlled(here) as it:
+        assert asked(it, "m.meter", Show())["tamper"] == 0
+
+
+def test_a_control_file_that_is_a_link_is_not_followed(here: Path) -> None:
+    control_place.write(here / "elsewhere", control_place.Place("s", tcp=9))
+    (here / "m.meter.control").symlink_to(here / "elsewhere")
+    assert control_place.read(here / "m.meter.control") is None
+
+
+@POSIX
+def test_a_control_file_at_which_somebody_would_wait_is_not_waited_for(here: Path) -> None:
+    os.mkfifo(here / "m.meter.control")
+    assert control_place.read(here / "m.meter.control") is None
+
+
 @UNIX
 def test_long_names_of_folders_are_no_obstacle(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deep = here / ("d" * 100) / ("e" * 100)
@@ -553,13 +625,13 @@ def test_a_socket_at_which_something_else_listens(here: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"{}", b"[]", b"\xff", b"[" * 4096,
+        b"",
         b'{"vtc07": 1, "secret": 5, "unix": "x", "tcp": null}',
         b'{"vtc07": 1, "secret": "s", "unix": null, "tcp": 70000}',
         b'{"vtc07": 1, "secret": "s", "unix": null, "tcp": null}',
         b'{"vtc07": 1, "secret": "s", "unix": "nowhere", "tcp": null}',
     ],
-)  # fmt: skip
+)
 def test_a_control_file_that_says_nothing_of_use(here: Path, content: bytes) -> None:
     new_meter()
     (here / "m.meter.control").write_bytes(content)
@@ -567,6 +639,18 @@ def test_a_control_file_that_says_nothing_of_use(here: Path, content: bytes) -> 
         ask("m.meter", Show())
     with controlled(here) as it:  # and is replaced
         assert it.good()["tamper"] == 0
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[]", b"\xff", b"[" * 4096, b"x" * 5000, b"\n"])
+def test_what_is_no_control_file_is_not_replaced(here: Path, content: bytes) -> None:
+    new_meter()
+    file = here / "m.meter.control"
+    file.write_bytes(content)
+    with pytest.raises(Failure, match="not being served"):
+        ask("m.meter", Show())
+    with pytest.raises(OSError, match=r"m\.meter\.control is in the way"), controlled(here):
+        pass
+    assert file.read_bytes() == content
 
 
 @UNIX
@@ -622,6 +706,30 @@ def test_nothing_but_a_socket_of_ours_is_taken_away(here: Path) -> None:
         with controlled(here):
             pass
     assert precious.read_text() == "precious"
+
+
+@POSIX
+def test_a_profile_that_cannot_be_read_is_refused_in_a_sentence(here: Path, channel: str) -> None:
+    unreadable = Path("/proc/self/mem")  # a file that gives an error, not characters
+    if not unreadable.is_file():
+        pytest.skip("the system has no file that cannot be read by its owner")
+    with controlled(here) as it:
+        line = control.request_line(it.place.secret, SetLoad(f"profile:{unreadable}", 1))
+        with pytest.raises(Failure, match="cannot be read"):
+            control.read_answer(it.say(line))
+        assert it.good()["load"] == "100"
+
+
+def test_an_error_of_the_system_is_an_answer(here: Path) -> None:
+    def act(_request: Request) -> dict[str, Any]:
+        raise OSError(28, "No space left on device")
+
+    clock = VirtualClock()
+    with control_port(here / "m.meter", "tcp://127.0.0.1:4059", act, clock) as port:
+        it = Control(Bench(), port, here / "m.meter")
+        answer = it.say(control.request_line(it.place.secret, Show()))
+        with pytest.raises(Failure, match="No space left on device"):
+            control.read_answer(answer)
 
 
 # --- the program --------------------------------------------------------------------------------
@@ -697,6 +805,24 @@ def test_power_that_is_cut_under_a_session(here: Path, fast: str) -> None:
         assert read(it, "powerFailCount") == {"powerFailCount": 2}
 
 
+def test_a_store_beside_which_a_control_file_would_be_another_store(here: Path, fast: str) -> None:
+    new_meter("m.meter.control", "--companion", "fast.toml")
+    before = (here / "m.meter.control").read_bytes()
+    with served(fast) as it:
+        assert read(it, "creditBalance") == {"creditBalance": 25_000}
+        code, err = it.stop()
+    assert code == 0
+    assert "m.meter.control is in the way" in err
+    assert (here / "m.meter.control").read_bytes() == before
+    done("meter", "show", "m.meter.control")
+
+
+def test_words_have_no_blanks_around_them(fast: str) -> None:
+    with served(fast, "--load", " 500 "):
+        assert changed("show")["load"] == "500"
+        assert changed("load", " household:7 ")["load"] == "household:7"
+
+
 def test_a_killed_server_leaves_nothing_in_the_way(here: Path, fast: str) -> None:
     with served(fast) as it:
         place = control_place.read(here / "m.meter.control")
@@ -761,6 +887,7 @@ def test_wrong_words_are_answered_in_a_sentence(
         (("--load", "5,5"), "2 phases"),
         (("--load", "5 kW"), "profile:FILE.csv"),
         (("--load", "profile:none.csv"), "none.csv"),
+        (("--load", "profile:"), "profile:FILE.csv"),
         (("--load", "profile:bad.csv"), "bad.csv, line 2"),
         (("--load", "profile:three.csv"), "3 phases"),
         (("--load", "household:me"), "seed"),

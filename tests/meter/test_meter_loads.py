@@ -105,7 +105,8 @@ def test_what_a_profile_may_look_like(tmp_path: Path, ends: str) -> None:
         ("0,1,2\n", 1, "has 2 loads"),
         ("0,1,2,3,4\n", 1, "has 4 loads"),
         ("0,1\n5,1,2,3\n", 2, "has 3 loads, but the lines before have 1"),
-        ("0;100\n", 1, "no number of seconds"),
+        ("0;100\n", 1, "semicolons"),
+        ("seconds;L1;L2\n0;100;5\n", 2, "semicolons"),
         ("0,repeat\n", 1, "whole watts"),
         ("0,1\n5,repeat\n6,1\n", 3, "nothing may follow"),
         ("0,1\n0,repeat\n", 2, "more than"),
@@ -153,6 +154,14 @@ def test_a_file_that_is_no_profile(tmp_path: Path) -> None:
             ProfileLoad.read(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         ProfileLoad.read(tmp_path / "d.csv")
+
+
+def test_a_profile_that_gives_an_error_is_refused_with_its_name() -> None:
+    unreadable = Path("/proc/self/mem")
+    if not unreadable.is_file():
+        pytest.skip("the system has no file that cannot be read by its owner")
+    with pytest.raises(ProfileError, match="/proc/self/mem cannot be read: "):
+        ProfileLoad.read(unreadable)
 
 
 @pytest.mark.parametrize(

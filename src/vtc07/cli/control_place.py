@@ -32,6 +32,8 @@ _SOCKET: Final = "control"
 _UNFINISHED: Final = "new"
 _SUFFIX: Final = ".control"
 _FOLDER: Final = "vtc07-"
+#: A link is not followed, and a pipe is not waited for.
+_NOT_BY_A_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +80,50 @@ def control_file(target: str) -> Path | None:
 def runtime_folder() -> Path | None:
     """Return the user's own folder for what lives as long as programs run, made if need be.
 
-    None where there is none that nobody else can write in.
+    None where there is none that nobody else can write in, or put another in its place.
     """
     from platformdirs import user_runtime_path  # noqa: PLC0415 - only a served meter needs it
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where it falls back, that is looked at below
-        folder = user_runtime_path("vtc07", appauthor=False)
     try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # where it falls back, that is looked at below
+            folder = user_runtime_path("vtc07", appauthor=False)
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not _is_kept(folder.parent):
+            return None
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        return folder if _is_private(folder) else None
     except OSError:
         return None
-    if os.name == "posix" and (
-        not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077
-    ):
-        return None
-    return folder
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether it is a folder of this user's that nobody else can look into; OSError: none there."""
+    found = folder.lstat()
+    if os.name != "posix":
+        return stat.S_ISDIR(found.st_mode)
+    ours = found.st_uid == os.geteuid()
+    return stat.S_ISDIR(found.st_mode) and ours and not found.st_mode & 0o077
+
+
+def _is_kept(folder: Path) -> bool:
+    """Whether nobody but this user and root can rename what this user makes in a folder."""
+    if os.name != "posix":
+        return True
+    found = folder.stat()
+    trusted = (os.geteuid(), 0)
+    if found.st_uid not in trusted or folder.lstat().st_uid not in trusted:  # a link has an owner
+        return False
+    return not found.st_mode & 0o022 or bool(found.st_mode & stat.S_ISVTX)
 
 
 def write(path: Path, place: Place) -> None:
-    """Write a control file, for its owner only; one from before is replaced."""
+    """Write a control file, for its owner only; one from before is replaced.
+
+    OSError where that cannot be, and where a file is in the way that is something else.
+    """
+    if not _is_replaceable(path):
+        raise OSError(f"{path} is in the way, and is no control file of yours; move it away")
     descriptor, name = tempfile.mkstemp(prefix=".control-", dir=path.parent)  # mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -113,10 +137,7 @@ def write(path: Path, place: Place) -> None:
 def read(path: Path) -> Place | None:
     """Return what a control file says; None where there is none, or something else."""
     try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            found: Any = json.loads(file.read(_LONGEST_FILE))
+        found: Any = json.loads(_content(path))
     except (OSError, ValueError, RecursionError):
         return None
     match found:
@@ -132,6 +153,31 @@ def remove(path: Path, place: Place) -> None:
     if read(path) == place:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _content(path: Path) -> bytes:
+    """Return how a file of this user's begins; OSError: anything else, whose word is not taken."""
+    descriptor = os.open(path, _NOT_BY_A_LINK | os.O_RDONLY)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        theirs = os.name == "posix" and found.st_uid != os.geteuid()
+        if not stat.S_ISREG(found.st_mode) or theirs:
+            raise OSError("not a file of this user")
+        return file.read(_LONGEST_FILE)
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Whether nothing is there, or a control file of any server's, or one that was not finished."""
+    try:
+        content = _content(path)
+        if not content:
+            return True
+        found: Any = json.loads(content)
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("vtc07") == 1 and "secret" in found
 
 
 # --- sockets' files -----------------------------------------------------------------------------
@@ -157,9 +203,11 @@ def listening(backlog: int) -> Iterator[tuple[socket.socket, Path]]:
 
 
 def connected(file: str) -> socket.socket:
-    """Return a connection to a Unix socket, or raise OSError."""
+    """Return a connection to a Unix socket of this user's, or raise OSError."""
     if not hasattr(socket, "AF_UNIX"):
         raise ConnectionError("no Unix sockets here")
+    if not _is_private(Path(file).parent):
+        raise ConnectionError("another user may be listening")
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(CONNECT_LIMIT_S)

@@ -82,8 +82,9 @@ class ControlPort:
         visitor.heard += said
         line, end, _ = visitor.heard.partition(b"\n")
         if end or len(visitor.heard) > LONGEST_LINE:
+            answer = self._answer(line)
             with contextlib.suppress(OSError):
-                visitor.connection.send(self._answer(line))  # short: it fits at once
+                visitor.connection.send(answer)  # short: it fits at once
             self._dismiss(visitor)
         elif not said:
             self._dismiss(visitor)
@@ -99,9 +100,11 @@ class ControlPort:
             return control.done_line(self._act(request))
         except Exception as error:
             judged = judge(error)
-            if judged is None:
-                raise
-            return control.refused_line(judged[0])
+            if judged is not None:
+                return control.refused_line(judged[0])
+            if isinstance(error, OSError):
+                return control.refused_line(f"that is not possible: {error.strerror or error}")
+            raise
 
     def _dismiss(self, visitor: _Visitor) -> None:
         visitor.connection.close()
@@ -155,14 +158,14 @@ def _not_served(target: str) -> Failure:
     with contextlib.suppress(AddressError):
         parse(target)
         return Failure(
-            f"no meter is being served at {target}, at least not by you; start one with vtc07 "
-            "meter serve, and write the address as it says it"
+            f"no meter is being served at {target}, at least not by you, or it is out of order; "
+            "start one with vtc07 meter serve, and write the address as it says it"
         )
     if not Path(target).exists():
         return Failure(f"there is no store {target}; vtc07 meter new {target} makes a meter")
     return Failure(
-        f"the meter {target} is not being served, at least not by you; start it with vtc07 meter "
-        f"serve {target}"
+        f"the meter {target} is not being served, at least not by you, or it is out of order; "
+        f"vtc07 meter serve {target} starts it, or says what is wrong"
     )
 
 

@@ -61,8 +61,8 @@ def wanted_load(
 
 def absolute(words: str) -> str:
     """Return the words with the profile's file by its whole name, for another process."""
-    kind, colon, file = words.partition(":")
-    return f"profile:{Path(file).absolute()}" if (kind, colon) == ("profile", ":") else words
+    kind, _, file = words.strip().partition(":")
+    return f"profile:{Path(file).absolute()}" if kind == "profile" and file else words
 
 
 def _load(words: str | None, nameplate: Nameplate, now_ns: int) -> tuple[Load, str]:
@@ -71,8 +71,11 @@ def _load(words: str | None, nameplate: Nameplate, now_ns: int) -> tuple[Load, s
         return usual_load(service), "connection time" if service is Service.TIME else "none"
     if service is Service.TIME:
         raise Failure("a meter of connection time has no load: it counts seconds")
-    kind, colon, rest = words.strip().partition(":")
+    words = words.strip()
+    kind, colon, rest = words.partition(":")
     if colon and kind == "profile":
+        if not rest:
+            raise Failure("the profile's file is missing: write profile:FILE.csv")
         profile = ProfileLoad.read(Path(rest))
         _check_phases(len(profile.pieces[0]), nameplate, f"the profile {rest}")
         return Since(profile, now_ns), words

@@ -77,6 +77,10 @@ class ProfileLoad:
                 content = file.read(MOST_BYTES + 1)
         except ValueError:
             raise ProfileError(f"{name!r} cannot be the name of a file.") from None
+        except OSError as error:
+            if error.filename is not None:  # it was not opened, and the error says which file
+                raise
+            raise ProfileError(f"{name} cannot be read: {error.strerror}.") from error
         if len(content) > MOST_BYTES:
             raise ProfileError(
                 f"{name} is longer than {MOST_BYTES // 1024**2} MiB; a profile may repeat, so one "
@@ -144,6 +148,10 @@ def _cells(content: str, where: str) -> list[str]:
 
 def _seconds(cell: str, where: str) -> int:
     match = _SECONDS.fullmatch(cell)
+    if match is None and ";" in cell:
+        raise ProfileError(
+            f"{where}: {_shown(cell)} has semicolons; write commas between the numbers."
+        )
     if match is None:
         raise ProfileError(
             f"{where}: {_shown(cell)} is no number of seconds; write digits, with a decimal point "
