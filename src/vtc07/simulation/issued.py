@@ -74,14 +74,15 @@ class TokenKind(enum.Enum):
 class Issued:
     """One token and its meaning; ``token`` is None where the digits mean nothing.
 
-    ``number`` tells tokens of a kind apart. ``new_key`` and ``new_attributes``: what the set leads
-    to that this section belongs to.
+    ``number`` tells tokens of a kind apart. ``key``: what a meter must have to open it.
+    ``new_key`` and ``new_attributes``: what the set leads to that this section belongs to.
     """
 
     digits: str = field(repr=False)
     kind: TokenKind
     number: int
     token: Token | None = field(default=None, repr=False)
+    key: DecoderKey | None = field(default=None, repr=False)
     new_key: DecoderKey | None = field(default=None, repr=False)
     new_attributes: KeyAttributes | None = None
 
@@ -122,8 +123,8 @@ def issue(kind: TokenKind, number: int, ea: EA, revision: int) -> tuple[Issued, 
         return _key_change(kind, number, ea, revision)
     if kind in (TokenKind.WRONG, TokenKind.CLASS_3):
         return (Issued(_digits(kind, number), kind, number),)
-    token = _token(kind, number)
-    return (Issued(encode(token, key(ea, revision)).digits, kind, number, token),)
+    token, present = _token(kind, number), key(ea, revision)
+    return (Issued(encode(token, present).digits, kind, number, token, present),)
 
 
 def _digits(kind: TokenKind, number: int) -> str:
@@ -133,10 +134,10 @@ def _digits(kind: TokenKind, number: int) -> str:
 
 
 def _key_change(kind: TokenKind, number: int, ea: EA, revision: int) -> tuple[Issued, ...]:
-    new, named = key(ea, revision + 1), attributes(revision + 1)
+    old, new, named = key(ea, revision), key(ea, revision + 1), attributes(revision + 1)
     three = kind is TokenKind.KEY_CHANGE_WITH_SGC and ea is not EA.MISTY1
     return tuple(
-        Issued(encode(section, key(ea, revision)).digits, kind, number, section, new, named)
+        Issued(encode(section, old).digits, kind, number, section, old, new, named)
         for section in key_change_sections(new, named, ro=False, three_kct=three)
     )
 

@@ -7,33 +7,31 @@ shares no code with the meter's application process. Whatever does not follow is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vtc07.carrier.companion import S
-from vtc07.carrier.status import TokenStatus
-from vtc07.carrier.token_entry import Lockout
+from vtc07.carrier.registers import Value
+from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.meter import Changes, MeterState
+from vtc07.simulation.expected import CREDIT_UNIT, expected_result, staged_rightly
 from vtc07.simulation.issued import Issued
+from vtc07.simulation.lockouts import later, locked_wrongly
+from vtc07.simulation.logged import noted_wrongly, token_logged_wrongly
+from vtc07.simulation.metering import lost_too_much, metered_wrongly
 from vtc07.tokens import (
     TCT,
     ClearCredit,
     ClearTamperCondition,
+    InitiateMeterTest,
     Service,
     SetMaximumPhasePowerUnbalanceLimit,
     SetMaximumPowerLimit,
-    TokenData,
     TransferCredit,
 )
 
-_CREDIT_UNIT: Final = 100  # Wh in 0.1 kWh
-_HOUR_NS: Final = 3600 * S
-_LOSS_NS: Final = 10 * S  # what may be lost of consumption: so much time ...
-_LOSS_WH: Final = 10  # ... or so much energy
-_FAILURES: Final = 5
-_FIRST_LOCK_S: Final = 60
-_LONGEST_LOCK_S: Final = 3600
+_EXECUTED_NS: Final = 5 * S  # a token is executed within this, of powered time
 
 
 class Violation(Exception):
@@ -57,14 +55,14 @@ class Executed:
 class Entry:
     """A token that was taken for execution: from which carrier, and when in powered ns.
 
-    ``unit``: the hand-held unit that had the line then. ``reports``: how many reports there were.
+    ``digits`` is empty for a value that is no token. ``unit``: the hand-held unit that had the line
+    then, 0 for the keypad.
     """
 
     digits: str = field(repr=False)
     carrier: TCT
     powered_ns: int
     unit: int = 0
-    reports: int = 0
 
 
 class Ledger:
@@ -90,31 +88,55 @@ class Ledger:
         #: how often each token was sent to the meter, by whomever
         self.sent: Counter[str] = Counter()
         self._taken: Counter[str] = Counter()
-        self._reports = 0
-        self._not_taken: dict[tuple[int, str], int] = {}
         self._pending: Changes | None = None
         self._entry_before: Entry | None = None
+        self._powered_up = True  # the next transaction is the first one since power came
+        self._store_failed = False
+        self._refused = {TCT.VIRTUAL: False, TCT.NUMERIC: False}
+        self._written: list[tuple[str, Value]] = []
+        #: the errors with which entries were refused, by unit and token
+        self.refusals: set[tuple[int, str, ErrorCode]] = set()
         self._seen_live = state
         self._accepted_tids: set[tuple[int, int]] = set()
 
     # --- what happens ----------------------------------------------------------------------------
 
-    def entered(self, entry: Entry) -> None:
-        """Take notice of a token taken for execution."""
+    def entered(self, entry: Entry, error: ErrorCode | None) -> None:
+        """Take notice of a token that came, and of the error that refused it; None: it is taken."""
+        wanted = self._refusal(entry)
+        self._require(error is wanted, f"an entry was {_got(error)} that had to be {_got(wanted)}")
+        if error is ErrorCode.TOKEN_LOCKOUT:
+            self._refused[entry.carrier] = True
+        if error is not None:
+            self.refusals.add((self.unit, entry.digits, error))
+            return
         if entry.carrier is TCT.VIRTUAL:
             self._taken[entry.digits] += 1
             self._require(
                 self._taken[entry.digits] <= self.sent[entry.digits],
-                "a token was taken that nobody sent, or more often than it was sent",
+                "a token was taken that nobody sent, more often than it was sent, or after 'not "
+                "taken' was said",
             )
-        self._require(self.entry is None, "a token was taken while another one was being executed")
-        self.entry = replace(entry, unit=self.unit, reports=self._reports)
+        self.entry = replace(entry, unit=self.unit if entry.carrier is TCT.VIRTUAL else 0)
 
-    def reported(self, unit: int, digits: str, *, not_taken: bool) -> None:
-        """Take notice of what a unit said of a token: "not taken" must stay true."""
-        if not_taken:
-            self._not_taken[unit, digits] = self._reports
-        self._reports += 1
+    def _refusal(self, entry: Entry) -> ErrorCode | None:
+        """Return the error that an entry must get (docs/protocol.md 4)."""
+        if self.entry is not None:
+            return ErrorCode.TOKEN_EXECUTING
+        lock = self.committed.lockout(entry.carrier)
+        if later(lock, entry.powered_ns - self.committed.powered_ns).remaining_ns:
+            return ErrorCode.TOKEN_LOCKOUT
+        if not entry.digits:
+            return ErrorCode.VALUE_REFUSED
+        return ErrorCode.STORE_FAULT if self._store_failed else None
+
+    def to_write(self, name: str, value: Value) -> None:
+        """Take notice of a register that a client writes."""
+        self._written.append((name, value))
+
+    def reported_not_taken(self, digits: str) -> None:
+        """Take notice that a unit said "not taken": none of what was sent may still be taken."""
+        self._taken[digits] = self.sent[digits]
 
     def begin(self, changes: Changes) -> None:
         """Take notice of a commit that begins."""
@@ -128,9 +150,15 @@ class Ledger:
         assert changes is not None
         self._follow(changes)
 
-    def failed(self) -> None:
-        """Take notice that it is not, by the store's own word."""
-        self.entry = None
+    def failed(self, error: Exception, *, struck: bool) -> None:
+        """Take notice that it is not, by the store's own word; ``struck``: its disk had failed."""
+        self._pending = self.entry = None
+        self._store_failed = True
+        self._require(struck, f"a commit failed on a disk that did not: {error!r}")
+
+    def swallowed(self, error: Exception) -> None:
+        """Take notice of an exception of a commit that is no word of the store."""
+        self.violation = self.violation or Violation(f"{type(error).__name__} left a part: {error}")
 
     def power_lost(self, live: MeterState | None) -> None:
         """Take notice of what was metered when power failed; None: the meter was out of order."""
@@ -145,9 +173,13 @@ class Ledger:
             self._follow(pending)
         elif state != self.committed:
             raise self._violation("after a loss of power the store holds another state")
-        self._bound_loss()
+        self._none_of(lost_too_much(self._seen_live, self.committed, self.power))
         self.committed = state
         self.entry = None
+        self._powered_up = True
+        self._store_failed = False
+        self._refused = dict.fromkeys(self._refused, False)
+        self._written.clear()
 
     # --- what must hold --------------------------------------------------------------------------
 
@@ -160,11 +192,9 @@ class Ledger:
         if not truth:
             raise self._violation(sentence)
 
-    def _bound_loss(self) -> None:
-        lost = self._seen_live.account.consumed - self.committed.account.consumed
-        bound = max(_LOSS_WH, -(-self.power * _LOSS_NS // _HOUR_NS))
-        self._require(lost <= bound, f"{lost} Wh of consumption were lost, at most {bound} may be")
-        self._seen_live = self.committed
+    def _none_of(self, wrong: Iterable[str]) -> None:
+        for sentence in wrong:
+            raise self._violation(sentence)
 
     def _follow(self, changes: Changes) -> None:
         before, after = changes.before, changes.after
@@ -172,25 +202,19 @@ class Ledger:
         self.thresholds.add(after.settings.low_credit_threshold)
         tokens = after.tokens_executed - before.tokens_executed
         self._require(tokens in (0, 1), f"{tokens} tokens were executed in one transaction")
-        self._consumption(before, after)
+        self._none_of(metered_wrongly(before, after, self.power))
+        self._none_of(noted_wrongly(before, after, powered_up=self._powered_up))
+        self._powered_up = False
+        entered = self.entry
         if tokens:
             self._token(before, after)
         else:
             self._no_token(before, after)
         self._require(after.nameplate == before.nameplate, "the nameplate changed")
-        self._require(
-            after.switch.closed <= (after.account.balance > 0 and not after.switch.tamper),
-            "the load switch is closed without credit or in spite of a tamper condition",
-        )
+        carrier = None if not tokens or entered is None else entered.carrier
+        self._none_of(locked_wrongly(before, after, self._refused, carrier))
+        self._refused = dict.fromkeys(self._refused, False)
         self.committed = after
-
-    def _consumption(self, before: MeterState, after: MeterState) -> None:
-        powered = after.powered_ns - before.powered_ns
-        consumed = after.account.consumed - before.account.consumed
-        self._require(powered >= 0, "powered time went back")
-        self._require(consumed >= 0, "consumption went back")
-        most = -(-self.power * powered // _HOUR_NS) + 1
-        self._require(consumed <= most, f"{consumed} Wh were consumed, at most {most} can be")
 
     def _no_token(self, before: MeterState, after: MeterState) -> None:
         consumed = after.account.consumed - before.account.consumed
@@ -206,13 +230,24 @@ class Ledger:
         )
         self._require(after.last == before.last, "the last result changed without a token")
         self._require(after.token_log == before.token_log, "the token log changed without a token")
+        self._require(after.last_test == before.last_test, "a test was noted without a token")
+        self._settings(before, after)
         self._limits(before, after)
         self._staged_sections_stay(before, after)
         self._require(
             after.switch.tamper | before.switch.tamper == after.switch.tamper,
             "a tamper condition was cleared without a token",
         )
-        self._locks_run_down(before, after)
+
+    def _settings(self, before: MeterState, after: MeterState) -> None:
+        if after.settings == before.settings:
+            return
+        for place, (name, value) in enumerate(self._written):
+            wanted = {**_settings_of(before), name: value}
+            if wanted == _settings_of(after):
+                del self._written[: place + 1]
+                return
+        raise self._violation("a setting changed that nobody wrote")
 
     def _limits(self, before: MeterState, after: MeterState) -> None:
         self._require(
@@ -222,30 +257,33 @@ class Ledger:
         )
 
     def _token(self, before: MeterState, after: MeterState) -> None:
+        issued = self.known.get(after.last.token)
+        self._none_of(token_logged_wrongly(before, after, issued))
         entry, entered = after.token_log[0], self.entry
-        self._require(entry.number == after.tokens_executed, "the token log has a wrong number")
-        self._require(
-            (after.last.token, after.last.status) == (entry.token, entry.status),
-            "the last result and the token log tell two stories",
-        )
         self._require(entry.status.is_result, f"{entry.status.value} is no result")
         if entered is None:
             raise self._violation("a token was executed that nobody entered")
         self._require(entered.digits == entry.token, "another token was executed than was entered")
-        if entered.carrier is TCT.VIRTUAL:
-            said = self._not_taken.get((entered.unit, entered.digits), -1)
-            self._require(said < entered.reports, "a token was executed after 'not taken' was said")
-        issued = self.known.get(entry.token)
+        self._in_time(after.powered_ns)
         taken = entry.status.taken
-        if issued is None or issued.token is None:
+        if issued is None:
             self._require(not taken, "digits that mean nothing were accepted")
+        else:
+            wanted = expected_result(issued, before, after)
+            self._require(
+                entry.status is wanted,
+                f"a token ({issued.kind.value}) got {entry.status.value}, not {wanted.value}",
+            )
+        tested = taken and issued is not None and isinstance(issued.token, InitiateMeterTest)
+        self._require(
+            tested or after.last_test == before.last_test,
+            "a test was noted that no token asked for",
+        )
         self._credit(before, after, issued, taken=taken)
         self._tids(before, after, issued, taken=taken)
         self._key(before, after, issued, entry.status)
         self._switch_values(before, after, issued, taken=taken)
-        self._lock(before, after, entered, entry.status)
-        unit = entered.unit if entered.carrier is TCT.VIRTUAL else 0
-        self.executed.append(Executed(entry.number, entry.token, entry.status, unit))
+        self.executed.append(Executed(entry.number, entry.token, entry.status, entered.unit))
         self.entry = None
 
     def _credit(
@@ -257,7 +295,7 @@ class Ledger:
         match token:
             case TransferCredit(service=service, amount=amount):
                 self._require(service is Service.ELECTRICITY, "another service's credit was taken")
-                credit = amount * _CREDIT_UNIT
+                credit = amount * CREDIT_UNIT
             case ClearCredit():
                 self._require(after.account.balance == 0, "cleared credit is not 0")
                 self._require(
@@ -304,18 +342,18 @@ class Ledger:
             after.key == before.key and after.attributes == before.attributes,
             "the key changed without a complete set",
         )
-        if not status.taken or not section:
+        if issued is None or not status.taken or not section:
             self._staged_sections_stay(before, after)
         else:
-            self._require(after.staging is not None, "an accepted section was not staged")
+            self._require(
+                staged_rightly(issued, before, after), "an accepted section was not staged"
+            )
 
     def _staged_sections_stay(self, before: MeterState, after: MeterState) -> None:
         staging = before.staging
-        late = staging is not None and after.powered_ns >= staging.deadline_ns
-        self._require(
-            after.staging == staging or (late and after.staging is None),
-            "staged sections changed without a section",
-        )
+        if staging is not None and after.powered_ns >= staging.deadline_ns:
+            staging = None
+        self._require(after.staging == staging, "staged sections changed without a section")
 
     def _switch_values(
         self, before: MeterState, after: MeterState, issued: Issued | None, *, taken: bool
@@ -341,53 +379,25 @@ class Ledger:
             )
         self._require(after.settings == before.settings, "a setting changed with a token")
 
-    # --- the lockout -----------------------------------------------------------------------------
+    # --- the end ---------------------------------------------------------------------------------
 
-    def _locks_run_down(self, before: MeterState, after: MeterState) -> None:
-        elapsed = after.powered_ns - before.powered_ns
-        for was, now in (
-            (before.virtual_lockout, after.virtual_lockout),
-            (before.keypad_lockout, after.keypad_lockout),
-        ):
-            self._require(
-                _facts(now) == _facts(_later(was, elapsed)), "a lockout changed without a token"
-            )
+    def _in_time(self, powered_ns: int) -> None:
+        late = self.entry is not None and powered_ns - self.entry.powered_ns > _EXECUTED_NS
+        self._require(not late, "a token was not executed in time")
 
-    def _lock(
-        self, before: MeterState, after: MeterState, entered: Entry, status: TokenStatus
-    ) -> None:
-        elapsed = after.powered_ns - before.powered_ns
-        virtual = entered.carrier is TCT.VIRTUAL
-        mine, other = before.virtual_lockout, before.keypad_lockout
-        mine_after, other_after = after.virtual_lockout, after.keypad_lockout
-        if not virtual:
-            mine, other, mine_after, other_after = other, mine, other_after, mine_after
-        at_entry = _later(mine, entered.powered_ns - before.powered_ns)
-        self._require(at_entry.remaining_ns == 0, "a token was taken during the lockout")
-        wanted = _later(mine, elapsed)
-        if status in (TokenStatus.CRC_ERROR, TokenStatus.MFR_CODE_ERROR):
-            failures = wanted.failures + 1
-            wanted = replace(wanted, failures=failures)
-            if failures >= _FAILURES:
-                length = min(2 * wanted.last_lock_s, _LONGEST_LOCK_S) or _FIRST_LOCK_S
-                wanted = replace(wanted, remaining_ns=length * S, last_lock_s=length)
-        elif status.taken and TokenData.from_digits(entered.digits).token_class in (0, 2):
-            wanted = Lockout()
-        self._require(_facts(mine_after) == _facts(wanted), "the lockout is not what it must be")
-        self._require(
-            _facts(other_after) == _facts(_later(other, elapsed)),
-            "a token changed the lockout of another carrier",
-        )
+    def close(self, powered_ns: int) -> None:
+        """Check the sum at the end: credit is what was accepted, less what was used or cleared.
 
-    def close(self) -> None:
-        """Check the sum at the end: credit is what was accepted, less what was used or cleared."""
+        ``powered_ns``: the meter's powered time now, to which it must have executed its tokens.
+        """
+        self._in_time(powered_ns)
         balance, accepted = self.first.account.balance, self.first.account.accepted
         for executed in self.executed:
             issued = self.known.get(executed.digits)
             if issued is None or not executed.status.taken:
                 continue
             if isinstance(issued.token, TransferCredit):
-                accepted += issued.token.amount * _CREDIT_UNIT
+                accepted += issued.token.amount * CREDIT_UNIT
         account = self.committed.account
         self._require(account.accepted == accepted, "the accepted credit is not the sum")
         cleared = any(
@@ -409,10 +419,15 @@ class Ledger:
         return [e for e in self.executed[:until] if e.digits == digits and e.number > since]
 
 
-def _later(lock: Lockout, elapsed_ns: int) -> Lockout:
-    left = max(0, lock.remaining_ns - max(0, elapsed_ns))
-    return replace(lock, remaining_ns=left)
+def _got(error: ErrorCode | None) -> str:
+    return "taken" if error is None else f"refused ({error.value})"
 
 
-def _facts(lock: Lockout) -> tuple[int, int, int]:
-    return lock.failures, lock.remaining_ns, lock.last_lock_s
+def _settings_of(state: MeterState) -> dict[str, Value]:
+    """Return what a client may write, by the names of the registers."""
+    settings = state.settings
+    return {
+        "lowCreditThreshold": settings.low_credit_threshold,
+        "installationReference": settings.installation_reference,
+        "lowCreditAlarmEnabled": settings.low_credit_alarm_enabled,
+    }

@@ -9,6 +9,7 @@ from typing import Final
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode
 from vtc07.meter import (
     Changes,
@@ -28,13 +29,15 @@ from vtc07.meter import (
 from vtc07.meter.state import Account
 from vtc07.simulation.faults import DiskFault, PowerLostInCommit
 from vtc07.simulation.issued import MADE, Issued, attributes, key
-from vtc07.simulation.ledger import Entry, Ledger
+from vtc07.simulation.ledger import Entry, Ledger, Violation
 from vtc07.tokens import EA, KT, TCT, TID, MeterPAN
 
 COMPANION: Final = "electricity"
 PAN: Final = "600727111111111153"
 OTHER_PAN: Final = "600727222222222209"
 STORE_KEY: Final = bytes(range(32, 64))
+
+_AT_ONCE: Final = 100  # more commits at one instant come only from a meter that never stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +84,22 @@ def _image(ea: EA, kt: KT, credit: int, pan: str) -> bytes:
 
 
 class WatchedMeter(Meter):
-    """A meter that tells its ledger what was entered."""
+    """A meter that tells its ledger what was entered and written."""
 
     ledger: Ledger | None = None
 
     def enter(self, token: str | None, carrier: TCT, now_ns: int) -> ErrorCode | None:
         """Take a token for execution, or say why not."""
         error = super().enter(token, carrier, now_ns)
-        if error is None and self.ledger is not None:
-            assert token is not None
-            self.ledger.entered(Entry(token, carrier, self.state.powered_ns))
+        if self.ledger is not None:
+            self.ledger.entered(Entry(token or "", carrier, self.state.powered_ns), error)
         return error
+
+    def write(self, request: int, register: Register, value: Value, now_ns: int) -> None:
+        """Write an ordinary register."""
+        if self.ledger is not None:
+            self.ledger.to_write(register.name, value)
+        super().write(request, register, value, now_ns)
 
 
 class _WatchedStore:
@@ -112,8 +120,8 @@ class _WatchedStore:
         home.database.hook = hook = home.next_hook()
         try:
             self._store.commit(changes)
-        except StoreError:
-            home.ledger.failed()
+        except StoreError as error:
+            home.ledger.failed(error, struck=isinstance(hook, _Strike) and hook.struck)
             raise
         finally:
             home.database.hook = None
@@ -139,11 +147,13 @@ class _Strike:
         self._home = home
         self._fault = fault
         self._step = 0
+        self.struck = False
 
     def __call__(self, sql: str, after: bool) -> None:  # noqa: FBT001 - the hook's own convention
         fault = self._fault
         here = self._step >= fault.step or sql == "COMMIT"
         if here and after == fault.done:
+            self.struck = True
             self._home.database.hook = None
             self._home.struck(fault)
             if isinstance(fault, PowerLostInCommit):
@@ -155,10 +165,10 @@ class _Strike:
 class PoweredMeter:
     """A meter, its store and its supply: a `ServerEndpoint` that may go dark.
 
-    ``make``: how it is; ``known``: the tokens of the run by digits; ``meter_type`` and
-    ``server_type``: what it is made of; ``watch``: given every server, to watch it; ``struck``:
-    told of each fault that struck; ``went_dark``: told when power was lost, with the time without;
-    ``on_sent``: told of each message that goes out.
+    ``make``: how it is; ``known``: the tokens of the run by digits; ``now_ns``: when it is powered
+    up for the first time; ``meter_type`` and ``server_type``: what it is made of; ``watch``: given
+    every server, to watch it; ``struck``: told of each fault that struck; ``went_dark``: told when
+    power was lost, with the time without; ``on_sent``: told of each message that goes out.
     """
 
     def __init__(
@@ -167,6 +177,7 @@ class PoweredMeter:
         pan: str,
         known: Mapping[str, Issued],
         *,
+        now_ns: int,
         character_ns: int,
         meter_type: type[WatchedMeter],
         server_type: type[MeterServer],
@@ -198,9 +209,11 @@ class PoweredMeter:
         self._lost_for_ns: int | None = None  # power was lost in a commit, for so long
         self._off_ns = 0
         self._commits = 0
+        self._worked_ns = now_ns  # the instant of its latest commit, and ...
+        self._at_once = 0  # ... how many it had then
         store = self._open()
         self.ledger = Ledger(pan, store.load(), known, make.power)
-        self._run(store, 0)
+        self._run(store, now_ns)
 
     def _open(self) -> SQLiteStore:
         return self._store_type.open_in(self.database, self._key)
@@ -306,8 +319,14 @@ class PoweredMeter:
 
     def work_done(self, error: Exception | None, now_ns: int) -> None:
         """Report the end of the commit that was handed out."""
+        self._at_once = self._at_once + 1 if now_ns == self._worked_ns else 1
+        self._worked_ns = now_ns
+        if self._at_once > _AT_ONCE:
+            raise Violation(f"meter {self._pan} commits without end")
         if self._lost_for_ns is not None:
             off_ns, self._lost_for_ns = self._lost_for_ns, None
             self.lose_power(off_ns)
         elif self.server is not None:
+            if error is not None and not isinstance(error, StoreError):
+                self.ledger.swallowed(error)  # the meter takes it for a fault of its store
             self.server.work_done(error, now_ns)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vtc07.hhu.outcome import Delivered, Outcome, Refused, Unresolved, UnresolvedReason
+from vtc07.carrier.status import ErrorCode
+from vtc07.hhu.journal import Delivery
+from vtc07.hhu.outcome import Delivered, NotTaken, Outcome, Refused, Unresolved, UnresolvedReason
 from vtc07.simulation.ledger import Ledger, Violation
 
 #: What the token log reaches back: behind that, a result may be lost.
@@ -20,13 +23,12 @@ class Report:
     a write of this very unit was being executed then. ``disturbed``: faults could still strike.
     """
 
-    unit: str
+    unit: int
     digits: str = field(repr=False)
     outcome: Outcome
     since: int | None
     until: int
     on_its_way: bool
-    executing: bool
     disturbed: bool
 
 
@@ -45,18 +47,22 @@ def judge(report: Report, ledger: Ledger) -> None:
         case Delivered(status=status, sequence=sequence):
             found = ledger.results(report.digits, 0, report.until)
             true = any(e.status is status and sequence in (None, e.number) for e in found)
-        case Refused(status=status):
-            true = not accepted and bool(ours) and ours[-1].status is status
+        case Refused(status=status, sequence=sequence):
+            told = any(e.status is status and sequence in (None, e.number) for e in ours)
+            true = told and not accepted
         case Unresolved(reason=reason):
             true = _may_be_unresolved(reason, report, since)
+        case NotTaken(error=ErrorCode() as error):
+            told = (report.unit, report.digits, error) in ledger.refusals
+            true = told and not (ours or report.on_its_way)
         case _:
             # Not taken, in all its kinds: nothing of ours was executed, nor will it be.
             true = report.since is None or not (ours or report.on_its_way)
     if not true:
         did = ", ".join(f"{e.status.value} as number {e.number}" for e in ours) or "nothing"
         raise Violation(
-            f"{report.unit} reported '{outcome}' of a token; since S0 (number {since}) the meter "
-            f"did with it: {did}"
+            f"unit {report.unit} reported '{outcome}' of a token; since S0 (number {since}) the "
+            f"meter did with it: {did}"
         )
 
 
@@ -64,9 +70,33 @@ def _may_be_unresolved(reason: UnresolvedReason, report: Report, since: int) -> 
     match reason:
         case UnresolvedReason.GAP:
             return report.until - since > _LOG
-        case UnresolvedReason.NO_LINK | UnresolvedReason.ANOTHER_METER:
+        case UnresolvedReason.NO_LINK | UnresolvedReason.ANOTHER_METER | UnresolvedReason.EXECUTING:
             return report.disturbed
-        case UnresolvedReason.EXECUTING:
-            return report.disturbed and report.executing
         case _:
             return False
+
+
+def judge_journal(unit: int, deliveries: Sequence[Delivery], ledger: Ledger) -> None:
+    """Raise Violation where a result that stands in a unit's journal is not true.
+
+    Of a token that was delivered again later, only what happened before that counts.
+    """
+    for place, delivery in enumerate(deliveries):
+        if delivery.result is None or delivery.s0 is None:
+            continue
+        again = (d.s0 for d in deliveries[place + 1 :] if d.token == delivery.token)
+        until = next((s0.sequence for s0 in again if s0 is not None), None)
+        since_s0 = ledger.results(delivery.token, delivery.s0.sequence, until)
+        word, _, status = delivery.result.partition(": ")
+        match word:
+            case "delivered":
+                ever = ledger.results(delivery.token, 0, None)
+                true = any(e.status.taken and status.startswith(e.status.value) for e in ever)
+            case "refused":
+                true = any(not e.status.taken for e in since_s0)
+            case "not taken":
+                true = all(e.unit != unit for e in since_s0)
+            case _:
+                true = word.startswith("unresolved")
+        if not true:
+            raise Violation(f"the journal of unit {unit} says '{delivery.result}' of a token")

@@ -112,6 +112,8 @@ class HandHeldUnit:
         self.tokens: list[str] = []
         #: the acceptances, by tokenSequence, that it reported in this delivery
         self.claimed: set[int] = set()
+        #: the newest delivery in its journal when it last reported, or began to deliver
+        self.reported = 0
         #: the earlier delivery that it is looking into
         self.resolving = 0
         self.start()
@@ -176,8 +178,13 @@ class HandHeldUnit:
     def send(self, *, resume: bool) -> Procedure[SendReport]:
         """Deliver its tokens."""
         self.claimed = set()
+        self.has_reported()
         wanted = [TokenToSend(digits) for digits in self.tokens]
         return self._deliverer().send(wanted, resume=resume)
+
+    def has_reported(self) -> None:
+        """Remember that what its journal holds by now belongs to tokens that it is done with."""
+        self.reported = max((d.number for d in self.journal.deliveries()), default=0)
 
     def write(self, name: str, value: int) -> Procedure[bool]:
         """Write a register; True where the meter acknowledged it, False where it refused."""

@@ -28,10 +28,8 @@ from vtc07.carrier.events import (
 from vtc07.carrier.states import ClientInput, ClientState, ServerInput, ServerState
 from vtc07.hhu.delivery import SendReport
 from vtc07.hhu.outcome import (
-    Busy,
     Delivered,
     Meaning,
-    NoLink,
     NotSent,
     NotTaken,
     NotTakenReason,
@@ -71,7 +69,7 @@ from vtc07.simulation.issued import Issued, TokenKind, issue, key
 from vtc07.simulation.ledger import Violation
 from vtc07.simulation.plan import OTHERS, Plan
 from vtc07.simulation.powered import OTHER_PAN, PAN, STORE_KEY, PoweredMeter, companion
-from vtc07.simulation.reports import Report, judge
+from vtc07.simulation.reports import Report, judge, judge_journal
 from vtc07.simulation.site import Site
 from vtc07.simulation.unit import HandHeldUnit, Nobody, UnitCrashed, hostile_words
 from vtc07.tokens import EA, TCT
@@ -86,6 +84,8 @@ _PAUSE_NS: Final = 3 * S  # between two of these
 _MOST_EFFECTS: Final = 2000  # a procedure that asks for more does not end
 _END_NS: Final = 90 * S  # what a delivery may take once nothing goes wrong any more, and ...
 _TOKEN_NS: Final = 40 * S  # ... for each of its tokens
+_ANSWER_NS: Final = 2 * S  # an answer has begun within this, or never comes
+_WRITES: Final = 3  # of one token in one delivery
 _LINE_BUFFER: Final = 8192
 
 #: A row of a state table: where an end was, and what it heard.
@@ -183,18 +183,19 @@ class World:
         self._lags: list[Lag] = []
         self._swapped_for = 0
         self._until_reopening = False
-        self._units = 0
+        self._units: list[HandHeldUnit] = []
         self._others = 0
         self._before_effect: dict[int, list[SecondUnit | HostileClient]] = {}
         self._swaps: dict[int, MeterSwapped] = {}
         self._bad_acks: dict[int, AckToNak] = {}
         self._tokens = plan.issued()
         self._known = {issued.digits: issued for issued in self._tokens}
+        self._anybodys: set[str] = set()  # tokens that a hostile client sent
         self._said: list[str] = []
         self._echo = any(isinstance(fault, Echo) for fault in plan.faults)
         self._crash = next((f for f in plan.faults if isinstance(f, CrashAtJournal)), None)
         self._disturbance = Disturbance(self._strike)
-        self.meter = self._new_meter(PAN)
+        self.meter = self._new_meter(PAN, 0)
         self._other: PoweredMeter | None = None
         self._site: Site | None = None
         if any(isinstance(fault, MeterSwapped) for fault in plan.faults):
@@ -211,7 +212,7 @@ class World:
         )
         self._prepare(plan.faults)
         self._unit = self._new_unit(self._crash)
-        self.line.client = self._unit.client
+        self._have(self._unit.client, self._unit.number)
 
     def close(self) -> None:
         """Let go of the databases, and count."""
@@ -232,12 +233,13 @@ class World:
 
     # --- parts -----------------------------------------------------------------------------------
 
-    def _new_meter(self, pan: str) -> PoweredMeter:
+    def _new_meter(self, pan: str, now_ns: int) -> PoweredMeter:
         parts = self._parts
         return PoweredMeter(
             self._plan.make,
             pan,
             self._known,
+            now_ns=now_ns,
             character_ns=CHARACTER_NS,
             meter_type=parts.meter,
             server_type=parts.server,
@@ -249,12 +251,13 @@ class World:
         )
 
     def _new_unit(self, crash: CrashAtJournal | None = None) -> HandHeldUnit:
-        self._units += 1
         parts = self._parts
-        return HandHeldUnit(
+        # Who comes while another meter is there must name the one that is meant.
+        named = self._plan.addressed or self._current is not self.meter
+        unit = HandHeldUnit(
             companion(),
-            PAN if self._plan.addressed else "",
-            number=self._units,
+            PAN if named else "",
+            number=len(self._units) + 1,
             now_ns=lambda: self.line.now_ns,
             character_ns=CHARACTER_NS,
             echo=self._echo,
@@ -266,6 +269,8 @@ class World:
             crash=crash,
             struck=self._count,
         )
+        self._units.append(unit)
+        return unit
 
     def _watch_server(self, server: MeterServer) -> None:
         coverage = self._run.coverage
@@ -480,7 +485,7 @@ class World:
 
     def _other_meter(self) -> PoweredMeter:
         if self._other is None:
-            self._other = self._new_meter(OTHER_PAN)
+            self._other = self._new_meter(OTHER_PAN, self.line.now_ns)
             assert self._site is not None
             self._site.add(self._other)
         return self._other
@@ -497,16 +502,31 @@ class World:
         unit = self._new_unit()
         unit.tokens = [issued.digits]
         self._have(unit.client, unit.number)
-        self.line.run(self._watched(unit, unit.send(resume=False)))
-        self.line.run(unit.session.sign_off())
+        self._send(unit, resume=False)
         self._have(first, self._unit.number)
         self._watching = True
 
+    def _send(self, unit: HandHeldUnit, *, resume: bool) -> SendReport:
+        """Let a unit deliver its tokens and sign off."""
+        report = self.line.run(self._watched(unit, unit.send(resume=resume)))
+        self.line.run(unit.session.sign_off())
+        if report.problems:
+            raise Violation(f"a journal failed whose disk did not: {report.problems[0]}")
+        return report
+
     def _may_write(self, unit: HandHeldUnit, digits: str) -> None:
-        """Check that the meter has not yet taken what a unit is about to write, and count it."""
+        """Check that a unit may write a token now, and count it.
+
+        Its journal holds the delivery and announces the write; the meter that it is meant for is
+        there, and has not taken it.
+        """
         ledger = self.meter.ledger
-        opened = [d for d in unit.journal.deliveries() if d.token == digits and d.s0 is not None]
-        since = opened[-1].s0.sequence if opened and opened[-1].s0 is not None else 0
+        opened = [d for d in unit.journal.deliveries() if d.token == digits and d.result is None]
+        if not opened or not 1 <= opened[-1].writes <= _WRITES:
+            raise Violation("a token was written that the journal does not announce")
+        if self._current is not self.meter or opened[-1].meter_pan != PAN:
+            raise Violation("a token was written to a meter that it was not meant for")
+        since = 0 if opened[-1].s0 is None else opened[-1].s0.sequence
         taken = [e for e in ledger.results(digits, since, None) if e.unit == unit.number]
         entry = ledger.entry
         if taken or (entry is not None and (entry.digits, entry.unit) == (digits, unit.number)):
@@ -526,8 +546,14 @@ class World:
         for said in hostile_words(Random(fault.seed), companion(), tokens):  # noqa: S311 - repeats
             if said.token is not None:
                 self._all_sent(said.token)
+                self._anybodys.add(said.token)
             self.line.inject("client", said.chars)
             self.line.idle(said.pause_ns + len(said.chars) * CHARACTER_NS)
+        # An error message to another client must not meet a unit that has just entered its token:
+        # it would be taken for the answer, and nothing in the message says whose it is.
+        self.line.idle(_ANSWER_NS)
+        while self.line.queued("server"):
+            self.line.idle(_ANSWER_NS)
         self._have(first, self._unit.number)
         self._watching = True
 
@@ -561,8 +587,7 @@ class World:
         try:
             if self._plan.threshold is not None:
                 self._write(unit, self._plan.threshold)
-            report = self.line.run(self._watched(unit, unit.send(resume=resume)))
-            self.line.run(unit.session.sign_off())
+            report = self._send(unit, resume=resume)
         except UnitCrashed:
             self._tell("the hand-held unit has crashed and is switched on again")
             unit.crash()
@@ -633,8 +658,10 @@ class World:
                     raise Violation("one acceptance was reported for two tokens")
                 if sequence is not None:
                     unit.claimed.add(sequence)
-            not_taken = isinstance(fact.outcome, NotTaken) and report.since is not None
-            self.meter.ledger.reported(unit.number, report.digits, not_taken=not_taken)
+            if fact.place is not None:
+                unit.has_reported()
+            if report.since is not None and not isinstance(fact.outcome, _MAY_BE_EXECUTED):
+                self.meter.ledger.reported_not_taken(report.digits)
 
     def _report(self, unit: HandHeldUnit, fact: Resolved) -> Report:
         """Return what a unit reports, with what is true at this instant."""
@@ -644,18 +671,17 @@ class World:
             token, s0 = mine.token, mine.s0
         else:
             token = unit.tokens[fact.place]
-            opened = [d for d in deliveries if d.token == token]
-            s0 = opened[-1].s0 if opened and _was_opened(fact.outcome) else None
+            opened = [d for d in deliveries if d.token == token and d.number > unit.reported]
+            s0 = opened[-1].s0 if opened else None
         entry = ledger.entry
         return Report(
-            unit=f"unit {unit.number}",
+            unit=unit.number,
             digits=token,
             outcome=fact.outcome,
             since=None if s0 is None else s0.sequence,
             until=len(ledger.executed),
             on_its_way=entry is not None
             and (entry.digits, entry.carrier, entry.unit) == (token, TCT.VIRTUAL, unit.number),
-            executing=entry is not None,
             disturbed=self._disturbed,
         )
 
@@ -663,8 +689,12 @@ class World:
         """Check what must hold at the end of a run."""
         self._check()
         for meter in (self.meter, *([self._other] if self._other else [])):
-            meter.ledger.close()
-        if self._other is not None and self._other.ledger.executed:
+            now = meter.ledger.committed if meter.meter is None else meter.meter.state
+            meter.ledger.close(now.powered_ns)
+        for unit in self._units:
+            judge_journal(unit.number, unit.journal.deliveries(), self.meter.ledger)
+        other = () if self._other is None else self._other.ledger.executed
+        if any(executed.digits not in self._anybodys for executed in other):
             raise Violation("a token was executed by a meter that it was not meant for")
         self._no_key_is_seen()
 
@@ -680,7 +710,9 @@ class World:
 
     def _no_key_is_seen(self) -> None:
         """Look for keys in all that left a part: the line, the journal, what was said."""
-        text = self.meter.sent + self._unit.disk.content + "\n".join(self._said).encode()
+        text = self.meter.sent + "\n".join(self._said).encode()
+        for unit in self._units:
+            text += unit.disk.content + b"".join(unit.disk.torn)
         if self._other is not None:
             text += self._other.sent
         upper = bytes(text).upper()
@@ -731,19 +763,5 @@ def _is_an_end(outcome: Outcome) -> bool:
             return False
 
 
-def _was_opened(outcome: Outcome) -> bool:
-    """Say whether the journal has a delivery for an outcome."""
-    match outcome:
-        case NoLink() | Busy() | NotSent():
-            return False
-        case NotTaken(reason=reason):
-            return reason not in _BEFORE_THE_JOURNAL
-        case _:
-            return True
-
-
-_BEFORE_THE_JOURNAL: Final = (
-    NotTakenReason.ANOTHER_METER,
-    NotTakenReason.PAN_UNKNOWN,
-    NotTakenReason.JOURNAL,
-)
+#: Outcomes that do not say that nothing was executed.
+_MAY_BE_EXECUTED: Final = (Delivered, Refused, Unresolved)
