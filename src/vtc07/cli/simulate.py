@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any
 
 import click
@@ -26,7 +28,8 @@ from vtc07.simulation.story import describe, tell
 from vtc07.simulation.tally import Tally, first_caught, run_seeds
 from vtc07.simulation.world import Run
 
-_CHUNK = 200  # seeds a worker takes at a time
+_CHUNK = 50  # seeds a worker takes at a time
+_MOST_JOBS = 61  # as many processes as one can wait for on every system
 _MOST_TOLD = 3  # failing seeds that are told as stories
 
 
@@ -41,7 +44,13 @@ _MOST_TOLD = 3  # failing seeds that are told as stories
 )
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds to run; by default 1000.")
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="First seed.")
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, _MOST_JOBS),
+    default=1,
+    show_default=True,
+    help="Processes that share the work.",
+)
 @click.option(
     "--seed", type=click.IntRange(0), help="Run one seed and tell it, message by message."
 )
@@ -81,13 +90,14 @@ def simulate(
     Real hand-held units and real meters, with a simulated line, supply, disk and journal. Each
     seed is one run: a meter, tokens, and what goes wrong. The same seed is the same run. A seed
     that comes to a violation is made as small as it can be and told; the exit code is 1 then.
+    After Ctrl-C the sums so far are printed, with the seed to go on from.
     """
     if defects:
-        if seed is not None or start or exhaustive or defect:
+        if seed is not None or start or exhaustive or pairs or defect:
             raise Failure("--defects lists; only --seeds and --jobs go with it")
         return _defects(output, seeds, jobs)
-    if seed is not None and (seeds is not None or start or exhaustive):
-        raise Failure("--seed tells one run: leave out --seeds, --start and --exhaustive")
+    if seed is not None and (seeds is not None or start or exhaustive or jobs > 1):
+        raise Failure("--seed tells one run: leave out --seeds, --start, --jobs and --exhaustive")
     if pairs and not exhaustive:
         raise Failure("--pairs goes with --exhaustive")
     if exhaustive and (seeds is not None or start or defect):
@@ -111,7 +121,9 @@ def _tell(plan: Plan, defect: str | None, output: Output) -> int:
         for line in (*describe(plan), *story):
             output.line(line)
         output.line(run.violation or "no violation")
-    return ExitCode.DONE if run.violation is None else ExitCode.REFUSED
+    if run.violation is not None:
+        raise Failure(f"seed {plan.seed} came to a violation", ExitCode.REFUSED)
+    return ExitCode.DONE
 
 
 def _failure_document(plan: Plan, run: Run, story: list[str]) -> dict[str, Any]:
@@ -128,18 +140,18 @@ def _failure_document(plan: Plan, run: Run, story: list[str]) -> dict[str, Any]:
 
 def _seeds(output: Output, start: int, number: int, jobs: int, defect: str | None) -> int:
     parts = REAL if defect is None else DEFECTS[defect].parts
-    tally, done = Tally(), 0
+    tally, ended = Tally(), dict[int, int]()
     began = time.perf_counter()
     interrupted = False
-    chunks = [
-        (first, min(_CHUNK, start + number - first))
+    chunks = (
+        (first, min(_CHUNK, start + number - first), defect)
         for first in range(start, start + number, _CHUNK)
-    ]
+    )
     with _progress(output, "seeds", number) as advance:
         try:
-            for found in _spread(_run_chunk, [(*chunk, defect) for chunk in chunks], jobs):
+            for first, found in _spread(_run_chunk, chunks, jobs):
                 tally.merge(found)
-                done += found.runs
+                ended[first] = found.runs
                 advance(found.runs, len(tally.failures))
                 if defect is not None and tally.failures:
                     break
@@ -147,18 +159,30 @@ def _seeds(output: Output, start: int, number: int, jobs: int, defect: str | Non
             interrupted = True
     took = time.perf_counter() - began
     tally.failures.sort()
+    to_tell = [] if interrupted else tally.failures[:_MOST_TOLD]
     if output.as_json:
-        output.document(_tally_document(tally, start, took, jobs))
+        told = [_told(shrink(draw(seed), parts), defect) for seed, _ in to_tell]
+        output.document(_tally_document(tally, start, took, jobs) | {"told": told})
     else:
         _show(output, tally, took, jobs)
-    for seed, sentence in tally.failures[:_MOST_TOLD]:
-        _show_failure(output, shrink(draw(seed), parts), sentence, defect)
+        for seed, sentence in to_tell:
+            _show_failure(output, shrink(draw(seed), parts), sentence, defect)
     if interrupted:
-        output.warning(
-            f"interrupted after {done} runs; with one process the next seed is {start + done}"
+        following = start
+        while following in ended:
+            following += ended[following]
+        raise Failure(
+            f"interrupted after {tally.runs} runs, {_violations(len(tally.failures))}; "
+            f"--start {following} goes on",
+            ExitCode.INTERRUPTED,
         )
-        return ExitCode.INTERRUPTED
-    return ExitCode.REFUSED if tally.failures else ExitCode.DONE
+    if tally.failures:
+        raise Failure(f"{_violations(len(tally.failures))} in {tally.runs} runs", ExitCode.REFUSED)
+    return ExitCode.DONE
+
+
+def _violations(number: int) -> str:
+    return "1 violation" if number == 1 else f"{number} violations"
 
 
 def _collect_rarely() -> None:
@@ -171,8 +195,19 @@ def _collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def _run_chunk(first: int, number: int, defect: str | None) -> Tally:
-    return run_seeds(first, number, REAL if defect is None else DEFECTS[defect].parts)
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the process that gave the work; it ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _collect_rarely()
+
+
+def _run_chunk(first: int, number: int, defect: str | None) -> tuple[int, Tally]:
+    return first, run_seeds(first, number, REAL if defect is None else DEFECTS[defect].parts)
+
+
+def _by_count(counts: Counter[str]) -> dict[str, int]:
+    """Return counts from the greatest, in the same order whichever process was first."""
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _show(output: Output, tally: Tally, took: float, jobs: int) -> None:
@@ -193,12 +228,13 @@ def _show(output: Output, tally: Tally, took: float, jobs: int) -> None:
     )
     output.line()
     output.table(
-        ["fault", ">struck"], [[kind, f"{count}"] for kind, count in tally.faults.most_common()]
+        ["fault", ">struck"],
+        [[kind, f"{count}"] for kind, count in _by_count(tally.faults).items()],
     )
     output.line()
     output.table(
         ["reported", ">times"],
-        [[words, f"{count}"] for words, count in tally.outcomes.most_common()],
+        [[words, f"{count}"] for words, count in _by_count(tally.outcomes).items()],
     )
     for row in tally.unused:
         output.line(f"not reached: {row}")
@@ -211,8 +247,8 @@ def _tally_document(tally: Tally, start: int, took: float, jobs: int) -> dict[st
         "runs": tally.runs,
         "runs_per_second": round(tally.runs / took),
         "jobs": jobs,
-        "faults": dict(tally.faults.most_common()),
-        "reported": dict(tally.outcomes.most_common()),
+        "faults": _by_count(tally.faults),
+        "reported": _by_count(tally.outcomes),
         "rows_used": used,
         "rows": rows,
         "rows_not_reached": tally.unused,
@@ -224,11 +260,13 @@ def _tally_document(tally: Tally, start: int, took: float, jobs: int) -> dict[st
     }
 
 
+def _told(plan: Plan, defect: str | None) -> dict[str, Any]:
+    run, story = tell(plan, REAL if defect is None else DEFECTS[defect].parts)
+    return _failure_document(plan, run, story)
+
+
 def _show_failure(output: Output, plan: Plan, sentence: str, defect: str | None) -> None:
     run, story = tell(plan, REAL if defect is None else DEFECTS[defect].parts)
-    if output.as_json:
-        output.note(f"seed {plan.seed}: {sentence}")
-        return
     output.line()
     output.line(f"seed {plan.seed}: {sentence}")
     again = f"vtc07 simulate --seed {plan.seed}" + (f" --defect {defect}" if defect else "")
@@ -249,23 +287,21 @@ def _defects(output: Output, seeds: int | None, jobs: int) -> int:
             for name, caught in _spread(_find, [(name, seeds) for name in DEFECTS], jobs):
                 found[name] = caught
                 advance(1, 0)
-    rows = []
-    for name, defect in DEFECTS.items():
-        caught = found.get(name)
-        rows.append(
-            (name, defect.does, *(("", "") if caught is None else (f"{caught[0]}", caught[1])))
-        )
+    rows = [
+        (name, defect.does, *(found.get(name) or (None, None))) for name, defect in DEFECTS.items()
+    ]
     missed = [name for name, caught in found.items() if caught is None]
     if output.as_json:
         names = ("name", "does", "seed", "violation")
         output.document([dict(zip(names, row, strict=True)) for row in rows])
     elif seeds is None:
-        output.table(["defect", "what it does"], [row[:2] for row in rows])
+        output.table(["defect", "what it does"], [[name, does] for name, does, *_ in rows])
     else:
-        output.table(["defect", "what it does", ">seed", "found as"], rows)
+        shown = [["" if cell is None else f"{cell}" for cell in row] for row in rows]
+        output.table(["defect", "what it does", ">seed", "found as"], shown)
     if missed:
-        output.warning(f"not found within {seeds} seeds: {', '.join(missed)}")
-    return ExitCode.REFUSED if missed else ExitCode.DONE
+        raise Failure(f"not found within {seeds} seeds: {', '.join(missed)}", ExitCode.REFUSED)
+    return ExitCode.DONE
 
 
 def _find(name: str, seeds: int) -> tuple[str, tuple[int, str] | None]:
@@ -295,6 +331,7 @@ def _exhaustive(output: Output, *, jobs: int, pairs: bool) -> int:
             interrupted = True
     took = time.perf_counter() - began
     total = sum(c.cuts + c.power_losses + c.pairs for c in counts.values())
+    to_tell = [] if interrupted else failures[:_MOST_TOLD]
     if output.as_json:
         output.document(
             {
@@ -309,6 +346,7 @@ def _exhaustive(output: Output, *, jobs: int, pairs: bool) -> int:
                     for c in counts.values()
                 ],
                 "violations": [run.violation for run in failures],
+                "told": [_told(run.plan, None) for run in to_tell],
             }
         )
     else:
@@ -319,13 +357,14 @@ def _exhaustive(output: Output, *, jobs: int, pairs: bool) -> int:
                 for c in counts.values()
             ],
         )
-        output.line(f"{total} runs in {took:.0f} s, {len(failures)} violations")
-    for run in failures[:_MOST_TOLD]:
-        _show_failure(output, run.plan, run.violation or "", None)
+        output.line(f"{total} runs in {took:.0f} s, {_violations(len(failures))}")
+        for run in to_tell:
+            _show_failure(output, run.plan, run.violation or "", None)
     if interrupted:
-        output.warning("interrupted: the counts are of what was done")
-        return ExitCode.INTERRUPTED
-    return ExitCode.REFUSED if failures else ExitCode.DONE
+        raise Failure("interrupted: the counts are of what was done", ExitCode.INTERRUPTED)
+    if failures:
+        raise Failure(f"{_violations(len(failures))} in {total} runs", ExitCode.REFUSED)
+    return ExitCode.DONE
 
 
 def _run_part(kind: TokenKind, first: Any) -> tuple[Count, list[Run]]:
@@ -336,21 +375,48 @@ def _run_part(kind: TokenKind, first: Any) -> tuple[Count, list[Run]]:
 
 
 def _spread(
-    function: Callable[..., Any], arguments: list[tuple[Any, ...]], jobs: int
+    function: Callable[..., Any], arguments: Iterable[tuple[Any, ...]], jobs: int
 ) -> Iterator[Any]:
-    """Give the results as they come; with more than one job from processes of their own."""
+    """Give the results as they come; with more than one job from processes of their own.
+
+    Where the results are wanted no more, what is under way is given up at once.
+    """
     if jobs == 1:
         _collect_rarely()
         for each in arguments:
             yield function(*each)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_collect_rarely)
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin_worker)
+    waiting: set[Future[Any]] = set()
     try:
-        waiting: list[Future[Any]] = [pool.submit(function, *each) for each in arguments]
-        for ended in as_completed(waiting):
-            yield ended.result()
+        for each in arguments:
+            if len(waiting) >= 2 * jobs:  # a few are ready, never all of a long run
+                ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (one.result() for one in ended)
+            with _no_interrupt():  # nor in a process that is started here
+                waiting.add(pool.submit(function, *each))
+        while waiting:
+            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (one.result() for one in ended)
+    except BaseException:
+        for process in active_children():
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Put Ctrl-C off, where the system can; a process started meanwhile never gets it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
