@@ -96,7 +96,7 @@ class Report:
 class Meter:
     """The meter as a process, killed and started again in a thread of its own."""
 
-    def __init__(self, folder: Path, kills: int, seed: int) -> None:
+    def __init__(self, folder: Path, runtime: Path, kills: int, seed: int) -> None:
         self.store = folder / "m.meter"
         self.killed = 0
         self.killed_while_starting = 0
@@ -105,6 +105,7 @@ class Meter:
         self.log: dict[int, TokenLogEntry] = {}
         self.error: BaseException | None = None
         self._folder = folder
+        self._runtime = runtime
         self._kills = kills
         self._chance = random.Random(seed)
         self._process: subprocess.Popen[str] | None = None
@@ -176,7 +177,11 @@ class Meter:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "VTC07_STORE_KEY": KEY_TEXT},
+            env={
+                **os.environ,
+                "VTC07_STORE_KEY": KEY_TEXT,
+                "XDG_RUNTIME_DIR": str(self._runtime),  # not the user's: what is killed leaves much
+            },
         )
 
     def _run(self) -> None:
@@ -315,10 +320,16 @@ def _wall_clock() -> datetime:
 
 def run(folder: Path, kills: int, seed: int) -> Report:
     """Kill a meter so many times; AssertionError where anything is not as it was reported."""
+    # Its name is short enough for a socket's, which a test's folder may not be.
+    with tempfile.TemporaryDirectory(prefix="vtc07-") as runtime:
+        return _run(folder, Path(runtime), kills, seed)
+
+
+def _run(folder: Path, runtime: Path, kills: int, seed: int) -> Report:
     (folder / "crash.toml").write_text(COMPANION)
     source = CompanionSource.of(folder / "crash.toml")
     companion = source.companion()
-    meter = Meter(folder, kills, seed)
+    meter = Meter(folder, runtime, kills, seed)
     key = StoreKey.from_hex(KEY_TEXT)
     SQLiteStore.create(meter.store, new_meter(companion), source, key).close()
     shop = Shop(folder, companion, meter, seed)

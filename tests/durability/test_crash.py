@@ -18,8 +18,11 @@ needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the syst
 
 
 @needs_kill
-def test_a_meter_killed_at_random_instants(tmp_path: Path) -> None:
+def test_a_meter_killed_at_random_instants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = tmp_path / "users"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(users))
     report = run(tmp_path, kills=20, seed=3)
+    assert not users.exists()  # nothing is left in the user's folder
     assert report.kills == 20
     assert report.killed_while_starting > 0
     assert report.killed_after_an_entry > 0
