@@ -53,6 +53,17 @@ def test_every_command_is_there() -> None:
     }  # fmt: skip
 
 
+CLI_PAGE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "path", [("simulate",), ("meter", "serve"), ("meter", "set")], ids=" ".join
+)
+def test_every_option_of_these_is_in_the_page_of_commands(path: tuple[str, ...]) -> None:
+    options = {name for each in ALL[path].params for name in each.opts if name.startswith("--")}
+    assert {name for name in options if not re.search(rf"{name}(?![\w-])", CLI_PAGE)} == set()
+
+
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
 def test_every_command_has_help_with_examples(path: tuple[str, ...]) -> None:
     shown = done(*path, "--help").out
