@@ -19,14 +19,17 @@ class Report:
     """An outcome as it was reported.
 
     ``since``: tokens executed by the meter before S0 of the delivery was read, None where no
-    delivery was opened. ``until``: tokens executed when the outcome was reported. ``on_its_way``:
-    a write of this very unit was being executed then. ``disturbed``: faults could still strike.
+    delivery was opened. ``seen``: tokens executed by the last snapshot that the unit read; what
+    others did after it, it cannot know. ``until``: tokens executed when the outcome was reported.
+    ``on_its_way``: a write of this very unit was being executed then. ``disturbed``: faults could
+    still strike.
     """
 
     unit: int
     digits: str = field(repr=False)
     outcome: Outcome
     since: int | None
+    seen: int
     until: int
     on_its_way: bool
     disturbed: bool
@@ -41,7 +44,11 @@ def judge(report: Report, ledger: Ledger) -> None:
     """
     outcome = report.outcome
     since = 0 if report.since is None else report.since
-    ours = ledger.results(report.digits, since, report.until)
+    ours = [
+        e
+        for e in ledger.results(report.digits, since, report.until)
+        if e.number <= report.seen or e.unit == report.unit
+    ]
     accepted = [e for e in ours if e.status.taken]
     match outcome:
         case Delivered(status=status, sequence=sequence):

@@ -442,6 +442,7 @@ class World:
                     effect = procedure.throw(error)
                     continue
                 if isinstance(effect, Perform):
+                    _look(unit, outcome)
                     blind = _is_blind(effect.command, outcome, before=blind)
                 effect = procedure.send(outcome)
         except StopIteration as end:
@@ -679,6 +680,7 @@ class World:
             digits=token,
             outcome=fact.outcome,
             since=None if s0 is None else s0.sequence,
+            seen=unit.looked_at,
             until=len(ledger.executed),
             on_its_way=entry is not None
             and (entry.digits, entry.carrier, entry.unit) == (token, TCT.VIRTUAL, unit.number),
@@ -724,6 +726,13 @@ class World:
 @cache
 def _secrets(ea: EA) -> tuple[bytes, ...]:
     return (*(key(ea, revision).material for revision in range(4)), STORE_KEY)
+
+
+def _look(unit: HandHeldUnit, outcome: object) -> None:
+    """Remember how many tokens a snapshot speaks of."""
+    match outcome:
+        case RegistersRead(values=(_, sequence, *_)) if sequence.register.name == "tokenSequence":
+            unit.looked_at = int(sequence.value)
 
 
 def _is_blind(command: Command, outcome: object, *, before: bool) -> bool:
