@@ -276,6 +276,7 @@ def seeds() -> dict[str, bytes]:
         "types": (small + '[[register]]\naddress = "0030"\ntype = "s32"\n').encode(),
         "literal": (small + '[table]\naddresses = "literal"\n').encode(),
         "decimal": (small + '[table]\nencoding = "decimal"\n').encode(),
+        "text-numbers": (small + '[table]\nencoding = "text"\n').encode(),
         "token-hex": (small + '[token_entry]\nencoding = "token-hex"\n').encode(),
         "chain": f'extends = "file1"\n{_SEPARATOR}\nextends = "small"\n'.encode(),
         "circle": f'extends = "file1"\n{_SEPARATOR}\nextends = "file1"\n'.encode(),

@@ -287,6 +287,13 @@ def test_every_problem_is_told_at_once_and_in_order() -> None:
     assert [p.line for p in problems] == sorted(p.line for p in problems)
 
 
+@pytest.mark.parametrize("encoding", ["text", "token", "token-hex", "hexx"])
+def test_a_wrong_encoding_of_the_table_is_one_problem(encoding: str) -> None:
+    text = ELECTRICITY.replace('encoding = "hex"', f'encoding = "{encoding}"', 1)
+    (problem,) = check(text, "x.toml")
+    assert problem.key == "table.encoding"
+
+
 def test_a_problem_with_what_was_inherited_stands_in_the_file_that_clashes() -> None:
     problems = check(
         'extends = "electricity"\n\n[[register]]\naddress = "0023"\ntype = "text 4"\n', "x"

@@ -120,6 +120,7 @@ def _table(root: Keys, token_encoding: Encoding, levels: set[int]) -> _Table:
             keys.problem(
                 "encoding", f"{encoding.value} is not for numbers, hex or decimal is wanted"
             )
+            encoding = Encoding.HEX  # one mistake is no mistake of every register
         keys.finish()
     encodings = {
         Kind.TEXT: Encoding.TEXT,
