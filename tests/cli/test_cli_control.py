@@ -38,7 +38,7 @@ from vtc07.carrier.companion_file import load_companion
 from vtc07.cli import control, control_place
 from vtc07.cli.control import Power, Request, SetLoad, SetPhase, Show, Tamper
 from vtc07.cli.control_port import ControlPort, ask, control_port
-from vtc07.cli.failure import Failure
+from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.served_meter import ServedMeter
 from vtc07.links.clock import VirtualClock
 from vtc07.meter import Changes, MemoryStore, MeterState, manufacture
@@ -620,6 +620,38 @@ def test_a_socket_at_which_something_else_listens(here: Path) -> None:
         with pytest.raises(Failure, match="not being served"):
             ask(new_meter(), Show())
         other.join()
+
+
+def test_one_that_does_not_answer_may_have_done_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_meter()
+    monkeypatch.setattr("vtc07.cli.control_port._ANSWER_LIMIT_S", 0.01)
+    with controlled(here) as it:  # which nobody turns
+        with pytest.raises(Failure, match=r"does not answer.* may still do") as raised:
+            ask("m.meter", Tamper(1))
+        assert raised.value.exit_code is ExitCode.NO_LINK
+        it.port.turn()
+        assert it.good()["tamper"] == 1
+
+
+def test_one_that_goes_away_may_have_done_it(here: Path) -> None:
+    new_meter()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = control_place.Place("s", tcp=listener.getsockname()[1])
+        control_place.write(here / "m.meter.control", place)
+
+        def hear_and_die() -> None:
+            visitor, _ = listener.accept()
+            with visitor:
+                visitor.recv(4096)
+
+        other = threading.Thread(target=hear_and_die)
+        other.start()
+        result = vtc07("meter", "set", "m.meter", "tamper", "--json")
+        other.join()
+    assert result.code == result.error["exit_code"] == 3
+    assert "may have done" in result.error["error"]
 
 
 @pytest.mark.parametrize(

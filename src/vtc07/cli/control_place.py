@@ -32,8 +32,10 @@ _SOCKET: Final = "control"
 _UNFINISHED: Final = "new"
 _SUFFIX: Final = ".control"
 _FOLDER: Final = "vtc07-"
-#: A link is not followed, and a pipe is not waited for.
-_NOT_BY_A_LINK: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+#: A link is not followed, a pipe is not waited for, and nothing is translated.
+_AS_IT_IS: Final = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ def remove(path: Path, place: Place) -> None:
 
 def _content(path: Path) -> bytes:
     """Return how a file of this user's begins; OSError: anything else, whose word is not taken."""
-    descriptor = os.open(path, _NOT_BY_A_LINK | os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | _AS_IT_IS)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         theirs = os.name == "posix" and found.st_uid != os.geteuid()

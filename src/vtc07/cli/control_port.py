@@ -17,7 +17,7 @@ from typing import Any, Final
 from vtc07.cli import control, control_place
 from vtc07.cli.control import LONGEST_LINE, NotUnderstood, Request
 from vtc07.cli.control_place import Place
-from vtc07.cli.failure import Failure, judge
+from vtc07.cli.failure import ExitCode, Failure, judge
 from vtc07.links.address import AddressError, parse
 from vtc07.links.clock import Clock
 
@@ -135,23 +135,46 @@ def control_port(store: Path, address: str, act: Act, clock: Clock) -> Iterator[
 def ask(target: str, request: Request) -> dict[str, Any]:
     """Have a served meter carry a request out and return its state.
 
-    ``target``: STORE or ADDRESS. Failure: it is not being served, or refuses.
+    ``target``: STORE or ADDRESS. Failure: it is not being served, or refuses, both of which leave
+    everything as it was; or it went away or does not answer, and may have done what was asked.
     """
     file = control_place.control_file(target)
     place = None if file is None else control_place.read(file)
     if place is None:
         raise _not_served(target)
-    line = control.request_line(place.secret, request)
     try:
-        with _connect(place) as connection:
-            connection.settimeout(_ANSWER_LIMIT_S)
-            connection.sendall(line)
-            answer = connection.makefile("rb").readline(LONGEST_LINE + 1)
-        return control.read_answer(answer)
-    except TimeoutError:
-        raise Failure(f"the meter {target} does not answer; is its program stopped?") from None
-    except (OSError, NotUnderstood):
+        connection = _connect(place)
+    except OSError:
         raise _not_served(target) from None
+    with connection:
+        answer = _exchange(connection, control.request_line(place.secret, request), target)
+    try:
+        return control.read_answer(answer)
+    except NotUnderstood:
+        raise _not_served(target) from None
+
+
+def _exchange(connection: socket.socket, line: bytes, target: str) -> bytes:
+    try:
+        connection.settimeout(_ANSWER_LIMIT_S)
+        connection.sendall(line)
+        with connection.makefile("rb") as file:
+            answer = file.readline(LONGEST_LINE + 1)
+    except TimeoutError:
+        raise Failure(
+            f"the meter {target} does not answer; is its program stopped? It may still do what "
+            "was asked",
+            ExitCode.NO_LINK,
+        ) from None
+    except OSError:
+        answer = b""
+    if not answer:
+        raise Failure(
+            f"the meter {target} went away before it answered; it may have done what was asked: "
+            "look at it when it is there again",
+            ExitCode.NO_LINK,
+        )
+    return answer
 
 
 def _not_served(target: str) -> Failure:
