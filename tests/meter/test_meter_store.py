@@ -218,6 +218,7 @@ def test_some_other_file(path: Path, content: bytes) -> None:
     with pytest.raises(NotAStore) as raised:
         SQLiteStore.open(path, KEY)
     sentence(raised, path)
+    assert "name another file, or go back to a copy" in str(raised.value)
     assert path.read_bytes() == content
 
 
