@@ -55,8 +55,8 @@ def in_use(name: object) -> StoreInUse:
 def not_a_store(name: object) -> NotAStore:
     """Return the error of a file that is something else."""
     return NotAStore(
-        f"{name} is not the store of a meter, or its beginning is damaged; name another file, or go "
-        "back to a copy of it."
+        f"{name} is not the store of a meter, or its beginning is damaged; name another file, or "
+        "go back to a copy of it."
     )
 
 
