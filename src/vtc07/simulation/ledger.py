@@ -31,6 +31,7 @@ from vtc07.tokens import (
     TransferCredit,
 )
 
+_SEQUENCES: Final = 2**32  # tokenSequence begins anew there
 _EXECUTED_NS: Final = 5 * S  # a token is executed within this, of powered time
 
 
@@ -42,13 +43,15 @@ class Violation(Exception):
 class Executed:
     """A token executed to a result.
 
-    ``number`` counts from 1 over the meter's life. ``unit``: whose entry it was, 0 for the keypad.
+    ``number`` counts from 1 over the run. ``unit``: whose entry it was, 0 for the keypad.
+    ``sequence``: the meter's tokenSequence after it.
     """
 
     number: int
     digits: str = field(repr=False)
     status: TokenStatus
-    unit: int = 0
+    unit: int
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +189,7 @@ class Ledger:
     def _violation(self, sentence: str) -> Violation:
         violation = Violation(f"meter {self.name}: {sentence}")
         self.violation = self.violation or violation
-        return violation
+        return self.violation  # the first: what follows may be of its making
 
     def _require(self, truth: bool, sentence: str) -> None:  # noqa: FBT001 - as assert
         if not truth:
@@ -283,7 +286,8 @@ class Ledger:
         self._tids(before, after, issued, taken=taken)
         self._key(before, after, issued, entry.status)
         self._switch_values(before, after, issued, taken=taken)
-        self.executed.append(Executed(entry.number, entry.token, entry.status, entered.unit))
+        number, sequence = len(self.executed) + 1, entry.number % _SEQUENCES
+        self.executed.append(Executed(number, entry.token, entry.status, entered.unit, sequence))
         self.entry = None
 
     def _credit(
@@ -414,9 +418,13 @@ class Ledger:
 
     # --- what a report must agree with -----------------------------------------------------------
 
+    def place(self, sequence: int) -> int:
+        """Return how many tokens the run had executed when tokenSequence was this."""
+        return (sequence - self.first.tokens_executed) % _SEQUENCES
+
     def results(self, digits: str, since: int, until: int | None) -> list[Executed]:
-        """Return the executions of a token after the ``since``-th of all, up to ``until``."""
-        return [e for e in self.executed[:until] if e.digits == digits and e.number > since]
+        """Return the executions of a token after the ``since``-th of the run, up to ``until``."""
+        return [e for e in self.executed[since:until] if e.digits == digits]
 
 
 def _got(error: ErrorCode | None) -> str:

@@ -36,11 +36,11 @@ def locked_wrongly(
     for each in (TCT.VIRTUAL, TCT.NUMERIC):
         was, now = before.lockout(each), after.lockout(each)
         wanted = later(was, elapsed)
+        shown = (was.refused or refused[each]) and wanted.remaining_ns > 0
         if each is carrier:
             wanted = _after_token(wanted, after.last.token, after.last.status)
         if _facts(now) != _facts(wanted):
             yield _WRONG[None if carrier is None else carrier is each]
-        shown = (was.refused or refused[each]) and now.remaining_ns > 0
         if now.refused is not shown:
             yield "that a lockout refused an entry is not noted, or without cause"
 

@@ -16,7 +16,7 @@ _HOUR_NS: Final = 3600 * S
 _TRIP_NS: Final = 30 * S
 _LOSS_NS: Final = 10 * S  # what may be lost of consumption: so much time, ...
 _LOSS_WH: Final = 10  # ... or so much energy, whichever is less
-_IDLE_NS: Final = 600 * S  # what may be lost of time of which nothing depends
+_IDLE_NS: Final = 600 * S  # what may be lost of time on which nothing depends
 
 
 def metered_wrongly(before: MeterState, after: MeterState, power: int) -> Iterator[str]:
@@ -54,17 +54,27 @@ def _trip_is_wrong(old: int | None, new: int | None, after: MeterState, *, may: 
 
 def lost_too_much(seen: MeterState, committed: MeterState, power: int) -> Iterator[str]:
     """Give what a loss of power must not cost: ``seen`` was metered, ``committed`` is left."""
+    time = seen.powered_ns - committed.powered_ns
+    if not time:
+        return  # what was committed last may have changed more than time does
     lost = seen.account.consumed - committed.account.consumed
     bound = min(_LOSS_WH, -(-power * _LOSS_NS // _HOUR_NS))
     if lost > bound:
         yield f"{lost} Wh of consumption were lost, at most {bound} may be"
-    time = seen.powered_ns - committed.powered_ns
-    counts_down = (
-        committed.virtual_lockout.remaining_ns
-        or committed.keypad_lockout.remaining_ns
-        or committed.staging is not None
-        or committed.switch.power_trip_until_ns is not None
+    if any(
+        left - then > _LOSS_NS for left, then in zip(_rests(committed), _rests(seen), strict=True)
+    ):
+        yield f"more than {_LOSS_NS // S} s of a lockout, a trip or staging last once more"
+    if time > _IDLE_NS:
+        yield f"{time // S} s of powered time were lost, at most {_IDLE_NS // S} s may be"
+
+
+def _rests(state: MeterState) -> tuple[int, ...]:
+    """Return how long each of what ends by itself still lasts, in ns."""
+    trip, staging = state.switch.power_trip_until_ns, state.staging
+    ends = (trip, None if staging is None else staging.deadline_ns)
+    return (
+        state.virtual_lockout.remaining_ns,
+        state.keypad_lockout.remaining_ns,
+        *(0 if end is None else max(0, end - state.powered_ns) for end in ends),
     )
-    most = _LOSS_NS if counts_down else _IDLE_NS
-    if time > most:
-        yield f"{time // S} s of powered time were lost, at most {most // S} s may be"

@@ -7,7 +7,7 @@ plan, with a fault less or a token less, is a run of its own, which is how a fai
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
@@ -130,6 +130,13 @@ def draw(seed: int) -> Plan:
         faults.append(Echo())
     addressed = random.random() < 0.7
     threshold = random.randrange(1, 10_000) if random.random() < 0.12 else None
+    # What the meter has behind it is drawn last.
+    make = replace(
+        make,
+        failures=random.choice((0, 0, 0, 0, 0, 0, 0, 3, 4, 5)),
+        tampered=random.random() < 0.08,
+        executed=random.choice((0, 0, 0, 2**32 - 2)),
+    )
     return Plan(seed, make, tuple(tokens), tuple(faults), addressed, threshold)
 
 

@@ -11,6 +11,7 @@ from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode
+from vtc07.carrier.token_entry import Lockout
 from vtc07.meter import (
     Changes,
     CompanionSource,
@@ -37,18 +38,33 @@ PAN: Final = "600727111111111153"
 OTHER_PAN: Final = "600727222222222209"
 STORE_KEY: Final = bytes(range(32, 64))
 
+_LOCKED: Final = 5  # failures that lock a carrier
 _AT_ONCE: Final = 100  # more commits at one instant come only from a meter that never stops
 
 
 @dataclass(frozen=True, slots=True)
 class MeterMake:
-    """How a meter is when a run begins. ``credit`` in Wh; ``power``: W of its load."""
+    """How a meter is when a run begins.
+
+    ``credit`` in Wh; ``power``: W of its load. ``failures``: wrong tokens before, from either
+    carrier; after five of them 20 s of a lockout are left. ``tampered``: a tamper flag is set.
+    ``executed``: how many tokens it has executed.
+    """
 
     ea: EA = EA.MISTY1
     kt: KT = KT.DUTK
     credit: int = 5000
     power: int = 0
     execution_ns: int = S // 2
+    failures: int = 0
+    tampered: bool = False
+    executed: int = 0
+
+    @property
+    def lockout(self) -> Lockout:
+        """The lockout of either carrier."""
+        locked = self.failures >= _LOCKED
+        return Lockout(self.failures, 20 * S if locked else 0, 60 if locked else 0)
 
 
 class _Nonces:
@@ -73,11 +89,19 @@ def companion() -> Companion:
     return load_companion(COMPANION)
 
 
-@lru_cache(maxsize=256)
-def _image(ea: EA, kt: KT, credit: int, pan: str) -> bytes:
+@lru_cache(maxsize=512)
+def _image(make: MeterMake, pan: str) -> bytes:
     """Return the database of a new meter; making one is slow, copying is not."""
+    ea, kt = make.ea, make.kt
     state = manufacture(companion(), MeterPAN(pan), key(ea, 0), attributes(0, kt), TID(MADE))
-    state = replace(state, account=Account(balance=credit, accepted=credit))
+    state = replace(
+        state,
+        account=Account(balance=make.credit, accepted=make.credit),
+        switch=replace(state.switch, tamper=int(make.tampered)),
+        virtual_lockout=make.lockout,
+        keypad_lockout=make.lockout,
+        tokens_executed=make.executed,
+    )
     with MemoryDatabase() as database:
         SQLiteStore.create_in(database, state, CompanionSource.of(COMPANION), store_key()).close()
         return database.image()
@@ -188,7 +212,8 @@ class PoweredMeter:
         on_sent: Callable[[PoweredMeter, bytes], None],
     ) -> None:
         self.make = make
-        self.database = MemoryDatabase(_image(make.ea, make.kt, make.credit, pan))
+        # Neither load nor speed is in the database.
+        self.database = MemoryDatabase(_image(replace(make, power=0, execution_ns=0), pan))
         self.faults: dict[int, PowerLostInCommit | DiskFault] = {}
         self.sent = bytearray()
         #: whether to count how many steps each commit has, in ``steps``

@@ -18,7 +18,7 @@ _LOG = 50
 class Report:
     """An outcome as it was reported.
 
-    ``since``: tokens executed by the meter before S0 of the delivery was read, None where no
+    ``since``: tokens that the run had executed when S0 of the delivery was read, None where no
     delivery was opened. ``seen``: tokens executed by the last snapshot that the unit read; what
     others did after it, it cannot know. ``until``: tokens executed when the outcome was reported.
     ``on_its_way``: a write of this very unit was being executed then. ``disturbed``: faults could
@@ -53,9 +53,9 @@ def judge(report: Report, ledger: Ledger) -> None:
     match outcome:
         case Delivered(status=status, sequence=sequence):
             found = ledger.results(report.digits, 0, report.until)
-            true = any(e.status is status and sequence in (None, e.number) for e in found)
+            true = any(e.status is status and sequence in (None, e.sequence) for e in found)
         case Refused(status=status, sequence=sequence):
-            told = any(e.status is status and sequence in (None, e.number) for e in ours)
+            told = any(e.status is status and sequence in (None, e.sequence) for e in ours)
             true = told and not accepted
         case Unresolved(reason=reason):
             true = _may_be_unresolved(reason, report, since)
@@ -92,8 +92,8 @@ def judge_journal(unit: int, deliveries: Sequence[Delivery], ledger: Ledger) -> 
         if delivery.result is None or delivery.s0 is None:
             continue
         again = (d.s0 for d in deliveries[place + 1 :] if d.token == delivery.token)
-        until = next((s0.sequence for s0 in again if s0 is not None), None)
-        since_s0 = ledger.results(delivery.token, delivery.s0.sequence, until)
+        until = next((ledger.place(s0.sequence) for s0 in again if s0 is not None), None)
+        since_s0 = ledger.results(delivery.token, ledger.place(delivery.s0.sequence), until)
         word, _, status = delivery.result.partition(": ")
         match word:
             case "delivered":

@@ -53,7 +53,7 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         if len(plan.tokens) > 1:
             yield replace(plan, tokens=plan.tokens[:place] + plan.tokens[place + 1 :])
     simple = MeterMake(ea=plan.make.ea, kt=plan.make.kt)
-    for name in ("power", "credit", "execution_ns"):
+    for name in ("power", "credit", "execution_ns", "failures", "tampered", "executed"):
         value = getattr(simple, name)
         if getattr(plan.make, name) != value:
             yield replace(plan, make=replace(plan.make, **{name: value}))

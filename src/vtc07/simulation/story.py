@@ -46,6 +46,11 @@ def describe(plan: Plan) -> list[str]:
         f"credit, a load of {make.power} W, {make.execution_ns // 10**6} ms for a token; called "
         + ("by its MeterPAN" if plan.addressed else "without an address")
     ]
+    if make.failures or make.tampered or make.executed:
+        lines.append(
+            f"before: {make.failures} wrong tokens, {make.executed} tokens in all; "
+            f"{'tampered with' if make.tampered else 'not tampered with'}"
+        )
     lines += [f"token: {kind.value} ({number})" for kind, number in plan.tokens]
     lines += [f"fault: {fault.kind}: {fault}" for fault in plan.faults]
     return lines

@@ -110,8 +110,8 @@ class HandHeldUnit:
         self.disk = MemoryDisk(before_append=self._before, after_append=self._after)
         #: what it is to deliver
         self.tokens: list[str] = []
-        #: tokens that the meter had executed by the last snapshot that the unit read
-        self.looked_at = 0
+        #: the tokenSequence of the last snapshot that it read
+        self.looked_at: int | None = None
         #: the acceptances, by tokenSequence, that it reported in this delivery
         self.claimed: set[int] = set()
         #: the newest delivery in its journal when it last reported, or began to deliver

@@ -527,7 +527,8 @@ class World:
             raise Violation("a token was written that the journal does not announce")
         if self._current is not self.meter or opened[-1].meter_pan != PAN:
             raise Violation("a token was written to a meter that it was not meant for")
-        since = 0 if opened[-1].s0 is None else opened[-1].s0.sequence
+        s0 = opened[-1].s0
+        since = 0 if s0 is None else ledger.place(s0.sequence)
         taken = [e for e in ledger.results(digits, since, None) if e.unit == unit.number]
         entry = ledger.entry
         if taken or (entry is not None and (entry.digits, entry.unit) == (digits, unit.number)):
@@ -679,8 +680,8 @@ class World:
             unit=unit.number,
             digits=token,
             outcome=fact.outcome,
-            since=None if s0 is None else s0.sequence,
-            seen=unit.looked_at,
+            since=None if s0 is None else ledger.place(s0.sequence),
+            seen=0 if unit.looked_at is None else ledger.place(unit.looked_at),
             until=len(ledger.executed),
             on_its_way=entry is not None
             and (entry.digits, entry.carrier, entry.unit) == (token, TCT.VIRTUAL, unit.number),
@@ -729,7 +730,7 @@ def _secrets(ea: EA) -> tuple[bytes, ...]:
 
 
 def _look(unit: HandHeldUnit, outcome: object) -> None:
-    """Remember how many tokens a snapshot speaks of."""
+    """Remember which tokenSequence a snapshot speaks of."""
     match outcome:
         case RegistersRead(values=(_, sequence, *_)) if sequence.register.name == "tokenSequence":
             unit.looked_at = int(sequence.value)
