@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from vtc07.simulation.faults import Fault, Garble
+from vtc07.simulation.faults import Fault, Garble, in_words
 from vtc07.simulation.issued import key
 from vtc07.simulation.plan import draw
 from vtc07.simulation.story import describe, tell
@@ -91,8 +91,17 @@ def test_a_story_is_told_with_what_went_wrong() -> None:
     run, story = tell(plan)
     text = "\n".join(story)
     assert run.violation is None
-    for words in ("→ IDRequest", "← IDResponse", "→ WriteCommand 000F tokenEntry", "Resolved"):
+    for words in ("→ IDRequest", "← IDResponse", "→ WriteCommand 000F tokenEntry", "delivered: "):
         assert words in text
     assert "*** power lost in a commit" in text
     times = [float(line.split()[0]) for line in story]
     assert times == sorted(times)
+
+
+def test_two_faults_that_differ_are_said_differently() -> None:
+    drawn = {fault for seed in range(400) for fault in draw(seed).faults}
+    plain = (Garble.DAMAGE, Garble.DROP, Garble.DOUBLE)  # their number means nothing
+    faults = {f for f in drawn if getattr(f, "garble", None) not in plain}
+    words = {in_words(fault) for fault in faults}
+    assert len(words) == len(faults) > 400
+    assert not any("(" in said or "=" in said for said in words)

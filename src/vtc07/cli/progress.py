@@ -7,17 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from vtc07.cli.output import Output, is_coloured
-from vtc07.hhu.progress import (
-    EntryWritten,
-    Identifying,
-    Polling,
-    Progress,
-    Reading,
-    Reconnecting,
-    RegisterWritten,
-    Resolved,
-    ResolvingEarlier,
-)
+from vtc07.hhu.progress import Progress, Resolved, sentence
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -64,24 +54,3 @@ class Progressing:
             self._status.update(said)
         if isinstance(progress, Resolved) and progress.place is not None:
             self._token = progress.place + 2
-
-
-def sentence(progress: Progress) -> str:
-    """Return a step in words; it never shows a token."""
-    match progress:
-        case Identifying(address):
-            return f"calling meter {address}" if address else "calling the meter"
-        case Reading(first, count):
-            return f"reading {first}" + (f" and {count - 1} more" if count > 1 else "")
-        case RegisterWritten(register):
-            return f"{register} is written"
-        case EntryWritten(number):
-            return "the token is entered" + (f", for the {number}. time" if number > 1 else "")
-        case Polling(status):
-            return f"waiting for the result ({status})"
-        case Reconnecting(number, of):
-            return f"no answer, reconnecting ({number} of {of})"
-        case ResolvingEarlier(delivery):
-            return f"looking into delivery {delivery}, which stands open in the journal"
-        case Resolved(_, outcome):
-            return str(outcome)

@@ -87,3 +87,24 @@ OnProgress = Callable[[Progress], None]
 
 def unheard(_progress: Progress) -> None:
     """Take no notice: the default of every `OnProgress`."""
+
+
+def sentence(progress: Progress) -> str:
+    """Return a step in words; it never shows a token."""
+    match progress:
+        case Identifying(address):
+            return f"calling meter {address}" if address else "calling the meter"
+        case Reading(first, count):
+            return f"reading {first}" + (f" and {count - 1} more" if count > 1 else "")
+        case RegisterWritten(register):
+            return f"{register} is written"
+        case EntryWritten(number):
+            return "the token is entered" + (f", for the {number}. time" if number > 1 else "")
+        case Polling(status):
+            return f"waiting for the result ({status})"
+        case Reconnecting(number, of):
+            return f"no answer, reconnecting ({number} of {of})"
+        case ResolvingEarlier(delivery):
+            return f"looking into delivery {delivery}, which stands open in the journal"
+        case Resolved(_, outcome):
+            return str(outcome)

@@ -232,3 +232,63 @@ Fault = (
     | MeterSwapped
     | Tampering
 )
+
+
+def in_words(fault: Fault) -> str:
+    """Return a fault as a person would say it; a change of its values changes the words."""
+    match fault:
+        case CharacterFault(sender, place, garble, number):
+            extra = {Garble.FLIP: f" in bit {number}", Garble.BURST: f" of {number + 1} more"}
+            return f"{fault.kind}{extra.get(garble, '')}: {_at(sender, place)}"
+        case AckToNak(number):
+            return f"{fault.kind}: number {number + 1} of the meter's"
+        case Cut(sender, place, duration_ns):
+            until = "until the link is opened again"
+            lasts = until if duration_ns is None else f"for {_time(duration_ns)}"
+            return f"{fault.kind}: {_at(sender, place)}, {lasts}"
+        case Delay(sender, place, duration_ns):
+            return f"{fault.kind} of {_time(duration_ns)}: {_at(sender, place)}"
+        case Lag(message, messages, duration_ns):
+            return (
+                f"{fault.kind} of {_time(duration_ns)}: {messages} messages of the meter, from its "
+                f"message {message + 1} on"
+            )
+        case PowerLostAtCharacter(sender, place, off_ns):
+            return f"{fault.kind}: {_at(sender, place)}, for {_time(off_ns)}"
+        case PowerLostInCommit(commit, step, done, off_ns):
+            return f"{fault.kind}: {_in_commit(commit, step, done=done)}, for {_time(off_ns)}"
+        case DiskFault(commit, step, done, off_ns):
+            did = ", although it was done" if done else ""
+            return (
+                f"{fault.kind}: {_in_commit(commit, step, done=False)}{did}; switched off and on "
+                f"after {_time(off_ns)}"
+            )
+        case CrashAtJournal(step, kept):
+            left = "all of it is left" if kept is None else f"at most {kept} characters are left"
+            return f"{fault.kind}: line {step + 1}, {left}"
+        case CrashAtCharacter(sender, place):
+            return f"{fault.kind}: {_at(sender, place)}"
+        case SecondUnit(effect, tokens):
+            return f"{fault.kind}: with {tokens.value}, before step {effect + 1} of the first"
+        case KeypadEntry(at_ns, tokens):
+            return f"{fault.kind}: {tokens.value}, after {_time(at_ns)}"
+        case HostileClient(effect, seed):
+            return f"{fault.kind}: before step {effect + 1} of the unit, with words {seed}"
+        case MeterSwapped(reopening, openings):
+            return f"{fault.kind}: at opening {reopening + 1} of the link, for {openings}"
+        case Tampering(at_ns):
+            return f"{fault.kind}: after {_time(at_ns)}"
+        case Echo():
+            return f"{fault.kind}: the head returns what is sent into it"
+
+
+def _at(sender: Sender, place: int) -> str:
+    return f"at character {place + 1} of the {'unit' if sender == 'client' else 'meter'}"
+
+
+def _in_commit(commit: int, step: int, *, done: bool) -> str:
+    return f"commit {commit + 1}, {'after' if done else 'at'} its step {step + 1} or its last"
+
+
+def _time(duration_ns: int) -> str:
+    return f"{duration_ns / 10**9:.9f}".rstrip("0").rstrip(".") + " s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vtc07.simulation.doubles import REAL, Parts
+from vtc07.simulation.faults import in_words
 from vtc07.simulation.plan import Plan
 from vtc07.simulation.powered import companion
 from vtc07.simulation.world import Run, simulate
@@ -52,7 +53,7 @@ def describe(plan: Plan) -> list[str]:
             f"{'tampered with' if make.tampered else 'not tampered with'}"
         )
     lines += [f"token: {kind.value} ({number})" for kind, number in plan.tokens]
-    lines += [f"fault: {fault.kind}: {fault}" for fault in plan.faults]
+    lines += [f"fault: {in_words(fault)}" for fault in plan.faults]
     return lines
 
 

@@ -38,7 +38,7 @@ from vtc07.hhu.outcome import (
     Unresolved,
     UnresolvedReason,
 )
-from vtc07.hhu.progress import Progress, Resolved, ResolvingEarlier
+from vtc07.hhu.progress import Progress, Resolved, ResolvingEarlier, sentence
 from vtc07.hhu.session import SessionError
 from vtc07.links.link import ClientEndpoint
 from vtc07.links.simulated import LineObserver, SimulatedLine
@@ -64,6 +64,7 @@ from vtc07.simulation.faults import (
     SecondUnit,
     Tampering,
     Tokens,
+    in_words,
 )
 from vtc07.simulation.issued import Issued, TokenKind, issue, key
 from vtc07.simulation.ledger import Violation
@@ -327,7 +328,7 @@ class World:
     def _count(self, fault: Fault) -> None:
         self._run.faults[fault.kind] += 1
         if self._on_story is not None and not isinstance(fault, Echo):
-            self._tell(f"*** {fault.kind}: {fault}")
+            self._tell(f"*** {in_words(fault)}")
 
     # --- faults that strike ----------------------------------------------------------------------
 
@@ -647,7 +648,7 @@ class World:
     def _progress(self, unit: HandHeldUnit, fact: Progress) -> None:
         self._said.append(repr(fact))
         if self._on_story is not None:
-            self._tell(f"unit {unit.number}: {fact}")
+            self._tell(f"unit {unit.number}: {sentence(fact)}")
         if isinstance(fact, ResolvingEarlier):
             unit.resolving = fact.delivery
         elif isinstance(fact, Resolved):
