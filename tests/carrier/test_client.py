@@ -183,6 +183,7 @@ def test_a_nak_goes_out_after_the_reaction_time(bench: Bench) -> None:
     "data",
     [
         b"0011(00000000000)",  # another register
+        b"0011(600727111111111153)",  # another register, with what would be right in this one
         b"0010(600727000000000008)",  # check digit
         b"0010(600727000000000017)",  # the DRN's check digit
         b"0010(60072700000000000)",

@@ -434,8 +434,16 @@ def test_an_answer_to_a_session_that_ended_goes_nowhere(electricity: Companion) 
     server.receive(SIGN_ON, 0)
     server.connection_lost(1)
     server.answer(1, Values((1, 0, 1, 3)), 2)
-    assert server.bytes_to_send(10**12) == b""
+    assert server.bytes_to_send(200 * MS) == b""
     assert server.next_timer() is None
+
+
+def test_an_answer_that_waits_when_the_link_closes_goes_nowhere(connected: ServerBench) -> None:
+    connected.hear(READ_PAN)
+    connected.server.connection_lost(connected.now_ns)
+    sent = len(connected.sent)
+    connected.advance(400)
+    assert len(connected.sent) == sent
 
 
 def test_the_table_is_total() -> None:
