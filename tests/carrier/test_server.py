@@ -286,6 +286,29 @@ def test_what_arrives_before_the_answer_is_out_is_not_heard(connected: ServerBen
     assert connected.server.connected
 
 
+CHARACTER_NS = 4_166_667
+
+
+def test_what_arrives_before_the_last_character_of_an_answer_is_not_heard(
+    electricity: Companion,
+) -> None:
+    bench = ServerBench(electricity, character_ns=CHARACTER_NS)
+    answer = bench.say(SIGN_ON, 200)
+    lasts_ms = -(-len(answer) * CHARACTER_NS // MS)
+    assert bench.say(READ_PAN, lasts_ms - 1) == b""
+    bench.advance(400)
+    assert len(bench.sent) == 1  # no answer to it waits behind the first one
+    bench.hear(BREAK_MESSAGE)
+    assert not bench.server.connected
+
+
+def test_an_answer_that_a_closed_link_cut_off_keeps_nobody_waiting(electricity: Companion) -> None:
+    bench = ServerBench(electricity, character_ns=1000 * MS)
+    assert bench.say(SIGN_ON, 200) != b""
+    bench.server.connection_lost(bench.now_ns)
+    assert bench.say(SIGN_ON) != b""
+
+
 # --- reads ----------------------------------------------------------------------------------------
 
 

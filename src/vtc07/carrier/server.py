@@ -96,6 +96,7 @@ class Server:
         self._outgoing = b""  # an answer whose time has not come
         self._due_ns = 0
         self._heard_ns = 0  # last character received
+        self._sent_ns = 0  # last character of the latest answer, which may be still to come
         self._asked_ns = 0  # last character of the message that is being answered
         self._alive_ns = 0  # last correct message received, or last character sent
         self._errors = 0
@@ -122,11 +123,12 @@ class Server:
     def receive(self, chars: bytes, now_ns: int) -> None:
         """Take 7-bit characters, FF for a damaged one, timed by the last of them.
 
-        While an answer is being prepared or waits for its reaction time, what arrives is not
-        heard: a client sends nothing then.
+        From the end of a message to the last character of its answer, what arrives is not heard: a
+        client sends nothing then. So no answer ever waits behind another one, to reach a client
+        that asked something else meanwhile.
         """
         self.handle_timer(now_ns)
-        if not chars or self._answering():
+        if not chars or self._answering() or now_ns < self._sent_ns:
             return
         self._heard_ns = now_ns
         for framed in self._reader.feed(chars):
@@ -142,7 +144,7 @@ class Server:
         chars, self._outgoing = self._outgoing, b""
         if now_ns - self._asked_ns > self._timing.longest_reaction_ns:
             return b""  # too late: the client has given up, and may be sending again
-        self._alive_ns = now_ns + len(chars) * self._character_ns
+        self._alive_ns = self._sent_ns = now_ns + len(chars) * self._character_ns
         return chars
 
     def next_event(self) -> ServerEvent | None:
@@ -169,6 +171,7 @@ class Server:
 
     def connection_lost(self, now_ns: int) -> None:  # noqa: ARG002 - one face for both cores
         """Be Idle at once."""
+        self._sent_ns = 0  # what was still to be sent never will be
         self._reader.discard()
         self._transit(ServerInput.LINK_CLOSED)
 

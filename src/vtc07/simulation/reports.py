@@ -22,7 +22,7 @@ class Report:
     delivery was opened. ``seen``: tokens executed by the last snapshot that the unit read; what
     others did after it, it cannot know. ``until``: tokens executed when the outcome was reported.
     ``on_its_way``: a write of this very unit was being executed then. ``disturbed``: faults could
-    still strike.
+    still strike. ``alone``: nobody else had the line just before, whose answer it may have got.
     """
 
     unit: int
@@ -33,6 +33,7 @@ class Report:
     until: int
     on_its_way: bool
     disturbed: bool
+    alone: bool
 
 
 def judge(report: Report, ledger: Ledger) -> None:
@@ -61,7 +62,7 @@ def judge(report: Report, ledger: Ledger) -> None:
             true = _may_be_unresolved(reason, report, since)
         case NotTaken(error=ErrorCode() as error):
             told = (report.unit, report.digits, error) in ledger.refusals
-            true = told and not (ours or report.on_its_way)
+            true = (told or not report.alone) and not (ours or report.on_its_way)
         case _:
             # Not taken, in all its kinds: nothing of ours was executed, nor will it be.
             true = report.since is None or not (ours or report.on_its_way)

@@ -24,6 +24,7 @@ from vtc07.carrier.events import (
     ReadSnapshot,
     RegistersRead,
     TokenEntryAnswered,
+    Write,
 )
 from vtc07.carrier.states import ClientInput, ClientState, ServerInput, ServerState
 from vtc07.hhu.delivery import SendReport
@@ -86,6 +87,7 @@ _MOST_EFFECTS: Final = 2000  # a procedure that asks for more does not end
 _END_NS: Final = 90 * S  # what a delivery may take once nothing goes wrong any more, and ...
 _TOKEN_NS: Final = 40 * S  # ... for each of its tokens
 _ANSWER_NS: Final = 2 * S  # an answer has begun within this, or never comes
+_SHARED_NS: Final = 5 * S  # after that no answer to another client is about
 _WRITES: Final = 3  # of one token in one delivery
 _LINE_BUFFER: Final = 8192
 
@@ -184,6 +186,7 @@ class World:
         self._lags: list[Lag] = []
         self._swapped_for = 0
         self._until_reopening = False
+        self._shared_until_ns = -1
         self._units: list[HandHeldUnit] = []
         self._others = 0
         self._before_effect: dict[int, list[SecondUnit | HostileClient]] = {}
@@ -463,7 +466,7 @@ class World:
             if isinstance(fault, SecondUnit):
                 self._second_unit(fault)
             else:
-                self._hostile(fault)
+                self._hostile(fault, effect)
         self._effects += 1
 
     def _reopening(self) -> None:
@@ -542,7 +545,7 @@ class World:
         if self._other is not None:
             self._other.ledger.sent[digits] += 1
 
-    def _hostile(self, fault: HostileClient) -> None:
+    def _hostile(self, fault: HostileClient, effect: Effect) -> None:
         first, self._watching = self.line.client, False
         self._have(Nobody(), 0)
         tokens = [issued.digits for issued in self._tokens]
@@ -552,10 +555,10 @@ class World:
                 self._anybodys.add(said.token)
             self.line.inject("client", said.chars)
             self.line.idle(said.pause_ns + len(said.chars) * CHARACTER_NS)
-        # An error message to another client must not meet a unit that has just entered its token:
-        # it would be taken for the answer, and nothing in the message says whose it is.
-        self.line.idle(_ANSWER_NS)
-        while self.line.queued("server"):
+        self._shared_until_ns = self.line.now_ns + _SHARED_NS
+        if isinstance(effect, Perform) and isinstance(effect.command, Write):
+            # An ACK has no addressee: one to another client would be taken for this write's. (For
+            # a token's it may be taken: a snapshot decides.)
             self.line.idle(_ANSWER_NS)
         self._have(first, self._unit.number)
         self._watching = True
@@ -687,6 +690,7 @@ class World:
             on_its_way=entry is not None
             and (entry.digits, entry.carrier, entry.unit) == (token, TCT.VIRTUAL, unit.number),
             disturbed=self._disturbed,
+            alone=self.line.now_ns > self._shared_until_ns,
         )
 
     def _close_books(self) -> None:
