@@ -23,10 +23,10 @@ from vtc07.simulation.doubles import REAL
 from vtc07.simulation.exhaustive import PAIRED, Count, first_cuts, plan_of, run_pairs, run_singles
 from vtc07.simulation.issued import TokenKind
 from vtc07.simulation.plan import Plan, draw
+from vtc07.simulation.run import Run
 from vtc07.simulation.shrinking import shrink
 from vtc07.simulation.story import describe, tell
 from vtc07.simulation.tally import Tally, first_caught, run_seeds
-from vtc07.simulation.world import Run
 
 _CHUNK = 50  # seeds a worker takes at a time
 _MOST_JOBS = 61  # as many processes as one can wait for on every system

@@ -17,7 +17,8 @@ from vtc07.simulation.faults import Cut, PowerLostInCommit
 from vtc07.simulation.issued import TokenKind
 from vtc07.simulation.plan import NEARLY_FULL, Plan
 from vtc07.simulation.powered import MeterMake
-from vtc07.simulation.world import Run, simulate
+from vtc07.simulation.run import Run
+from vtc07.simulation.world import simulate
 from vtc07.tokens import EA
 
 #: What is cut in pairs.

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from vtc07.carrier.status import ErrorCode
+from vtc07.hhu.delivery import SendReport
 from vtc07.hhu.journal import Delivery
-from vtc07.hhu.outcome import Delivered, NotTaken, Outcome, Refused, Unresolved, UnresolvedReason
+from vtc07.hhu.outcome import (
+    Delivered,
+    Meaning,
+    NotSent,
+    NotTaken,
+    NotTakenReason,
+    Outcome,
+    Refused,
+    Unresolved,
+    UnresolvedReason,
+)
 from vtc07.simulation.ledger import Ledger, Violation
 
 #: What the token log reaches back: behind that, a result may be lost.
@@ -108,3 +120,32 @@ def judge_journal(unit: int, deliveries: Sequence[Delivery], ledger: Ledger) -> 
                 true = word.startswith("unresolved")
         if not true:
             raise Violation(f"the journal of unit {unit} says '{delivery.result}' of a token")
+
+
+def in_short(outcome: Outcome) -> str:
+    """Return the beginning of an outcome's words, for counting."""
+    return str(outcome).partition(" (")[0].partition(";")[0].partition(": check")[0]
+
+
+def worth_another(report: SendReport) -> bool:
+    """Say whether a person would try again at once."""
+    if report.meaning is Meaning.DONE:
+        return False
+    return not all(is_an_end(outcome) for outcome in report.outcomes)
+
+
+def is_an_end(outcome: Outcome) -> bool:
+    """Say whether an outcome is one with which a delivery without faults may end."""
+    match outcome:
+        case Delivered() | Refused() | NotSent():
+            return True
+        case NotTaken(reason=reason):
+            return reason is NotTakenReason.LOCKOUT
+        case Unresolved(reason=reason):
+            return reason is UnresolvedReason.GAP
+        case _:
+            return False
+
+
+#: Outcomes that do not say that nothing was executed.
+MAY_BE_EXECUTED: Final = (Delivered, Refused, Unresolved)

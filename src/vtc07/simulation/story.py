@@ -6,7 +6,8 @@ from vtc07.simulation.doubles import REAL, Parts
 from vtc07.simulation.faults import in_words
 from vtc07.simulation.plan import Plan
 from vtc07.simulation.powered import companion
-from vtc07.simulation.world import Run, simulate
+from vtc07.simulation.run import Run
+from vtc07.simulation.world import simulate
 from vtc07.trace.message import TraceMessage
 from vtc07.trace.recorder import Recorder
 from vtc07.trace.rendering import annotate

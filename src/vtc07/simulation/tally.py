@@ -15,7 +15,8 @@ from vtc07.carrier.states import (
 )
 from vtc07.simulation.doubles import REAL, Parts
 from vtc07.simulation.plan import draw
-from vtc07.simulation.world import Coverage, Row, Run, simulate
+from vtc07.simulation.run import Coverage, Row, Run
+from vtc07.simulation.world import simulate
 
 _HEARD_IN_IDLE = (
     ServerInput.ID_REQUEST,

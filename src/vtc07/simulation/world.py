@@ -6,10 +6,8 @@ character and the nanosecond.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cache, partial
+from collections.abc import Sequence
+from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -17,27 +15,13 @@ from vtc07.carrier.client import Client
 from vtc07.carrier.companion import S
 from vtc07.carrier.endpoint import Effect, Perform, Procedure, Reopen
 from vtc07.carrier.events import (
-    Command,
     EnterToken,
-    Entry,
-    Read,
-    ReadSnapshot,
-    RegistersRead,
-    TokenEntryAnswered,
     Write,
 )
 from vtc07.carrier.states import ClientInput, ClientState, ServerInput, ServerState
 from vtc07.hhu.delivery import SendReport
 from vtc07.hhu.outcome import (
     Delivered,
-    Meaning,
-    NotSent,
-    NotTaken,
-    NotTakenReason,
-    Outcome,
-    Refused,
-    Unresolved,
-    UnresolvedReason,
 )
 from vtc07.hhu.progress import Progress, Resolved, ResolvingEarlier, sentence
 from vtc07.hhu.session import SessionError
@@ -67,14 +51,24 @@ from vtc07.simulation.faults import (
     Tokens,
     in_words,
 )
-from vtc07.simulation.issued import Issued, TokenKind, issue, key
+from vtc07.simulation.issued import Issued, TokenKind, issue
 from vtc07.simulation.ledger import Violation
 from vtc07.simulation.plan import OTHERS, Plan
-from vtc07.simulation.powered import OTHER_PAN, PAN, STORE_KEY, PoweredMeter, companion
-from vtc07.simulation.reports import Report, judge, judge_journal
+from vtc07.simulation.powered import OTHER_PAN, PAN, PoweredMeter, companion
+from vtc07.simulation.reports import (
+    MAY_BE_EXECUTED,
+    Report,
+    in_short,
+    is_an_end,
+    judge,
+    judge_journal,
+    worth_another,
+)
+from vtc07.simulation.run import OnStory, Run
 from vtc07.simulation.site import Site
 from vtc07.simulation.unit import HandHeldUnit, Nobody, UnitCrashed, hostile_words
-from vtc07.tokens import EA, TCT
+from vtc07.simulation.watching import is_blind, look, shows_a_key
+from vtc07.tokens import TCT
 
 T = TypeVar("T")
 
@@ -90,42 +84,6 @@ _ANSWER_NS: Final = 2 * S  # an answer has begun within this, or never comes
 _SHARED_NS: Final = 5 * S  # after that no answer to another client is about
 _WRITES: Final = 3  # of one token in one delivery
 _LINE_BUFFER: Final = 8192
-
-#: A row of a state table: where an end was, and what it heard.
-Row = tuple[ServerState, ServerInput] | tuple[ClientState, ClientInput]
-
-Coverage = Counter[Row]
-
-
-@dataclass(slots=True)
-class Run:
-    """What a run came to. ``violation`` is None where everything was as it must be.
-
-    ``faults``: those that struck, by kind; ``outcomes``: what was reported, by its words;
-    ``line_ns``: how long it took on the line; ``sent``: characters of the client and of the
-    meter. ``struck``: for each fault of a character, how many characters had been sent then;
-    ``steps``: how many each commit had; ``remains``: all that the meter's and the unit's disks hold
-    in the end (both only where they were asked for).
-    """
-
-    plan: Plan
-    violation: str | None = None
-    faults: Counter[str] = field(default_factory=Counter)
-    coverage: Coverage = field(default_factory=Counter)
-    outcomes: Counter[str] = field(default_factory=Counter)
-    characters: int = 0
-    commits: int = 0
-    power_losses: int = 0
-    tokens_executed: int = 0
-    line_ns: int = 0
-    sent: tuple[int, int] = (0, 0)
-    struck: list[tuple[int, int]] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-    remains: bytes = b""
-
-
-#: Told of what happens in a run besides characters: an instant and a sentence.
-OnStory = Callable[[int, str], None]
 
 
 def simulate(
@@ -446,8 +404,8 @@ class World:
                     effect = procedure.throw(error)
                     continue
                 if isinstance(effect, Perform):
-                    _look(unit, outcome)
-                    blind = _is_blind(effect.command, outcome, before=blind)
+                    look(unit, outcome)
+                    blind = is_blind(effect.command, outcome, before=blind)
                 effect = procedure.send(outcome)
         except StopIteration as end:
             result: T = end.value
@@ -579,11 +537,11 @@ class World:
             if not self._plan.addressed:
                 self._right_meter()
             report = self._try(resume=attempt > 0)
-            if report is not None and not _worth_another(report):
+            if report is not None and not worth_another(report):
                 break
             self.line.idle(_PAUSE_NS)
         self._stop_faults()
-        if report is None or _worth_another(report) or self._unit.journal.unresolved():
+        if report is None or worth_another(report) or self._unit.journal.unresolved():
             self._finish()
         self._close_books()
 
@@ -638,7 +596,7 @@ class World:
         if report is None:
             raise Violation("a hand-held unit crashed without a fault")
         for outcome in report.outcomes:
-            if not _is_an_end(outcome):
+            if not is_an_end(outcome):
                 raise Violation(f"without faults a delivery still ended with '{outcome}'")
         if self._unit.journal.unresolved():
             raise Violation("without faults a delivery is still open in the journal")
@@ -655,7 +613,7 @@ class World:
         if isinstance(fact, ResolvingEarlier):
             unit.resolving = fact.delivery
         elif isinstance(fact, Resolved):
-            self._run.outcomes[_in_short(fact.outcome)] += 1
+            self._run.outcomes[in_short(fact.outcome)] += 1
             report = self._report(unit, fact)
             judge(report, self.meter.ledger)
             if fact.place is not None and isinstance(fact.outcome, Delivered):
@@ -666,7 +624,7 @@ class World:
                     unit.claimed.add(sequence)
             if fact.place is not None:
                 unit.has_reported()
-            if report.since is not None and not isinstance(fact.outcome, _MAY_BE_EXECUTED):
+            if report.since is not None and not isinstance(fact.outcome, MAY_BE_EXECUTED):
                 self.meter.ledger.reported_not_taken(report.digits)
 
     def _report(self, unit: HandHeldUnit, fact: Resolved) -> Report:
@@ -723,60 +681,5 @@ class World:
             text += unit.disk.content + b"".join(unit.disk.torn)
         if self._other is not None:
             text += self._other.sent
-        upper = bytes(text).upper()
-        for secret in _secrets(self._plan.make.ea):
-            if secret in text or secret.hex().upper().encode() in upper:
-                raise Violation("a key was shown")
-
-
-@cache
-def _secrets(ea: EA) -> tuple[bytes, ...]:
-    return (*(key(ea, revision).material for revision in range(4)), STORE_KEY)
-
-
-def _look(unit: HandHeldUnit, outcome: object) -> None:
-    """Remember which tokenSequence a snapshot speaks of."""
-    match outcome:
-        case RegistersRead(values=(_, sequence, *_)) if sequence.register.name == "tokenSequence":
-            unit.looked_at = int(sequence.value)
-
-
-def _is_blind(command: Command, outcome: object, *, before: bool) -> bool:
-    """Say whether an entry may have arrived of which nothing is known yet."""
-    match command, outcome:
-        case EnterToken(), TokenEntryAnswered(entry=Entry.REFUSED):
-            return before
-        case EnterToken(), _:
-            return True
-        case ((ReadSnapshot() | Read()), RegistersRead(values=(first, *_))):
-            return before and first.register.name != "tokenStatus"
-        case _:
-            return before
-
-
-def _in_short(outcome: Outcome) -> str:
-    return str(outcome).partition(" (")[0].partition(";")[0].partition(": check")[0]
-
-
-def _worth_another(report: SendReport) -> bool:
-    """Say whether a person would try again at once."""
-    if report.meaning is Meaning.DONE:
-        return False
-    return not all(_is_an_end(outcome) for outcome in report.outcomes)
-
-
-def _is_an_end(outcome: Outcome) -> bool:
-    """Say whether an outcome is one with which a delivery without faults may end."""
-    match outcome:
-        case Delivered() | Refused() | NotSent():
-            return True
-        case NotTaken(reason=reason):
-            return reason is NotTakenReason.LOCKOUT
-        case Unresolved(reason=reason):
-            return reason is UnresolvedReason.GAP
-        case _:
-            return False
-
-
-#: Outcomes that do not say that nothing was executed.
-_MAY_BE_EXECUTED: Final = (Delivered, Refused, Unresolved)
+        if shows_a_key(bytes(text), self._plan.make.ea):
+            raise Violation("a key was shown")
