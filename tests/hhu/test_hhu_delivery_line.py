@@ -470,3 +470,22 @@ def test_an_interrupted_list_is_gone_on_with() -> None:
     )
     assert again.meaning is Meaning.DONE
     assert bench.state.tokens_executed == 3
+
+
+def test_an_earlier_delivery_answers_for_one_token_of_a_list_only(electricity: Companion) -> None:
+    """The same token twice in a list: what was delivered before is the outcome of the first."""
+    for effects in range(20):
+        bench, journal = MeterLine(electricity), MemoryJournal()
+        wanted = [TokenToSend(TOKEN)]
+        bench.run(
+            _abandoned(send(_session(electricity), journal, wanted, wall_clock=wall_clock), effects)
+        )
+        if any(delivery.writes for delivery in journal.unresolved()):
+            break  # the program died with its write announced
+    bench.keypad(TOKEN)  # whoever entered it: since S0 it was accepted once
+    bench.line.idle(5 * S)
+    twice = [TokenToSend(TOKEN), TokenToSend(TOKEN)]
+    report = bench.run(send(_session(electricity), journal, twice, wall_clock=wall_clock))
+    assert len(report.earlier) == 1
+    assert [type(outcome) for outcome in report.outcomes] == [Delivered, Refused]
+    assert bench.state.account.accepted == WH
