@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from pathlib import Path
 
@@ -103,8 +104,12 @@ def test_pages_that_cannot_be_read(path: Path) -> None:
     assert None in found
 
 
-def _ask(server: OutOfOrderServer, chars: bytes, now_ns: int) -> bytes:
-    """Send a message and return the answer to it, on a line without time of its own."""
+_times = itertools.count(S, S)
+
+
+def _ask(server: OutOfOrderServer, chars: bytes) -> bytes:
+    """Send a message, a second after the one before, and return the answer to it."""
+    now_ns = next(_times)
     server.receive(chars, now_ns)
     timer = server.next_timer()
     if timer is None or timer > now_ns + S:
@@ -120,13 +125,13 @@ def test_it_answers_what_it_was_made_as_and_refuses_the_rest() -> None:
     face: ServerEndpoint = endpoint
     assert face.next_timer() is None
     for address in ("", PAN.digits, PAN.drn.digits):
-        assert b"0041" in _ask(endpoint, IDRequest(address).to_chars(), 0)
+        assert b"0041" in _ask(endpoint, IDRequest(address).to_chars())
         endpoint.connection_lost(0)
-    assert _ask(endpoint, IDRequest("123").to_chars(), 0) == b""
-    _ask(endpoint, IDRequest("").to_chars(), 0)
+    assert _ask(endpoint, IDRequest("123").to_chars()) == b""
+    _ask(endpoint, IDRequest("").to_chars())
     refused = ErrorMessage("ER08").to_chars()
     answers = {
-        register.name: _ask(endpoint, ReadCommand(register.address, "").to_chars(), 0)
+        register.name: _ask(endpoint, ReadCommand(register.address, "").to_chars())
         for register in companion.table
         if register.read_level is not None
     }
@@ -137,7 +142,7 @@ def test_it_answers_what_it_was_made_as_and_refuses_the_rest() -> None:
     }  # fmt: skip
     assert PAN.digits.encode() in answers["meterPAN"]
     snapshot = companion.table.named("tokenStatus")
-    assert _ask(endpoint, ReadCommand(snapshot.address, "04").to_chars(), 0) == refused
+    assert _ask(endpoint, ReadCommand(snapshot.address, "04").to_chars()) == refused
 
     entry = companion.token_entry.register.address
     threshold = companion.table.named("lowCreditThreshold")
@@ -147,7 +152,7 @@ def test_it_answers_what_it_was_made_as_and_refuses_the_rest() -> None:
         (WriteCommand(threshold.address, threshold.encode(5)), "ER08"),
         (WriteCommand("7777", "1"), "ER03"),
     ):
-        assert _ask(endpoint, command.to_chars(), 0) == ErrorMessage(error).to_chars()
+        assert _ask(endpoint, command.to_chars()) == ErrorMessage(error).to_chars()
     face.handle_timer(200 * S)
     assert not endpoint.connected  # nobody asked any more
     with pytest.raises(ValueError, match="no commit"):
@@ -156,10 +161,10 @@ def test_it_answers_what_it_was_made_as_and_refuses_the_rest() -> None:
 
 def test_a_meter_that_has_forgotten_its_name_answers_to_the_empty_address() -> None:
     server = OutOfOrderServer(load_companion("electricity"), None)
-    assert _ask(server, IDRequest(PAN.digits).to_chars(), 0) == b""
-    assert b"0041" in _ask(server, IDRequest("").to_chars(), 0)
+    assert _ask(server, IDRequest(PAN.digits).to_chars()) == b""
+    assert b"0041" in _ask(server, IDRequest("").to_chars())
     pan = load_companion("electricity").table.named("meterPAN").address
-    assert _ask(server, ReadCommand(pan, "").to_chars(), 0) == ErrorMessage("ER08").to_chars()
+    assert _ask(server, ReadCommand(pan, "").to_chars()) == ErrorMessage("ER08").to_chars()
 
 
 def test_an_identification_that_needs_the_store(tmp_path: Path) -> None:
