@@ -153,7 +153,7 @@ def test_it_answers_what_it_was_made_as_and_refuses_the_rest() -> None:
         (WriteCommand("7777", "1"), "ER03"),
     ):
         assert _ask(endpoint, command.to_chars()) == ErrorMessage(error).to_chars()
-    face.handle_timer(200 * S)
+    face.handle_timer(next(_times) + 200 * S)
     assert not endpoint.connected  # nobody asked any more
     with pytest.raises(ValueError, match="no commit"):
         endpoint.work_done(None, 0)
