@@ -89,6 +89,11 @@ def companion() -> Companion:
     return load_companion(COMPANION)
 
 
+@lru_cache(maxsize=1)
+def _source() -> CompanionSource:
+    return CompanionSource.of(COMPANION)
+
+
 @lru_cache(maxsize=512)
 def _image(make: MeterMake, pan: str) -> bytes:
     """Return the database of a new meter; making one is slow, copying is not."""
@@ -103,7 +108,7 @@ def _image(make: MeterMake, pan: str) -> bytes:
         tokens_executed=make.executed,
     )
     with MemoryDatabase() as database:
-        SQLiteStore.create_in(database, state, CompanionSource.of(COMPANION), store_key()).close()
+        SQLiteStore.create_in(database, state, _source(), store_key()).close()
         return database.image()
 
 
