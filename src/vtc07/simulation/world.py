@@ -178,12 +178,12 @@ class World:
 
     def close(self) -> None:
         """Let go of the databases, and count."""
-        run, meters = self._run, [self.meter, *([self._other] if self._other else [])]
+        run = self._run
         run.sent = self._places()
         run.characters = sum(run.sent)
         run.steps = self.meter.steps
         run.line_ns = self.line.now_ns
-        for meter in meters:
+        for meter in self._meters():
             run.commits += meter.ledger.commits
             run.tokens_executed += len(meter.ledger.executed)
             meter.database.close()
@@ -194,6 +194,9 @@ class World:
         return self.meter.database.image() + self._unit.disk.content
 
     # --- parts -----------------------------------------------------------------------------------
+
+    def _meters(self) -> tuple[PoweredMeter, ...]:
+        return (self.meter,) if self._other is None else (self.meter, self._other)
 
     def _new_meter(self, pan: str, now_ns: int) -> PoweredMeter:
         parts = self._parts
@@ -298,8 +301,9 @@ class World:
 
     def _strike(self, fault: PlacedFault, now_ns: int) -> None:
         self._run.struck.append(self._places())
-        if not isinstance(fault, Lag):  # which is counted once, not for each message
-            self._count(fault)
+        if not self._can_strike(fault):
+            return
+        self._count(fault)
         match fault:
             case Cut(duration_ns=duration_ns, told=told):
                 if told:
@@ -311,8 +315,19 @@ class World:
             case PowerLostAtCharacter(off_ns=off_ns):
                 self._current.lose_power(off_ns)
             case CrashAtCharacter():
-                if self._at_work and self._watching:
-                    raise UnitCrashed
+                raise UnitCrashed
+
+    def _can_strike(self, fault: PlacedFault) -> bool:
+        """Say whether there is what a fault wants to strike; only then it counts."""
+        match fault:
+            case Lag():
+                return False  # it was counted with its first message
+            case PowerLostAtCharacter():
+                return self._current.meter is not None
+            case CrashAtCharacter():
+                return self._at_work and self._watching
+            case _:
+                return True
 
     def _mend(self) -> None:
         self.line.plug()
@@ -654,7 +669,7 @@ class World:
     def _close_books(self) -> None:
         """Check what must hold at the end of a run."""
         self._check()
-        for meter in (self.meter, *([self._other] if self._other else [])):
+        for meter in self._meters():
             now = meter.ledger.committed if meter.meter is None else meter.meter.state
             meter.ledger.close(now.powered_ns)
         for unit in self._units:
@@ -666,7 +681,7 @@ class World:
 
     def _check(self) -> None:
         """Raise what a ledger found, and look at the buffers."""
-        for meter in (self.meter, *([self._other] if self._other else [])):
+        for meter in self._meters():
             if meter.ledger.violation is not None:
                 raise meter.ledger.violation
             if meter.server is not None and meter.server.core.held > _LINE_BUFFER:
