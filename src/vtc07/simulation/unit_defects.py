@@ -76,6 +76,17 @@ class SilenceMeansNotTaken(Client):
         super()._transit(heard, now_ns, event)
 
 
+class BlindResend(Client):
+    """Writes a token again, without a look, where no answer came."""
+
+    def _transit(self, heard: Any, now_ns: int, event: Any = None) -> None:
+        silent = heard is ClientInput.SILENCE and isinstance(self._command, EnterToken)
+        if silent and self._attempt < self._timing.attempts:
+            self._try(now_ns)
+        else:
+            super()._transit(heard, now_ns, event)
+
+
 class AckMeansAccepted(Deliverer):
     """Reports "delivered" when the entry is acknowledged."""
 
@@ -87,7 +98,7 @@ class AckMeansAccepted(Deliverer):
         if isinstance(event, TokenEntryAnswered) and event.entry is Entry.ACK:
             return Delivered(TokenStatus.ACCEPT, s0.sequence + 1)
         decision = yield from self._settle(s0, token, to_write_again=False)
-        return NotTaken(NotTakenReason.NOT_ARRIVED) if decision is None else _told(decision)
+        return _told(decision)
 
 
 def _told(decision: Any) -> Outcome:
@@ -96,15 +107,6 @@ def _told(decision: Any) -> Outcome:
         number = decision.sequence
         return Delivered(status, number) if status.taken else Refused(status, number)
     return NotTaken(NotTakenReason.NOT_ARRIVED)
-
-
-class BlindResend(Deliverer):
-    """Writes a token again, without a look, where no answer came."""
-
-    def _settle(self, s0: Snapshot, token: str, *, to_write_again: bool) -> Procedure[Any]:
-        if to_write_again:
-            yield from perform(EnterToken(token))
-        return (yield from super()._settle(s0, token, to_write_again=to_write_again))
 
 
 class JournalAfterwards(Deliverer):
