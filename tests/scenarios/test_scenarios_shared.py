@@ -7,7 +7,6 @@ say of the same tokens, is read back through registers.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -17,36 +16,20 @@ from typing import Any
 import pytest
 from scene import Flag, Scene, Waits
 
+from meter_cases import Case, cases, content, manufactured
 from vtc07.carrier.companion import S
-from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.messages import WriteCommand, close
 from vtc07.hhu.delivery import TokenToSend
 from vtc07.links.link import Sender
-from vtc07.meter import MeterState, manufacture
+from vtc07.meter import MeterState
 from vtc07.tokens import (
     DRN,
-    EA,
-    KEN,
-    KRN,
-    KT,
-    SAMPLE_TABLES,
-    SGC,
-    TI,
-    TID,
-    BaseDate,
     CheckDigitError,
-    DecoderKey,
-    KeyAttributes,
     MeterPAN,
     MfrCode,
-    load_tables,
 )
 
-SHARED = Path(__file__).resolve().parents[2] / "../shared"
-VECTORS = SHARED / "vectors"
 TOKEN_LIKE = re.compile(r"\d{15,}")
-
-Case = dict[str, Any]
 
 #: Whatever only a token that is accepted may change.
 EFFECTS = (
@@ -55,18 +38,6 @@ EFFECTS = (
     *(f"acceptedTID.{n}" for n in range(1, 51)),
 )
 STAGED = {"1stKCT": 3, "2ndKCT": 4, "3rdKCT": 8, "4thKCT": 9}
-
-
-@cache
-def content(name: str) -> Any:
-    return json.loads((VECTORS / name).read_text())
-
-
-def cases(name: str, key: str) -> list[Any]:
-    if not (VECTORS / name).is_file():
-        reason = pytest.mark.skip(reason="the shared material is not beside this clone")
-        return [pytest.param(None, marks=reason)]
-    return [pytest.param(case, id=case.get("id", case.get("name"))) for case in content(name)[key]]
 
 
 def wire_cases() -> list[Any]:
@@ -88,28 +59,6 @@ def key_change_sets() -> dict[str, list[Case]]:
             for token in vector["tokens"]:
                 found.setdefault(token, []).append(vector)
     return found
-
-
-def manufactured(case: Case) -> MeterState:
-    tables = SAMPLE_TABLES
-    if case.get("tables") != "sample":
-        tables = load_tables((SHARED / "data" / "sta_tables.json").read_bytes())
-    initial = re.fullmatch(r"50 x (\d+) .*", case.get("tid_memory_initial", "50 x 3155520 "))
-    assert initial is not None
-    return manufacture(
-        load_companion("electricity"),
-        MeterPAN(case["meter_pan"]),
-        DecoderKey.from_hex(EA(case["ea"]), case["decoder_key"], tables),
-        KeyAttributes(
-            KT(case["kt"]),
-            SGC(case["sgc"]),
-            TI(case["ti"]),
-            KRN(case["krn"]),
-            KEN(case.get("ken", 255)),
-            BaseDate(f"{case['bdt']:02d}"),
-        ),
-        TID(int(initial[1])),
-    )
 
 
 def first_word(expect: str) -> str:
