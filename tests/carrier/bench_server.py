@@ -54,6 +54,8 @@ class ServerBench:
                 return reply
             case TokenEntered():
                 return self.write_reply(request)
+            case _:
+                raise AssertionError(f"direct mode never asks for {type(request).__name__}")
 
     def _turn(self) -> None:
         while (event := self.server.next_event()) is not None:

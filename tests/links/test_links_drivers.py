@@ -18,7 +18,16 @@ import needs
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, Parity
 from vtc07.carrier.companion_file import load_companion
-from vtc07.carrier.endpoint import Perform, Procedure, durably, now, perform, reopen, wait
+from vtc07.carrier.endpoint import (
+    Perform,
+    Procedure,
+    SpeedChange,
+    durably,
+    now,
+    perform,
+    reopen,
+    wait,
+)
 from vtc07.carrier.events import (
     Break,
     ClientEvent,
@@ -90,6 +99,9 @@ class Memory:
     def connection_lost(self, now_ns: int) -> None:
         self._core.connection_lost(now_ns)
         self._answer(now_ns)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        return self._core.next_speed_change()
 
     def bytes_to_send(self, now_ns: int) -> bytes:
         return self._core.bytes_to_send(now_ns)
@@ -320,6 +332,9 @@ class MasterLink:
             return self._coder.decode(os.read(self._fileno, 1000))
         except OSError as error:
             raise LinkLost(str(error)) from error
+
+    def set_speed(self, speed: int) -> None:
+        raise AssertionError("one speed here")
 
     def close(self) -> None:
         pass

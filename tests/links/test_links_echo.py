@@ -135,6 +135,9 @@ def test_a_session_over_an_echoing_head() -> None:
             os.write(master, heard)
             return heard
 
+        def set_speed(self, speed: int) -> None:
+            raise AssertionError("one speed here")
+
         def close(self) -> None:
             pass
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtc07.carrier.endpoint import Procedure, durably, now, perform, reopen, wait
+from vtc07.carrier.endpoint import Procedure, SpeedChange, durably, now, perform, reopen, wait
 from vtc07.carrier.events import (
     ClientEvent,
     Command,
@@ -101,6 +101,9 @@ class Asker:
         if self._command is not None:
             self._fail(Failure.LINK_LOST)
 
+    def next_speed_change(self) -> SpeedChange | None:
+        return None
+
 
 class Answerer:
     """Answers `/?text!CR LF` with `/VTC3text CR LF`, ``reaction_ns`` after it, by way of a job."""
@@ -159,6 +162,9 @@ class Answerer:
     def connection_lost(self, now_ns: int) -> None:
         self.losses.append(now_ns)
         self._line, self._out = b"", b""
+
+    def next_speed_change(self) -> SpeedChange | None:
+        return None
 
 
 def observed_line(**options: object) -> tuple[SimulatedLine, Asker, Answerer, Log]:

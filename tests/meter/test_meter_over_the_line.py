@@ -16,6 +16,7 @@ from bench_meter import ATTRIBUTES, KEYS, MADE, PAN, credit, new_meter
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import S
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.registers import Value
 from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.hhu.delivery import TokenToSend, send
@@ -75,6 +76,9 @@ class Dark:
 
     def connection_lost(self, now_ns: int) -> None:
         pass
+
+    def next_speed_change(self) -> SpeedChange | None:
+        return None
 
     def next_work(self) -> Callable[[], None] | None:
         return None

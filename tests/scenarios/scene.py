@@ -17,7 +17,7 @@ from typing import Any
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
-from vtc07.carrier.endpoint import Procedure, perform
+from vtc07.carrier.endpoint import Procedure, SpeedChange, perform
 from vtc07.carrier.events import EnterToken, Entry, TokenEntryAnswered
 from vtc07.carrier.registers import Value
 from vtc07.hhu.delivery import TokenToSend, send
@@ -132,6 +132,9 @@ class NoPower:
     def handle_timer(self, now_ns: int) -> None: ...
 
     def connection_lost(self, now_ns: int) -> None: ...
+
+    def next_speed_change(self) -> SpeedChange | None:
+        return None
 
     def next_work(self) -> Callable[[], None] | None:
         return None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from vtc07.carrier.companion import Companion, Timing
+from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.events import (
     Break,
     ClientEvent,
@@ -207,6 +208,10 @@ class Client:
         if self.busy:
             self._failure = Failure.LINK_LOST
             self._transit(ClientInput.LINK_LOST, now_ns)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return None: the line has one speed in direct mode."""
+        return None
 
     def _listening(self) -> bool:
         """Say whether an answer is awaited now: a command runs and all of it has been sent."""

@@ -76,6 +76,7 @@ class Timing:
     reconnect_pause_ns: int = 1 * S
     wake_up_ns: int = 2200 * MS  # NULs for battery meters (IEC 62056-21 annex B.1)
     wake_up_pause_ns: int = 1600 * MS
+    option_wait_ns: int = 2000 * MS  # t_t of mode C: no option select, so the readout at 300 Bd
 
     def stretched(self, factor: int) -> Timing:
         """Return these timers with every limit ``factor`` (at least 1) times as long.
@@ -92,6 +93,7 @@ class Timing:
             inter_character_ns=self.inter_character_ns * factor,
             repeat_ns=self.repeat_ns * factor,
             inactivity_ns=self.inactivity_ns * factor,
+            option_wait_ns=self.option_wait_ns * factor,
             execution_limit_ns=self.execution_limit_ns * factor,
             poll_limit_ns=self.poll_limit_ns * factor,
         )

@@ -15,12 +15,22 @@ from vtc07.carrier.events import ClientEvent, Command
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class SpeedChange:
+    """From here on this end sends and hears at ``speed`` Bd; what it sent before goes out first."""
+
+    speed: int
+
+
 class Endpoint(Protocol):
     """One end of a line, without I/O. Times are integer ns of any monotonic clock.
 
     `receive` takes 7-bit characters, FF for a damaged one, timed by the last of them.
     `bytes_to_send` gives what may be sent now, each character once. `next_timer` says when
     `handle_timer` wants to be called; a call that is early or late does no harm.
+
+    `next_speed_change` is asked after every other call until it gives None: a change stands
+    between the characters before that call and those after it.
     """
 
     def receive(self, chars: bytes, now_ns: int) -> None:
@@ -37,6 +47,9 @@ class Endpoint(Protocol):
 
     def connection_lost(self, now_ns: int) -> None:
         """Take notice that the link closed."""
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return the next change of the line's speed at this end, or None."""
 
 
 class ServerEndpoint(Endpoint, Protocol):

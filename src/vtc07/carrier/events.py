@@ -53,7 +53,48 @@ class TokenEntered:
     token: str | None = field(repr=False)
 
 
-Request = IdentificationRequested | ReadRequested | WriteRequested | TokenEntered
+@dataclass(frozen=True, slots=True)
+class ReadoutRequested:
+    """The data readout of mode C. Reply with `Values` of ``registers``, all of one instant."""
+
+    request: int
+    registers: tuple[Register, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordOffered:
+    """P1 of mode C. Reply `Granted` with the access level that it opens, or `Denied`."""
+
+    request: int
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OperandRequested:
+    """Programming mode of mode C was entered. Reply `Challenge` with what P0 carries."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultOffered:
+    """P2 of mode C, the secure algorithm's result for ``operand``. Reply as to a password."""
+
+    request: int
+    operand: str
+    result: str = field(repr=False)
+
+
+Request = (
+    IdentificationRequested
+    | ReadRequested
+    | WriteRequested
+    | TokenEntered
+    | ReadoutRequested
+    | OperandRequested
+    | PasswordOffered
+    | ResultOffered
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +116,26 @@ class Refused:
     error: ErrorCode
 
 
-Reply = Values | Done | Refused
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """P0's operand: at most 32 characters, often the serial number or nothing."""
+
+    operand: str
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The password or result is right and opens access ``level`` for this session."""
+
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The password or result is wrong, or is not compared now: B0."""
+
+
+Reply = Values | Done | Refused | Challenge | Granted | Denied
 
 
 class End(enum.Enum):
@@ -86,6 +146,8 @@ class End(enum.Enum):
     ERRORS = "three damaged messages in succession"
     INACTIVITY = "inactivity"
     LINK = "the link closed"
+    READOUT = "the readout of mode C is over"
+    PASSWORD = "wrong password"  # noqa: S105 - a reason, not a secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +167,10 @@ ServerEvent = (
     | ReadRequested
     | WriteRequested
     | TokenEntered
+    | ReadoutRequested
+    | OperandRequested
+    | PasswordOffered
+    | ResultOffered
     | Connected
     | Disconnected
 )
@@ -256,6 +322,8 @@ class Failure(enum.Enum):
     DAMAGED = "only damaged answers"
     REFUSED_BY_NAK = "the meter found every attempt damaged"
     LINK_LOST = "the link is lost"
+    PROGRAMMING_REFUSED = "programming mode refused"
+    PASSWORD_REFUSED = "the password was refused"  # noqa: S105 - a sentence, not a secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from vtc07.carrier.companion import Companion
+from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.events import (
     Connected,
     Disconnected,
@@ -174,6 +175,10 @@ class Server:
         self._sent_ns = 0  # what was still to be sent never will be
         self._reader.discard()
         self._transit(ServerInput.LINK_CLOSED)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return None: the line has one speed in direct mode."""
+        return None
 
     def answer(self, request: int, reply: Reply, now_ns: int) -> None:
         """Answer a request event; exactly once for each.

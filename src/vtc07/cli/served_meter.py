@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from vtc07.carrier.companion import MS, Companion
+from vtc07.carrier.endpoint import SpeedChange
 from vtc07.cli.control import Power, Request, SetLoad, SetPhase, Show, Tamper
 from vtc07.cli.failure import Failure
 from vtc07.cli.loads import MOST_ACCELERATION, WantedLoad, wanted_load
@@ -94,6 +95,10 @@ class ServedMeter:
         """Take notice that the link closed."""
         if self._server is not None:
             self._server.connection_lost(now_ns)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return the next change of the line's speed at this end, or None."""
+        return None if self._server is None else self._server.next_speed_change()
 
     def next_work(self) -> Callable[[], None] | None:
         """Return a commit to run, or None."""

@@ -43,6 +43,13 @@ class Link(Protocol):
         Nothing in time: empty. LinkLost where the link has ended and all of it has been read.
         """
 
+    def set_speed(self, speed: int) -> None:
+        """Go on at ``speed`` Bd once all that was handed over has gone out.
+
+        Nothing happens where the link has no speed of its own. LinkLost where the port is gone or
+        does not take this speed.
+        """
+
     def close(self) -> None:
         """Close. A second call does nothing."""
 
@@ -62,6 +69,9 @@ class AsyncLink(Protocol):
 
     async def receive(self, timeout_ns: int | None) -> bytes:
         """Return what has arrived, or wait for it; empty where nothing came in time."""
+
+    async def set_speed(self, speed: int) -> None:
+        """Go on at ``speed`` Bd once all that was handed over has gone out; else as `Link`."""
 
     async def close(self) -> None:
         """Close. A second call does nothing."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vtc07.carrier.companion import Companion
+from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.events import (
     IdentificationRequested,
     ReadRequested,
@@ -98,6 +99,10 @@ class OutOfOrderServer:
         """Take notice that the link closed."""
         self._server.connection_lost(now_ns)
         self._pump(now_ns)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return the next change of the line's speed at this end, or None."""
+        return self._server.next_speed_change()
 
     def next_work(self) -> Callable[[], None] | None:
         """Return None: there is nothing to store, and nowhere."""

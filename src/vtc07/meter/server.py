@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from vtc07.carrier.companion import Companion
+from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.events import (
     Connected,
     Disconnected,
@@ -94,6 +95,10 @@ class MeterServer:
         """Take notice that the link closed; a token that is being executed goes on."""
         self._server.connection_lost(now_ns)
         self._pump(now_ns)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return the next change of the line's speed at this end, or None."""
+        return self._server.next_speed_change()
 
     def power_off(self, now_ns: int) -> None:
         """Switch the meter off in good order; then `next_work` is to be run until it gives None."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode
 from vtc07.carrier.token_entry import Lockout
@@ -330,6 +331,10 @@ class PoweredMeter:
         """Take notice that the link closed."""
         if self.server is not None:
             self.server.connection_lost(now_ns)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return the next change of the line's speed at this end, or None."""
+        return None if self.server is None else self.server.next_speed_change()
 
     def next_work(self) -> Callable[[], None] | None:
         """Return a commit to run, or None."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from vtc07.carrier.endpoint import SpeedChange
 from vtc07.simulation.powered import PoweredMeter
 
 
@@ -52,6 +53,10 @@ class Site:
     def connection_lost(self, now_ns: int) -> None:
         """Take notice that the link closed."""
         self.current.connection_lost(now_ns)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return the next change of the line's speed at this end, or None."""
+        return self.current.next_speed_change()
 
     def next_work(self) -> Callable[[], None] | None:
         """Return a commit of any meter, or None."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, S
-from vtc07.carrier.endpoint import Procedure
+from vtc07.carrier.endpoint import Procedure, SpeedChange
 from vtc07.carrier.events import ClientEvent, Command
 from vtc07.carrier.messages import IDRequest, ReadCommand, WriteCommand
 from vtc07.hhu.delivery import Deliverer, SendReport, TokenToSend
@@ -65,6 +65,10 @@ class EchoedClient:
     def connection_lost(self, now_ns: int) -> None:
         """Take notice that the link closed."""
         self._client.connection_lost(now_ns)
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return the next change of the line's speed at this end, or None."""
+        return self._client.next_speed_change()
 
 
 class HandHeldUnit:
@@ -313,3 +317,7 @@ class Nobody:
 
     def connection_lost(self, now_ns: int) -> None:
         """Do nothing."""
+
+    def next_speed_change(self) -> SpeedChange | None:
+        """Return None: it says and hears nothing."""
+        return None

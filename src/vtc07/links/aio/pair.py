@@ -53,6 +53,9 @@ class PairLink:
             raise LinkLost("the line is closed")
         return b""
 
+    async def set_speed(self, speed: int) -> None:
+        """Do nothing: a line in memory paces nothing."""
+
     async def close(self) -> None:
         """Close both ends; what was sent before can still be received."""
         for lane in (self._in, self._out):

@@ -131,6 +131,9 @@ class StreamLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    async def set_speed(self, speed: int) -> None:
+        """Do nothing: TCP has no speed; a serial port has its own method."""
+
     async def close(self) -> None:
         """Close, and wait until it is. A second call does nothing more."""
         self._finish("the link is closed")

@@ -50,6 +50,9 @@ class PairLink:
                 raise LinkLost("the line is closed")
             return b""
 
+    def set_speed(self, speed: int) -> None:
+        """Do nothing: a line in memory paces nothing."""
+
     def close(self) -> None:
         """Close both ends; what was sent before can still be received."""
         with self._line.changed:

@@ -87,6 +87,11 @@ class SerialLink:
         heard = self._coder.decode(bytes(self._buffer[:count]))
         return self._echo.heard(heard, time.monotonic_ns())
 
+    def set_speed(self, speed: int) -> None:
+        """Go on at ``speed`` Bd once all that was handed over has gone out; else LinkLost."""
+        self._check_open()
+        raise LinkLost(f"the port cannot go on at {speed} Bd")
+
     def close(self) -> None:
         """Close. A second call does nothing."""
         self._closed = True

@@ -96,6 +96,9 @@ class TCPLink:
             self._end = "the other side closed the connection"
         return bool(data)
 
+    def set_speed(self, speed: int) -> None:
+        """Do nothing: TCP has no speed."""
+
     def close(self) -> None:
         """Close. A second call does nothing."""
         if self._connection.fileno() < 0:
