@@ -15,6 +15,10 @@ Sender = Literal["client", "server"]
 #: for a damaged one), and when the last of them was handed over, in ns of the driver's clock.
 Observer = Callable[[Sender, bytes, int], None]
 
+#: Told when one end of a link has gone on at another speed: which end, the speed in Bd, and when,
+#: in ns of the driver's clock. What was observed before it went out at the speed before.
+SpeedObserver = Callable[[Sender, int, int], None]
+
 
 class LinkUnavailable(Exception):
     """A link cannot be opened. The message says what, at which address, and what to do."""

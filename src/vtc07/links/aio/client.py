@@ -18,6 +18,7 @@ from vtc07.links.link import (
     Observer,
     RaisedForProcedure,
     Sender,
+    SpeedObserver,
 )
 
 if TYPE_CHECKING:
@@ -39,11 +40,13 @@ class ClientDriver:
         *,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        on_speed: SpeedObserver | None = None,
     ) -> None:
         self._core = core
         self._open_link = open_link
         self._clock: Clock = clock if clock is not None else MonotonicClock()
         self._observer = observer
+        self._on_speed = on_speed
         self._link: AsyncLink | None = None
         self.unavailable: LinkUnavailable | None = None
 
@@ -63,6 +66,7 @@ class ClientDriver:
         if self._link is not None:
             link, self._link = self._link, None
             self._core.connection_lost(self._clock.now_ns())
+            await self._change_speed()
             await link.close()
 
     async def run(self, procedure: Procedure[T]) -> T:
@@ -101,6 +105,7 @@ class ClientDriver:
                     raise RaisedForProcedure(error) from error
                 if self._link is None:
                     self._core.connection_lost(self._clock.now_ns())
+                await self._change_speed()
                 return await self._final_event()
             case Wait(duration_ns):
                 end = self._clock.now_ns() + duration_ns
@@ -119,7 +124,9 @@ class ClientDriver:
 
     async def _final_event(self) -> ClientEvent:
         while (event := self._core.next_event()) is None:
-            await self._turn(None)
+            if await self._change_speed():
+                await self._turn(None)
+        await self._change_speed()
         return event
 
     async def _reopen(self) -> bool:
@@ -139,19 +146,22 @@ class ClientDriver:
         due = timer is not None and timer <= now
         if due:
             core.handle_timer(now)
+            if not await self._change_speed():
+                return
         if self._link is None:
             assert until_ns is not None, "a command cannot run without a link"
             await asyncio.sleep((until_ns - now) / 1e9)
             return
-        if chars := core.bytes_to_send(now):
+        if chars := core.bytes_to_send(self._clock.now_ns()):
             try:
                 await self._link.send(chars)
             except LinkLost:
                 await self.close()
                 return
             self._observe("client", chars)
+            await self._change_speed()
             return
-        if due:
+        if not await self._change_speed() or due:
             return  # the command may have ended by it
         ends = [end for end in (until_ns, core.next_timer()) if end is not None]
         wait = max(0, min(ends) - self._clock.now_ns()) if ends else None
@@ -163,6 +173,26 @@ class ClientDriver:
         if chars:
             self._observe("server", chars)
             core.receive(chars, self._clock.now_ns())
+            await self._change_speed()
+
+    async def _change_speed(self) -> bool:
+        """Carry out the changes that the core asks for; False where the link was lost by it.
+
+        Without a link there is nothing to change: the next one begins at its own speed.
+        """
+        lost = False
+        while (change := self._core.next_speed_change()) is not None:
+            if self._link is None:
+                continue
+            try:
+                await self._link.set_speed(change.speed)
+            except LinkLost:
+                lost = True
+                await self.close()
+                continue
+            if self._on_speed is not None:
+                self._on_speed("client", change.speed, self._clock.now_ns())
+        return not lost
 
     def _observe(self, sender: Sender, chars: bytes) -> None:
         if self._observer is not None:

@@ -15,6 +15,7 @@ from vtc07.links.link import (
     LinkUnavailable,
     Observer,
     Sender,
+    SpeedObserver,
 )
 
 
@@ -32,11 +33,13 @@ class ServerDriver:
         *,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        on_speed: SpeedObserver | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._port = port
         self._clock: Clock = clock if clock is not None else MonotonicClock()
         self._observer = observer
+        self._on_speed = on_speed
         self._link: AsyncLink | None = None
         self._job: asyncio.Future[None] | None = None
         self._woken = asyncio.Event()
@@ -73,8 +76,10 @@ class ServerDriver:
         timer = endpoint.next_timer()
         if timer is not None and timer <= now:
             endpoint.handle_timer(now)
+            await self._change_speed()
         self._job_done()
         self._start_job()
+        await self._change_speed()
         chars = endpoint.bytes_to_send(self._clock.now_ns())
         if chars and self._link is not None:
             try:
@@ -83,6 +88,7 @@ class ServerDriver:
                 await self._lost()
             else:
                 self._observe("server", chars)
+        await self._change_speed()
         wait: int | None = None
         if (timer := endpoint.next_timer()) is not None:
             wait = max(0, timer - self._clock.now_ns())
@@ -97,6 +103,7 @@ class ServerDriver:
         if received:
             self._observe("client", received)
             endpoint.receive(received, self._clock.now_ns())
+            await self._change_speed()
 
     async def _or_sooner(self, waiting: Awaitable[Any]) -> Any:
         """Await something that may be cancelled; None where a job ends or `wake` comes before."""
@@ -113,10 +120,27 @@ class ServerDriver:
                 what.exception()  # seen, whether or not we get to raise it
         return None if what.cancelled() else what.result()
 
+    async def _change_speed(self) -> None:
+        """Carry out the changes that the endpoint asks for, behind all that was handed over.
+
+        Without a link there is nothing to change: the next one begins at its own speed.
+        """
+        while (change := self._endpoint.next_speed_change()) is not None:
+            if self._link is None:
+                continue
+            try:
+                await self._link.set_speed(change.speed)
+            except LinkLost:
+                await self._lost()
+                continue
+            if self._on_speed is not None:
+                self._on_speed("server", change.speed, self._clock.now_ns())
+
     async def _lost(self) -> None:
         if self._link is not None:
             link, self._link = self._link, None
             self._endpoint.connection_lost(self._clock.now_ns())
+            await self._change_speed()
             await link.close()
 
     def _start_job(self) -> None:

@@ -16,6 +16,7 @@ from vtc07.links.link import (
     Observer,
     RaisedForProcedure,
     Sender,
+    SpeedObserver,
 )
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ class ClientDriver:
         *,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        on_speed: SpeedObserver | None = None,
     ) -> None:
         self._core = core
         self._open_link = open_link
         self._clock: Clock = clock if clock is not None else MonotonicClock()
         self._observer = observer
+        self._on_speed = on_speed
         self._link: Link | None = None
         self.unavailable: LinkUnavailable | None = None
 
@@ -65,6 +68,7 @@ class ClientDriver:
             link, self._link = self._link, None
             link.close()
             self._core.connection_lost(self._clock.now_ns())
+            self._change_speed()
 
     def run(self, procedure: Procedure[T]) -> T:
         """Run a procedure to its end and return its result.
@@ -102,6 +106,7 @@ class ClientDriver:
                     raise RaisedForProcedure(error) from error
                 if self._link is None:
                     self._core.connection_lost(self._clock.now_ns())
+                self._change_speed()
                 return self._final_event()
             case Wait(duration_ns):
                 end = self._clock.now_ns() + duration_ns
@@ -120,7 +125,9 @@ class ClientDriver:
 
     def _final_event(self) -> ClientEvent:
         while (event := self._core.next_event()) is None:
-            self._turn(None)
+            if self._change_speed():
+                self._turn(None)
+        self._change_speed()
         return event
 
     def _reopen(self) -> bool:
@@ -140,19 +147,22 @@ class ClientDriver:
         due = timer is not None and timer <= now
         if due:
             core.handle_timer(now)
+            if not self._change_speed():
+                return
         if self._link is None:
             assert until_ns is not None, "a command cannot run without a link"
             self._clock.sleep_until(until_ns)
             return
-        if chars := core.bytes_to_send(now):
+        if chars := core.bytes_to_send(self._clock.now_ns()):
             try:
                 self._link.send(chars)
             except LinkLost:
                 self.close()
                 return
             self._observe("client", chars)
+            self._change_speed()
             return
-        if due:
+        if not self._change_speed() or due:
             return  # the command may have ended by it
         ends = [end for end in (until_ns, core.next_timer()) if end is not None]
         wait = max(0, min(ends) - self._clock.now_ns()) if ends else None
@@ -164,6 +174,26 @@ class ClientDriver:
         if chars:
             self._observe("server", chars)
             core.receive(chars, self._clock.now_ns())
+            self._change_speed()
+
+    def _change_speed(self) -> bool:
+        """Carry out the changes that the core asks for; False where the link was lost by it.
+
+        Without a link there is nothing to change: the next one begins at its own speed.
+        """
+        lost = False
+        while (change := self._core.next_speed_change()) is not None:
+            if self._link is None:
+                continue
+            try:
+                self._link.set_speed(change.speed)
+            except LinkLost:
+                lost = True
+                self.close()
+                continue
+            if self._on_speed is not None:
+                self._on_speed("client", change.speed, self._clock.now_ns())
+        return not lost
 
     def _observe(self, sender: Sender, chars: bytes) -> None:
         if self._observer is not None:

@@ -7,7 +7,15 @@ from collections.abc import Callable
 
 from vtc07.carrier.endpoint import ServerEndpoint
 from vtc07.links.clock import Clock, MonotonicClock
-from vtc07.links.link import Link, LinkLost, LinkUnavailable, Observer, Port, Sender
+from vtc07.links.link import (
+    Link,
+    LinkLost,
+    LinkUnavailable,
+    Observer,
+    Port,
+    Sender,
+    SpeedObserver,
+)
 
 #: The longest wait in one piece: how soon `stop`, and work from elsewhere, is noticed.
 LONGEST_WAIT_NS = 100_000_000
@@ -31,12 +39,14 @@ class ServerDriver:
         *,
         clock: Clock | None = None,
         observer: Observer | None = None,
+        on_speed: SpeedObserver | None = None,
         each_turn: Callable[[], None] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._port = port
         self._clock: Clock = clock if clock is not None else MonotonicClock()
         self._observer = observer
+        self._on_speed = on_speed
         self._each_turn = each_turn
         self._link: Link | None = None
         self._job_out = False
@@ -67,6 +77,7 @@ class ServerDriver:
         timer = endpoint.next_timer()
         if timer is not None and timer <= now:
             endpoint.handle_timer(now)
+            self._change_speed()
         busy = self._work()
         chars = endpoint.bytes_to_send(self._clock.now_ns())
         if chars and self._link is not None:
@@ -76,6 +87,7 @@ class ServerDriver:
                 self._lost()
             else:
                 self._observe("server", chars)
+        self._change_speed()
         wait = 0 if busy else LONGEST_WAIT_NS
         if (timer := endpoint.next_timer()) is not None:
             wait = max(0, min(wait, timer - self._clock.now_ns()))
@@ -90,12 +102,30 @@ class ServerDriver:
         if chars:
             self._observe("client", chars)
             endpoint.receive(chars, self._clock.now_ns())
+            self._change_speed()
+
+    def _change_speed(self) -> None:
+        """Carry out the changes that the endpoint asks for, behind all that was handed over.
+
+        Without a link there is nothing to change: the next one begins at its own speed.
+        """
+        while (change := self._endpoint.next_speed_change()) is not None:
+            if self._link is None:
+                continue
+            try:
+                self._link.set_speed(change.speed)
+            except LinkLost:
+                self._lost()
+                continue
+            if self._on_speed is not None:
+                self._on_speed("server", change.speed, self._clock.now_ns())
 
     def _lost(self) -> None:
         if self._link is not None:
             link, self._link = self._link, None
             link.close()
             self._endpoint.connection_lost(self._clock.now_ns())
+            self._change_speed()
 
     def _work(self) -> bool:
         """Run jobs; True where there may be more."""
@@ -110,6 +140,7 @@ class ServerDriver:
                 failure = error
             self._job_out = False
             self._endpoint.work_done(failure, self._clock.now_ns())
+            self._change_speed()
         return True
 
     def _observe(self, sender: Sender, chars: bytes) -> None:
