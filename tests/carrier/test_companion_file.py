@@ -448,6 +448,16 @@ baud_identification = "5"
 identification = []
 [sign_on]
 mode = "mode-c"
+[mode_c]
+option_fault = "silence"
+option_wait_ms = 2000
+speeds = [300, 9600]
+partial_block = 128
+mode_e = false
+[link]
+optical.speed = 300
+current-loop.speed = 300
+voltage.speed = 300
 [table]
 addresses = "literal"
 encoding = "decimal"
@@ -488,9 +498,9 @@ meaning = "device address"
     [
         (
             'baud_identification = "5"',
-            'baud_identification = "7"',
+            'baud_identification = "A"',
             "identity.baud_identification",
-            "0 to 6",
+            "0 to 9",
         ),
         (
             "identification = []",

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from vtc07.carrier.exchange.settings import Compatibility, OptionFault
 from vtc07.carrier.registers import Encoding, Register, RegisterTable
 from vtc07.carrier.status import ErrorCode, StatusValues
 
@@ -137,6 +138,40 @@ class AccessLevel:
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """What a password is worth in mode C, and what wrong ones cost (our choice). Times in s.
+
+    ``opens``: the access level behind P1. ``failures``: the wrong password in succession that
+    brings the first delay, of ``first_s``; each further one a delay ``growth`` times as long, up
+    to ``longest_s``. A delay counts in powered time and is stored every ``commit_interval_s``.
+    """
+
+    opens: int = 2
+    failures: int = 3
+    first_s: int = 60
+    growth: int = 2
+    longest_s: int = 3600
+    commit_interval_s: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ModeCRule:
+    """How a port does the sign-on of IEC 62056-21 mode C; t_t is `Timing.option_wait_ns`.
+
+    ``speeds``: Bd that an option select may ask for, ascending, 300 and that of Z among them.
+    ``partial_block``: the greatest number of characters between STX and ETX or EOT in one block
+    of an R3 or R6. ``mode_e``: the identification announces HDLC, and is answered as mode C all
+    the same. ``password`` None: P1 opens nothing.
+    """
+
+    option_fault: OptionFault
+    speeds: tuple[int, ...]
+    partial_block: int
+    mode_e: bool
+    password: PasswordPolicy | None
+
+
+@dataclass(frozen=True, slots=True)
 class LockoutPolicy:
     """TokenLockout (IEC 62055-52 6.6 by name; policy is our choice). Times in s."""
 
@@ -208,6 +243,8 @@ class Companion:
     protocol_version: int
     readout: tuple[Register, ...]  # of a mode C readout; empty for direct companions
     meter: MeterPolicy | None  # None: describes a maker's meter, not ours
+    mode_c: ModeCRule | None  # None: the sign-on is direct
+    compatibility: Compatibility  # all off in direct mode
 
     @property
     def reaction_ns(self) -> int:

@@ -91,10 +91,15 @@ class Keys:
             return low
         return int(node.value)
 
-    def boolean(self, key: str) -> bool:
+    def boolean(self, key: str, *, default: bool | None = None) -> bool:
         """Return true or false."""
-        node = self._take(key, "true or false", lambda node: isinstance(node.value, bool))
-        return node is not None and bool(node.value)
+        node = self._take(
+            key,
+            "true or false",
+            lambda node: isinstance(node.value, bool),
+            optional=default is not None,
+        )
+        return bool(default) if node is None else bool(node.value)
 
     def text(self, key: str, wanted: str = "text", default: str | None = None) -> str:
         """Return a text of one line."""

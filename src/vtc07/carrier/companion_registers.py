@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vtc07.carrier.companion_keys import Keys, meant
 from vtc07.carrier.companion_tree import Node, Problem
@@ -28,11 +28,13 @@ _ENCODINGS = {
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """What `[table]` says of every register; ``width`` is None for literal addresses."""
+    """What `[table]` and others say of every register; ``width`` None: literal addresses."""
 
     width: int | None
     encodings: Mapping[Kind, Encoding]
     levels: frozenset[int]
+    aliases: bool
+    decimal_comma: bool
 
 
 @dataclass(slots=True)
@@ -86,13 +88,24 @@ class Registers:
 
 
 def read_registers(
-    root: Keys, token_encoding: Encoding, levels: set[int], problems: list[Problem]
+    root: Keys,
+    token_encoding: Encoding,
+    levels: set[int],
+    problems: list[Problem],
+    *,
+    aliases: bool,
+    decimal_comma: bool,
 ) -> Registers:
-    """Read `[table]` and `[[register]]`; ``levels`` are the access levels that exist."""
+    """Read `[table]` and `[[register]]`; ``levels`` are the access levels that exist.
+
+    ``aliases``: whether registers may have one. ``decimal_comma``: how decimal values are written.
+    """
     before = len(problems)
-    table = _table(root, token_encoding, levels)
+    table = replace(
+        _table(root, token_encoding, levels), aliases=aliases, decimal_comma=decimal_comma
+    )
     found = Registers(problems=problems)
-    addresses: dict[str, Node] = {}
+    addresses: dict[str, tuple[str, Node]] = {}
     for index, node in enumerate(root.tables("register")):
         series = _series(node, index, table, problems)
         if not series:
@@ -128,7 +141,7 @@ def _table(root: Keys, token_encoding: Encoding, levels: set[int]) -> _Table:
         Kind.UNSIGNED: encoding,
         Kind.SIGNED: encoding,
     }
-    return _Table(width, encodings, frozenset(levels))
+    return _Table(width, encodings, frozenset(levels), aliases=False, decimal_comma=False)
 
 
 def _addresses(table: Keys) -> str:
@@ -140,18 +153,23 @@ def _addresses(table: Keys) -> str:
     return said if table.good("addresses") else "literal"
 
 
-def _add(found: Registers, addresses: dict[str, Node], register: Register, node: Node) -> None:
+def _add(
+    found: Registers, addresses: dict[str, tuple[str, Node]], register: Register, node: Node
+) -> None:
     at = f"register[{node.children['address'].value}]"
-    other = addresses.setdefault(register.address.upper(), node)
-    if other is not node:
-        found.problems.append(
-            node.children["address"].problem(
-                f"{at}.address",
-                f"the address {register.address} belongs to {other.children['name'].value} "
-                f"({other.source}, line {other.line}): every register needs one of its own",
+    for key, address in (("address", register.address), ("alias", register.alias)):
+        if address is None:
+            continue
+        belongs, other = addresses.setdefault(address.upper(), (key, node))
+        if other is not node or belongs != key:
+            found.problems.append(
+                node.children[key].problem(
+                    f"{at}.{key}",
+                    f"the address {address} belongs to {other.children['name'].value} "
+                    f"({other.source}, line {other.line}): every register needs one of its own",
+                )
             )
-        )
-        return
+            return
     other = found.nodes.setdefault(register.name, node)
     if other is not node:
         found.problems.append(
@@ -184,6 +202,7 @@ def _series(node: Node, index: int, table: _Table, problems: list[Problem]) -> l
     meaning = keys.text("meaning", "what the value means")
     if keys.good("meaning") and not meaning:
         keys.problem("meaning", "it is empty, what the value means is wanted")
+    alias = _alias(keys, table)
     count = keys.integer("count", 1, LONGEST_SERIES, 1)
     if keys.has("count") and keys.good("address") and not _HEX.fullmatch(address):
         keys.problem("count", f"a series needs a hexadecimal first address, not {address}")
@@ -191,6 +210,8 @@ def _series(node: Node, index: int, table: _Table, problems: list[Problem]) -> l
         keys.problem(
             "count", f"{count} registers from {address} on need more than {len(address)} digits"
         )
+    if alias and keys.has("count") and keys.good("alias"):
+        keys.problem("alias", "a series has no alias: each of its registers would need another")
     keys.finish()
     if len(problems) > before:
         return []
@@ -205,6 +226,8 @@ def _series(node: Node, index: int, table: _Table, problems: list[Problem]) -> l
             scaler=scaler,
             read_level=read_level,
             write_level=write_level,
+            alias=alias or None,
+            decimal_comma=table.decimal_comma,
         )
         for place in range(count)
     ]
@@ -223,12 +246,28 @@ def _address(keys: Keys, width: int | None) -> str:
     if not keys.good("address"):
         return address
     if width is None:
-        fits = bool(_LITERAL.fullmatch(address)) and not set("()/!") & set(address)
+        fits = _is_literal(address)
     else:
         fits = len(address) == width and bool(_HEX.fullmatch(address))
     if not fits:
         keys.problem("address", f"{address!r} is no address of this table: {wanted} are wanted")
     return address if width is None else address.upper()
+
+
+def _is_literal(address: str) -> bool:
+    return bool(_LITERAL.fullmatch(address)) and not set("()/!") & set(address)
+
+
+def _alias(keys: Keys, table: _Table) -> str:
+    wanted = f"1 to {LONGEST_ADDRESS} printable characters without ( ) / !"
+    alias = keys.text("alias", wanted, "")
+    if not alias or not keys.good("alias"):
+        return ""
+    if not _is_literal(alias):
+        keys.problem("alias", f"{alias!r} is no address: {wanted} are wanted")
+    elif not table.aliases:
+        keys.problem("alias", 'only mode C has aliases: sign_on.mode is not "mode-c"')
+    return alias
 
 
 def _data_type(keys: Keys) -> DataType:

@@ -20,6 +20,7 @@ from vtc07.carrier.companion import (
     Timing,
 )
 from vtc07.carrier.companion_keys import LONGEST_TIME_MS, Keys
+from vtc07.carrier.companion_mode_c import judge_link_speed, read_compatibility, read_mode_c
 from vtc07.carrier.companion_policy import (
     read_lockout,
     read_meter,
@@ -28,6 +29,7 @@ from vtc07.carrier.companion_policy import (
 )
 from vtc07.carrier.companion_registers import Registers, read_registers
 from vtc07.carrier.companion_tree import Node, Problem
+from vtc07.carrier.exchange.settings import MODE_C_SPEEDS
 from vtc07.carrier.registers import (
     DataType,
     Kind,
@@ -51,13 +53,22 @@ def judge(tree: Node, name: str, problems: list[Problem]) -> Companion | None:
     root.text("extends", default="")  # followed when the file was read
     title, source, registered = _head(root)
     sign_on = _sign_on(root)
-    link, presets = _link(root)
+    link, presets = _link(root, sign_on)
     timing, limits, errors = _timing(root), _limits(root), _errors(root)
     profiles = _profiles(root)
     access = _access(root, sign_on)
     entry = root.table("token_entry")
     encoding = read_token_encoding(entry)
-    registers = read_registers(root, encoding, {a.level for a in access}, problems)
+    mode_c, timing = read_mode_c(root, sign_on, access, timing)
+    compatibility = read_compatibility(root, sign_on)
+    registers = read_registers(
+        root,
+        encoding,
+        {a.level for a in access},
+        problems,
+        aliases=sign_on is SignOn.MODE_C,
+        decimal_comma=compatibility.decimal_comma,
+    )
     rule, timing = read_token_entry(entry, encoding, registers, timing)
     lockout = read_lockout(root, registers)
     readout = _readout(root, sign_on, registers)
@@ -90,6 +101,8 @@ def judge(tree: Node, name: str, problems: list[Problem]) -> Companion | None:
         protocol_version=version,
         readout=readout,
         meter=meter,
+        mode_c=mode_c,
+        compatibility=compatibility,
     )
 
 
@@ -115,7 +128,7 @@ def _sign_on(root: Keys) -> SignOn:
     return mode
 
 
-def _link(root: Keys) -> tuple[LinkSettings, Mapping[Preset, LinkSettings]]:
+def _link(root: Keys, sign_on: SignOn) -> tuple[LinkSettings, Mapping[Preset, LinkSettings]]:
     unknown = LinkSettings(Preset.OPTICAL, SPEEDS[0], Parity.UART)
     keys = root.table("link")
     if keys is None:
@@ -138,6 +151,7 @@ def _link(root: Keys) -> tuple[LinkSettings, Mapping[Preset, LinkSettings]]:
             rts=_control_line(table, "rts"),
             dtr=_control_line(table, "dtr"),
         )
+        judge_link_speed(table, presets[preset], sign_on)
         table.finish()
     keys.finish()
     return presets.get(chosen, unknown), MappingProxyType(presets)
@@ -312,8 +326,8 @@ def _identity(
         )
     z = keys.text("baud_identification", "one character")
     if keys.good("baud_identification"):
-        if sign_on is SignOn.MODE_C and z not in tuple("0123456"):
-            keys.problem("baud_identification", f"{z!r} is no speed of mode C: 0 to 6 is wanted")
+        if sign_on is SignOn.MODE_C and z not in MODE_C_SPEEDS:
+            keys.problem("baud_identification", f"{z!r} is no speed of mode C: 0 to 9 is wanted")
         elif len(z) != 1 or not " " <= z <= "~" or z in "/!":
             keys.problem(
                 "baud_identification", f"{z!r}: one printable character but / and ! is wanted"

@@ -123,6 +123,9 @@ class Register:
     ``address`` is the registerID as sent (upper-case where hexadecimal). ``scaler`` is the power
     of ten by which the integer value is multiplied to give ``unit``. ``read_level`` and
     ``write_level`` are access levels (IEC 62056-21 annex D); None: not possible at any level.
+    ``alias``: a second, literal address such as ``1.8.0``, which the readout of mode C shows and
+    its commands may name. ``decimal_comma``: decimal values have a comma for the point, and are
+    taken with either.
     """
 
     address: str
@@ -134,6 +137,8 @@ class Register:
     scaler: int = 0
     read_level: int | None = 0
     write_level: int | None = None
+    alias: str | None = None
+    decimal_comma: bool = False
 
     @property
     def width(self) -> int | None:
@@ -166,7 +171,8 @@ class Register:
                 # Two's complement of the width's bits, not of the type's (s62 fills 16 digits).
                 return f"{value & ((1 << (4 * width)) - 1):0{width}X}"
             case Encoding.DECIMAL:
-                return _decimal(int(value), self.scaler)
+                text = _decimal(int(value), self.scaler)
+                return text.replace(".", ",") if self.decimal_comma else text
             case Encoding.TOKEN_HEX:
                 return f"{int(value):017X}" if value else ""
             case _:
@@ -189,7 +195,8 @@ class Register:
                     number -= 1 << (4 * width)
                 return number
             case Encoding.DECIMAL:
-                return _from_decimal(text, self.scaler)
+                point = text.replace(",", ".", 1) if self.decimal_comma else text
+                return _from_decimal(point, self.scaler)
             case Encoding.TOKEN_HEX:
                 if not text:
                     return ""
@@ -237,9 +244,12 @@ class RegisterTable:
 
     def __post_init__(self) -> None:
         places = {r.address.upper(): i for i, r in enumerate(self.registers)}
+        aliases = {r.alias.upper(): i for i, r in enumerate(self.registers) if r.alias}
         names = {r.name: i for i, r in enumerate(self.registers)}
-        if len(places) != len(self.registers) or len(names) != len(self.registers):
+        addresses = len(self.registers) + sum(1 for r in self.registers if r.alias)
+        if len(places | aliases) != addresses or len(names) != len(self.registers):
             raise ValueError("two registers share an address or a name")
+        places |= aliases
         object.__setattr__(self, "registers", tuple(self.registers))
         object.__setattr__(self, "_places", MappingProxyType(places))
         object.__setattr__(self, "_names", MappingProxyType(names))
@@ -251,7 +261,7 @@ class RegisterTable:
         return len(self.registers)
 
     def find(self, address: str) -> Register | None:
-        """Return the register of a registerID, in either case, or None."""
+        """Return the register of a registerID or alias, in either case, or None."""
         place = self._places.get(address.upper())
         return None if place is None else self.registers[place]
 
