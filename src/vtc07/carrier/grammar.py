@@ -11,6 +11,7 @@ from typing import Final
 SOH: Final = 0x01
 STX: Final = 0x02
 ETX: Final = 0x03
+EOT: Final = 0x04
 ACK: Final = 0x06
 LF: Final = 0x0A
 NAK: Final = 0x15
