@@ -43,10 +43,9 @@ from vtc07.carrier.messages import (
     build_data,
     parse_command,
     parse_id_request,
-    sets_that_fit,
 )
 from vtc07.carrier.reader import Frame, Framed, Reader
-from vtc07.carrier.registers import MAX_VALUE_LENGTH, Register, Value, ValueRefused
+from vtc07.carrier.register_rules import data_sets, encoded, judge_read, judge_write
 from vtc07.carrier.states import SERVER, ServerAction, ServerInput, ServerState
 from vtc07.carrier.status import ErrorCode
 
@@ -285,9 +284,17 @@ class Server:
         outcome: ReadRequested | WriteRequested | TokenEntered | ErrorCode
         match command:
             case ReadCommand():
-                outcome = self._read(command)
+                outcome = judge_read(
+                    self._companion,
+                    self._next_request(),
+                    command.register_id,
+                    command.number,
+                    limits=self._companion.limits,
+                )
             case WriteCommand():
-                outcome = self._write(command)
+                outcome = judge_write(
+                    self._companion, self._next_request(), command.register_id, command.value
+                )
             case MalformedCommand():
                 outcome = ErrorCode.MALFORMED_DATA_SET
             case UndefinedCommand() | BreakCommand():
@@ -296,40 +303,6 @@ class Server:
             self._send(self._error_message(outcome), now_ns)
         else:
             self._ask(outcome)
-
-    def _read(self, command: ReadCommand) -> ReadRequested | ErrorCode:
-        table = self._companion.table
-        start = table.find(command.register_id)
-        if start is None:
-            return ErrorCode.NO_SUCH_REGISTER
-        if start.read_level != 0:
-            return ErrorCode.ACCESS_DENIED
-        count = command.number
-        if count is None:
-            return ErrorCode.VALUE_REFUSED
-        registers = table.readable_from(start, count)
-        # What cannot fit even at its shortest is not asked of the host.
-        shortest = (_shortest(register) for register in registers)
-        fitting, _ = sets_that_fit(shortest, self._companion.limits)
-        return ReadRequested(self._next_request(), registers[: max(1, fitting)])
-
-    def _write(self, command: WriteCommand) -> WriteRequested | TokenEntered | ErrorCode:
-        register = self._companion.table.find(command.register_id)
-        if register is None:
-            return ErrorCode.NO_SUCH_REGISTER
-        if register.write_level != 0:
-            return ErrorCode.ACCESS_DENIED
-        value = None
-        if len(command.value) <= MAX_VALUE_LENGTH:
-            try:
-                value = register.decode(command.value)
-            except ValueRefused:
-                value = None
-        if register == self._companion.token_entry.register:
-            return TokenEntered(self._next_request(), str(value) if value else None)
-        if value is None:
-            return ErrorCode.VALUE_REFUSED
-        return WriteRequested(self._next_request(), register, value)
 
     def _next_request(self) -> int:
         self._requests += 1
@@ -344,12 +317,10 @@ class Server:
     def _encode(self, pending: ServerEvent, reply: Reply) -> bytes:
         match pending, reply:
             case IdentificationRequested(registers=registers), Values(values):
-                return self._identification("".join(_encoded(registers, values)))
+                return self._identification("".join(encoded(registers, values)))
             case ReadRequested(registers=registers), Values(values):
-                encoded = _encoded(registers, values)
-                pairs = zip(registers, encoded, strict=True)
-                data_sets = [_data_set(register, text) for register, text in pairs]
-                return build_data(data_sets, self._companion.limits)
+                answer = [str(data_set) for data_set in data_sets(registers, values)]
+                return build_data(answer, self._companion.limits)
             case ((WriteRequested() | TokenEntered()), Done()):
                 return ACK_MESSAGE
             case ((ReadRequested() | WriteRequested() | TokenEntered()), Refused(error)):
@@ -374,19 +345,3 @@ class Server:
     def _schedule(self, chars: bytes, now_ns: int) -> None:
         self._outgoing = chars
         self._due_ns = max(now_ns, self._asked_ns + self._companion.reaction_ns)
-
-
-def _encoded(registers: Sequence[Register], values: Sequence[Value]) -> list[str]:
-    if len(values) != len(registers):
-        raise ValueError(f"{len(registers)} values are asked for, {len(values)} given")
-    return [register.encode(value) for register, value in zip(registers, values, strict=True)]
-
-
-def _data_set(register: Register, text: str) -> str:
-    unit = f"*{register.unit}" if register.unit else ""
-    return f"{register.address}({text}{unit})"
-
-
-def _shortest(register: Register) -> int:
-    unit = len(register.unit) + 1 if register.unit else 0
-    return len(register.address) + 2 + (register.width or 0) + unit
