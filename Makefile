@@ -7,8 +7,9 @@ FUZZ_SECONDS ?= 600
 CRASHES ?= 300
 SEEDS ?= 200000
 JOBS ?= 2
+FOREIGN := .foreign
 
-.PHONY: demo test lint types layers unit simulate exhaustive crash power bench fuzz diagrams format clean
+.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench fuzz diagrams format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +34,15 @@ layers: $(STAMP)
 
 unit: $(STAMP)
 	$(BIN)/pytest -n auto -q
+
+# Other people's software that the tests run against the meter (docs/peers.md).
+foreign: $(FOREIGN)/.ready
+
+$(FOREIGN)/.ready: tests/foreign/package.json tests/foreign/package-lock.json
+	mkdir -p $(FOREIGN)
+	cp tests/foreign/package.json tests/foreign/package-lock.json $(FOREIGN)
+	npm ci --prefix $(FOREIGN) --ignore-scripts --no-audit --no-fund
+	touch $@
 
 # SEEDS deliveries in which everything goes wrong.
 simulate: $(STAMP)
@@ -67,4 +77,4 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis .fuzz $(FOREIGN)
