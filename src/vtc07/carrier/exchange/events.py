@@ -135,6 +135,8 @@ class SessionEnd(enum.Enum):
     READOUT_DONE = "the readout is over"
     PASSWORD = "wrong password"  # noqa: S105 - a reason, not a secret
     OPTION_FAULT = "faulty option select"
+    OTHER_METER = "another meter was asked for"
+    LATE = "the host's answer came too late"
     INACTIVITY = "inactivity"
     LINK = "the link closed"
 
