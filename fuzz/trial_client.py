@@ -23,6 +23,7 @@ from vtc07.carrier.events import (
     Write,
     Written,
 )
+from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.carrier.messages import (
     ACK_MESSAGE,
     BREAK_MESSAGE,
@@ -46,7 +47,7 @@ def commands(companion: Companion) -> tuple[Command, ...]:
         EnterToken(TOKEN),
         ReadSnapshot(),
         Identify(),
-        Identify(PAN, wake_up=True),
+        Identify(PAN, wake_up=WakeUp.NORMAL),
         Read(table.named("tokenStatus"), 4),
         Read(table.named("meterPAN")),
         Read(table.registers[0], 255),

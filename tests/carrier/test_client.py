@@ -29,6 +29,7 @@ from vtc07.carrier.events import (
     Write,
     Written,
 )
+from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.carrier.messages import (
     ACK_MESSAGE,
     BREAK_MESSAGE,
@@ -505,7 +506,7 @@ def test_a_meter_on_a_battery_is_woken_before_every_attempt(
     electricity: Companion, character_ns: int
 ) -> None:
     bench = Bench(electricity, character_ns=character_ns)
-    bench.start(Identify(wake_up=True))
+    bench.start(Identify(wake_up=WakeUp.NORMAL))
     bench.advance(30_000)
     nuls, asked = bench.commands[0::2], bench.commands[1::2]
     assert asked == [b"/?!\r\n"] * 3
@@ -515,12 +516,12 @@ def test_a_meter_on_a_battery_is_woken_before_every_attempt(
         assert 2100 * MS <= len(chars) * pace <= 2300 * MS
     for (woken, chars), (at, _) in zip(bench.sent[0::2], bench.sent[1::2], strict=True):
         assert 1500 <= at - woken - len(chars) * pace / MS <= 1700
-    assert bench.events == [CommandFailed(Identify(wake_up=True), Failure.NO_ANSWER, 3)]
+    assert bench.events == [CommandFailed(Identify(wake_up=WakeUp.NORMAL), Failure.NO_ANSWER, 3)]
 
 
 def test_a_woken_meter_answers(electricity: Companion) -> None:
     bench = Bench(electricity)
-    bench.start(Identify(wake_up=True))
+    bench.start(Identify(wake_up=WakeUp.NORMAL))
     bench.advance(3900)
     assert len(bench.sent) == 2
     bench.hear(ID_RESPONSE, 100)
@@ -528,7 +529,7 @@ def test_a_woken_meter_answers(electricity: Companion) -> None:
 
 
 def test_a_link_lost_during_wake_up_ends_it(bench: Bench) -> None:
-    bench.start(Identify(wake_up=True))
+    bench.start(Identify(wake_up=WakeUp.NORMAL))
     bench.client.connection_lost(bench.now_ns)
     bench.advance(10_000)
     assert len(bench.sent) == 1

@@ -7,11 +7,11 @@ snapshot to say (`vtc07.hhu`).
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from vtc07.carrier.client_messages import ClientMessages
 from vtc07.carrier.companion import Companion, Timing
 from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.events import (
@@ -25,37 +25,21 @@ from vtc07.carrier.events import (
     Failure,
     Identified,
     Identify,
-    Identity,
     Read,
     ReadSnapshot,
     RegistersRead,
-    RegisterValue,
     SignedOff,
     TokenEntryAnswered,
     Write,
     Written,
 )
-from vtc07.carrier.grammar import ADDRESS
-from vtc07.carrier.messages import (
-    BREAK_MESSAGE,
-    NAK_MESSAGE,
-    DataMessage,
-    ErrorMessage,
-    IDRequest,
-    IDResponse,
-    ReadCommand,
-    WriteCommand,
-    bcc_is_good,
-    parse_data,
-    parse_id_response,
-)
+from vtc07.carrier.exchange.messages import break_message
+from vtc07.carrier.exchange.settings import WakeUp
+from vtc07.carrier.messages import NAK_MESSAGE, ErrorMessage, parse_id_response
 from vtc07.carrier.reader import Frame, Framed, Reader
-from vtc07.carrier.registers import Register, Value, ValueRefused
+from vtc07.carrier.registers import Register
 from vtc07.carrier.states import CLIENT, ClientAction, ClientInput, ClientState
-from vtc07.tokens.errors import TokenError
-from vtc07.tokens.identifiers import MeterPAN
-
-_ADDRESS = re.compile(ADDRESS)
+from vtc07.carrier.wake_up_caller import WakeUpCaller
 
 #: What a client waits for once a command has begun.
 BEGINS: Final[Mapping[type, ClientState]] = {
@@ -86,13 +70,15 @@ class Client:
         self._timing = timing or companion.timing
         self._character_ns = character_ns
         self._reader = Reader(companion.limits, client=True)
+        self._messages = ClientMessages(companion)
         self._state = ClientState.READY
         self._events: deque[ClientEvent] = deque()
         self._command: Command = Break()
         self._expected: tuple[Register, ...] = ()
         self._chars = b""  # the command as sent
         self._outgoing = b""
-        self._after_wake_up = b""  # the IDRequest that follows the NULs
+        self._waking: WakeUpCaller | None = None  # the NULs before an IDRequest
+        self._woken_fast = False  # so that the session ends with B1
         self._due_ns = 0
         self._due_limit_ns = 0  # noise cannot put off sending beyond this
         self._attempt = 0
@@ -103,8 +89,7 @@ class Client:
         self._command_sent_ns = 0
         self._heard_ns: int | None = None  # the last character since then
         self._reaction_ns = companion.reaction_ns
-        self._snapshot_turn = 0
-        self._snapshot_counts = _distinct_snapshot_counts(companion)
+        self._pace_ns = companion.link.character_ns  # at the meter's end, where it may not show
 
     @property
     def state(self) -> ClientState:
@@ -119,7 +104,7 @@ class Client:
     @property
     def held(self) -> int:
         """How many characters it holds: of a message under way, and of its own to be sent."""
-        return self._reader.length + len(self._outgoing) + len(self._after_wake_up)
+        return self._reader.length + len(self._outgoing)
 
     # --- the face ------------------------------------------------------------------------------
 
@@ -131,7 +116,9 @@ class Client:
         """
         if self.busy:
             raise ValueError("a command is running: one at a time")
-        self._chars, self._expected = self._compose(command)
+        self._chars, self._expected = self._messages.compose(command)
+        if isinstance(command, Break) and self._woken_fast:
+            self._chars = break_message(after_fast_wake_up=True)
         self._command = command
         self._state = BEGINS[type(command)]
         self._attempt = 0
@@ -147,7 +134,9 @@ class Client:
         if not self._listening():
             # Nothing is awaited: what arrives is late or noise. It is not an answer.
             self._reader.discard()
-            if self._outgoing:
+            if self._waking is not None:
+                self._waking.hear(chars, now_ns)
+            elif self._outgoing:
                 quiet_ns = now_ns + self._reaction_ns
                 self._due_ns = max(self._due_ns, min(quiet_ns, self._due_limit_ns))
             return
@@ -162,6 +151,8 @@ class Client:
 
     def bytes_to_send(self, now_ns: int) -> bytes:
         """Return what is to be sent, once its time has come."""
+        if self._waking is not None:
+            return self._wake(self._waking, now_ns)
         if not self._outgoing or now_ns < self._due_ns:
             return b""
         chars, self._outgoing = self._outgoing, b""
@@ -170,11 +161,17 @@ class Client:
         if chars != NAK_MESSAGE:
             self._command_sent_ns = self._sent_ns
         self._heard_ns = None
-        if self._after_wake_up:
-            self._outgoing, self._after_wake_up = self._after_wake_up, b""
-            self._due_ns = now_ns + len(chars) * self._slowest_ns + self._timing.wake_up_pause_ns
-            self._due_limit_ns = self._due_ns + self._longest_wait()
         return chars
+
+    def _wake(self, waking: WakeUpCaller, now_ns: int) -> bytes:
+        """Return the next NULs; behind the last of them the IDRequest has its time."""
+        nuls = waking.bytes_to_send(now_ns)
+        self._quiet_from_ns = max(self._quiet_from_ns, now_ns + len(nuls) * self._character_ns)
+        if waking.request_ns is not None:
+            self._waking = None
+            self._due_ns = waking.request_ns
+            self._due_limit_ns = self._due_ns + self._longest_wait()
+        return nuls
 
     def next_event(self) -> ClientEvent | None:
         """Return the final event of the command that ended, or None."""
@@ -182,6 +179,8 @@ class Client:
 
     def next_timer(self) -> int | None:
         """Return when `handle_timer` or `bytes_to_send` has something to do, or None."""
+        if self._waking is not None:
+            return self._waking.due_ns
         if self._outgoing:
             return self._due_ns
         return self._deadline() if self.busy else None
@@ -190,7 +189,7 @@ class Client:
         """Notice an answer that does not come or stops in the middle."""
         if not self._listening() or now_ns < self._deadline():
             return
-        if self._state is ClientState.SIGN_OFF:
+        if self._state is ClientState.SIGN_OFF and not self._woken_fast:
             self._transit(ClientInput.SENT, now_ns)
         elif now_ns < self._patience() and self._reader.in_message:
             lone = self._reader.length == 1
@@ -204,7 +203,7 @@ class Client:
     def connection_lost(self, now_ns: int) -> None:
         """End the running command: the link closed."""
         self._reader.discard()
-        self._outgoing = self._after_wake_up = b""
+        self._outgoing, self._waking = b"", None
         if self.busy:
             self._failure = Failure.LINK_LOST
             self._transit(ClientInput.LINK_LOST, now_ns)
@@ -212,6 +211,22 @@ class Client:
     def next_speed_change(self) -> SpeedChange | None:
         """Return None: the line has one speed in direct mode."""
         return None
+
+    # --- where another core signs on (mode C) --------------------------------------------------
+
+    def take_over(self, *, reaction_ns: int, character_ns: int, pace_ns: int, level: int) -> None:
+        """Go on where a sign-on has set what a line is like.
+
+        ``character_ns``: as for the constructor, at the speed of now; ``pace_ns``: a character's
+        duration at the meter's end; ``level``: the access level that was opened.
+        """
+        self._reaction_ns = reaction_ns
+        self._character_ns, self._pace_ns = character_ns, pace_ns
+        self._messages.level = level
+
+    def heed(self, until_ns: int) -> None:
+        """Take notice that the line is in use up to an instant."""
+        self._quiet_from_ns = max(self._quiet_from_ns, until_ns)
 
     def _listening(self) -> bool:
         """Say whether an answer is awaited now: a command runs and all of it has been sent."""
@@ -227,7 +242,7 @@ class Client:
         a line that was not quiet for a reaction time, but not even a line that babbles for ever
         can hold us beyond the time of the longest message.
         """
-        if self._state is ClientState.SIGN_OFF:
+        if self._state is ClientState.SIGN_OFF and not self._woken_fast:
             return self._sent_ns
         silence = self._sent_ns + self._timing.repeat_ns
         if self._heard_ns is None:
@@ -247,7 +262,7 @@ class Client:
     @property
     def _slowest_ns(self) -> int:
         """A character's duration at the meter's end, where a path may not show it (TCP)."""
-        return max(self._character_ns, self._companion.link.character_ns)
+        return max(self._character_ns, self._pace_ns)
 
     # --- hearing -------------------------------------------------------------------------------
 
@@ -255,6 +270,8 @@ class Client:
         heard, event = self._understand(framed, now_ns)
         if heard is ClientInput.DAMAGED:
             self._failure = Failure.DAMAGED
+        elif heard is ClientInput.BREAK:
+            self._failure = Failure.SESSION_ENDED
         elif heard is ClientInput.NAK:
             self._failure = Failure.REFUSED_BY_NAK
         self._transit(heard, now_ns, event)
@@ -269,6 +286,8 @@ class Client:
                     return ClientInput.ANSWER, Written(command.register)
                 if isinstance(command, EnterToken):
                     return ClientInput.ANSWER, TokenEntryAnswered(Entry.ACK)
+                if isinstance(command, Break):
+                    return ClientInput.ANSWER, SignedOff()
                 return ClientInput.FOREIGN, None
             case Frame.ID_RESPONSE if isinstance(command, Identify):
                 if framed.chars.startswith(b"/?"):
@@ -276,7 +295,14 @@ class Client:
                 response = None if framed.damaged else parse_id_response(framed.chars)
                 if response is None:
                     return ClientInput.DAMAGED, None
-                return ClientInput.ANSWER, Identified(self._identity(response))
+                self._learn_reaction(response.flag)
+                self._woken_fast = command.wake_up is WakeUp.FAST
+                identity = self._messages.identity(
+                    response.flag, response.baud_identification, response.identification
+                )
+                return ClientInput.ANSWER, Identified(identity)
+            case Frame.COMMAND if self._is_break(framed):
+                return ClientInput.BREAK, None
             case Frame.DATA if not isinstance(command, Identify):
                 return self._understand_data(framed, now_ns)
             case _:
@@ -285,61 +311,33 @@ class Client:
     def _understand_data(
         self, framed: Framed, now_ns: int
     ) -> tuple[ClientInput, ClientEvent | None]:
-        if framed.damaged or framed.overlong or not bcc_is_good(framed.chars):
+        if framed.damaged or framed.overlong or not self._messages.is_good(framed.chars):
             return ClientInput.DAMAGED, None
-        message = parse_data(framed.chars)
+        message = self._messages.data(framed.chars)
         command = self._command
         if isinstance(message, ErrorMessage):
             error = self._companion.error_of(message.text)
+            if isinstance(command, Break):
+                return ClientInput.ERROR, SignedOff()  # B1 means nothing to it
             if isinstance(command, EnterToken):
                 return ClientInput.ERROR, TokenEntryAnswered(Entry.REFUSED, error, message.text)
             return ClientInput.ERROR, CommandRefused(command, error, message.text)
-        values = self._values(message) if message else None
+        values = self._messages.values(message, self._expected) if message else None
         if values is None or not isinstance(command, Read | ReadSnapshot):
             return ClientInput.DAMAGED, None
         if isinstance(command, ReadSnapshot) and len(values) != len(self._expected):
             return ClientInput.FOREIGN, None
         return ClientInput.ANSWER, RegistersRead(values, self._command_sent_ns, now_ns)
 
-    def _values(self, message: DataMessage) -> tuple[RegisterValue, ...] | None:
-        """Return the values of the registers asked for, or None where they are not those."""
-        if len(message.data_sets) > len(self._expected):
-            return None
-        found: list[RegisterValue] = []
-        for register, data_set in zip(self._expected, message.data_sets, strict=False):
-            if data_set.address.upper() != register.address.upper():
-                return None
-            if data_set.unit is not None and data_set.unit != register.unit:
-                return None
-            try:
-                value = register.decode(data_set.value)
-            except ValueRefused:
-                return None
-            if register.name == "meterPAN" and not _is_meter_pan(str(value)):
-                return None
-            found.append(RegisterValue(register, value))
-        return tuple(found)
+    def _is_break(self, framed: Framed) -> bool:
+        """Say whether the meter ends the session, which only a meter of mode C does."""
+        if self._companion.mode_c is None or framed.damaged:
+            return False
+        return framed.chars == break_message(self._companion.compatibility.check)
 
-    def _identity(self, response: IDResponse) -> Identity:
-        if response.flag[2].islower():
-            self._reaction_ns = self._timing.fast_reaction_ns
-        else:
-            self._reaction_ns = self._timing.reaction_ns
-        text, values = response.identification, list[Value]()
-        for register in self._companion.identification:
-            width = register.width or register.data_type.size
-            try:
-                values.append(register.decode(text[:width]))
-            except ValueRefused:
-                break
-            text = text[width:]
-        laid_out = len(values) == len(self._companion.identification) and not text
-        return Identity(
-            response.flag,
-            response.baud_identification,
-            response.identification,
-            tuple(values) if laid_out else None,
-        )
+    def _learn_reaction(self, flag: str) -> None:
+        fast = flag[2].islower()
+        self._reaction_ns = self._timing.fast_reaction_ns if fast else self._timing.reaction_ns
 
     # --- acting --------------------------------------------------------------------------------
 
@@ -357,6 +355,7 @@ class Client:
                 pass
             case ClientAction.FINISH | ClientAction.REFUSED:
                 assert event is not None or isinstance(self._command, Break)
+                self._woken_fast = self._woken_fast and not isinstance(self._command, Break)
                 self._events.append(event or SignedOff())
             case ClientAction.UNCERTAIN:
                 self._events.append(TokenEntryAnswered(Entry.UNCERTAIN))
@@ -367,18 +366,16 @@ class Client:
                 self._schedule(NAK_MESSAGE, now_ns)
             case ClientAction.REPEAT:
                 if isinstance(self._command, ReadSnapshot):
-                    self._chars, self._expected = self._compose(self._command)
+                    self._chars, self._expected = self._messages.compose(self._command)
                 self._try(now_ns)
 
     def _try(self, now_ns: int) -> None:
         self._attempt += 1
         self._naks = 0
-        if isinstance(self._command, Identify) and self._command.wake_up:
-            nuls = -(-self._timing.wake_up_ns // self._slowest_ns)
-            self._after_wake_up = self._chars
-            self._schedule(bytes(nuls), now_ns)
-        else:
-            self._schedule(self._chars, now_ns)
+        self._schedule(self._chars, now_ns)
+        if isinstance(self._command, Identify) and self._command.wake_up is not WakeUp.NONE:
+            kind, begin_ns = self._command.wake_up, self._due_ns
+            self._waking = WakeUpCaller(kind, self._timing, self._slowest_ns, begin_ns)
 
     def _schedule(self, chars: bytes, now_ns: int) -> None:
         self._reader.discard()
@@ -387,55 +384,3 @@ class Client:
         if self._quiet_from_ns:
             self._due_ns = max(now_ns, self._quiet_from_ns + self._reaction_ns)
         self._due_limit_ns = self._due_ns + self._longest_wait()
-
-    def _compose(self, command: Command) -> tuple[bytes, tuple[Register, ...]]:
-        table = self._companion.table
-        match command:
-            case Identify(address=address):
-                if not _ADDRESS.fullmatch(address):
-                    raise ValueError(
-                        f"{address!r} is no address: 0 to 32 digits, letters and spaces"
-                    )
-                return IDRequest(address).to_chars(), ()
-            case Read(start, count):
-                if not 1 <= count <= 255:
-                    raise ValueError(f"{count} registers: a read asks for 1 to 255")
-                text = "" if count == 1 else f"{count:02X}"
-                chars = ReadCommand(start.address, text).to_chars()
-                return chars, table.readable_from(start, count)
-            case ReadSnapshot():
-                counts = self._snapshot_counts
-                if not counts:
-                    raise ValueError("the companion has no snapshot registers")
-                count = counts[self._snapshot_turn % len(counts)]
-                self._snapshot_turn += 1
-                start = table.named("tokenStatus")
-                chars = ReadCommand(start.address, f"{count:02X}").to_chars()
-                return chars, table.readable_from(start, count)
-            case Write(register, value):
-                return WriteCommand(register.address, register.encode(value)).to_chars(), ()
-            case EnterToken(token):
-                if not token:
-                    raise ValueError("a token is 20 decimal digits")
-                register = self._companion.token_entry.register
-                return WriteCommand(register.address, register.encode(token)).to_chars(), ()
-            case Break():
-                return BREAK_MESSAGE, ()
-
-
-def _distinct_snapshot_counts(companion: Companion) -> tuple[int, ...]:
-    """Return the counts whose answers can be told apart; empty without snapshot registers."""
-    table = companion.table
-    if not table.has("tokenStatus"):
-        return ()
-    start = table.named("tokenStatus")
-    counts = companion.token_entry.snapshot_counts
-    return tuple(n for n in counts if len(table.readable_from(start, n)) == n)
-
-
-def _is_meter_pan(text: str) -> bool:
-    try:
-        MeterPAN(text)
-    except TokenError:
-        return False
-    return True

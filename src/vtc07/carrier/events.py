@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
+from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode
 
@@ -182,12 +183,11 @@ ServerEvent = (
 class Identify:
     """IDRequest. ``address``: a MeterPAN, a DRN, a device address, or empty for any meter.
 
-    ``wake_up``: before every attempt NULs and a pause, for meters on batteries (IEC 62056-21
-    annex B.1).
+    ``wake_up``: how a meter on a battery is woken before every attempt (IEC 62056-21 annex B).
     """
 
     address: str = ""
-    wake_up: bool = False
+    wake_up: WakeUp = WakeUp.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +248,13 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """IDResponse arrived."""
+    """IDResponse arrived; in mode C the whole sign-on, password included, is done.
+
+    ``level``: the access level that it opened.
+    """
 
     identity: Identity
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +326,7 @@ class Failure(enum.Enum):
     DAMAGED = "only damaged answers"
     REFUSED_BY_NAK = "the meter found every attempt damaged"
     LINK_LOST = "the link is lost"
+    SESSION_ENDED = "the meter ended the session"
     PROGRAMMING_REFUSED = "programming mode refused"
     PASSWORD_REFUSED = "the password was refused"  # noqa: S105 - a sentence, not a secret
 

@@ -104,6 +104,7 @@ class ClientInput(enum.Enum):
     DAMAGED = "a damaged answer, NAKs left"
     DAMAGED_TOO_OFTEN = "a damaged answer, no NAK left"
     FOREIGN = "any other message"
+    BREAK = "B0 from a meter of mode C"
     SILENCE = "no answer in time, attempts left"
     GIVE_UP = "no answer in time, no attempt left"
     SENT = "last character sent"
@@ -157,6 +158,7 @@ CLIENT: Mapping[ClientState, Mapping[ClientInput, ClientTransition]] = {
             ClientInput.DAMAGED_TOO_OFTEN: ClientAction.REPEAT,
             ClientInput.SILENCE: ClientAction.REPEAT,
             ClientInput.GIVE_UP: ClientAction.FAIL,
+            ClientInput.BREAK: ClientAction.FAIL,
             ClientInput.LINK_LOST: ClientAction.FAIL,
         },
     ),
@@ -167,6 +169,7 @@ CLIENT: Mapping[ClientState, Mapping[ClientInput, ClientTransition]] = {
             ClientInput.ANSWER: ClientAction.FINISH,
             ClientInput.SILENCE: ClientAction.REPEAT,
             ClientInput.GIVE_UP: ClientAction.FAIL,
+            ClientInput.BREAK: ClientAction.FAIL,
             ClientInput.LINK_LOST: ClientAction.FAIL,
         },
     ),
@@ -181,14 +184,20 @@ CLIENT: Mapping[ClientState, Mapping[ClientInput, ClientTransition]] = {
             ClientInput.DAMAGED_TOO_OFTEN: ClientAction.UNCERTAIN,
             ClientInput.FOREIGN: ClientAction.UNCERTAIN,
             ClientInput.SILENCE: ClientAction.UNCERTAIN,
+            ClientInput.BREAK: ClientAction.UNCERTAIN,
             ClientInput.GIVE_UP: ClientAction.UNCERTAIN,
             ClientInput.LINK_LOST: ClientAction.UNCERTAIN,
         },
     ),
+    # B0 is not answered. B1, after a fast wake-up, is acknowledged, and may be repeated.
     ClientState.SIGN_OFF: _waits(
         ClientState.SIGN_OFF,
         {
             ClientInput.SENT: ClientAction.FINISH,
+            ClientInput.ANSWER: ClientAction.FINISH,
+            ClientInput.ERROR: ClientAction.FINISH,
+            ClientInput.SILENCE: ClientAction.REPEAT,
+            ClientInput.GIVE_UP: ClientAction.FINISH,
             ClientInput.LINK_LOST: ClientAction.FAIL,
         },
     ),

@@ -17,6 +17,7 @@ from vtc07.carrier.companion import Companion, LinkSettings, Timing
 from vtc07.carrier.companion_file import companion_by_identity, load_companion
 from vtc07.carrier.endpoint import Procedure, perform, wait
 from vtc07.carrier.events import ClientEvent, CommandFailed, Identified, Identify, Identity
+from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.carrier.grammar import ADDRESS
 from vtc07.cli.companion import require_direct
 from vtc07.cli.failure import Failure
@@ -55,6 +56,11 @@ class LinkOptions:
     wake_up: bool
     trace: str | None
     store_key_file: str | None
+
+    @property
+    def how_to_wake(self) -> WakeUp:
+        """How the meter is woken before it is asked."""
+        return WakeUp.NORMAL if self.wake_up else WakeUp.NONE
 
 
 def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -211,7 +217,7 @@ class Connection:
                     companion,
                     address=self.meter_address,
                     timing=self._timing(companion),
-                    wake_up=self._options.wake_up,
+                    wake_up=self._options.how_to_wake,
                     on_progress=self._on_progress,
                 )
             except ValueError as error:
@@ -338,7 +344,7 @@ class Connection:
     def _ask_for_companion(self) -> Companion:
         asking = load_companion(_ASKING)
         run = self._driver(asking, self._timing(asking), keep=True)
-        event: ClientEvent = run(perform(Identify(self.meter_address, self._options.wake_up)))
+        event: ClientEvent = run(perform(Identify(self.meter_address, self._options.how_to_wake)))
         if isinstance(event, CommandFailed):
             raise NoLink(event.failure, self.meter_address)
         assert isinstance(event, Identified)

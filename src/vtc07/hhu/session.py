@@ -7,9 +7,9 @@ of docs/protocol.md 7: three attempts (the client core's), then up to three reco
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from vtc07.carrier.companion import Companion, Timing
+from vtc07.carrier.companion import Companion, S, SignOn, Timing
 from vtc07.carrier.endpoint import Procedure, perform, reopen, wait
 from vtc07.carrier.events import (
     Break,
@@ -26,7 +26,9 @@ from vtc07.carrier.events import (
     RegistersRead,
     RegisterValue,
 )
+from vtc07.carrier.exchange.settings import WakeUp, mode_and_speed
 from vtc07.carrier.registers import Value
+from vtc07.hhu.plan import Pace
 from vtc07.hhu.progress import Identifying, OnProgress, Reconnecting, unheard
 
 METER_PAN = "meterPAN"
@@ -69,8 +71,8 @@ class Meter:
     """What is known of the connected meter.
 
     ``identification``: the registers that the IDResponse carries, decoded; empty where it is not
-    laid out as the companion says. ``meter_pan``: None where the companion has no such register
-    or the meter refused to tell it. ``warnings``: sentences about what does not fit the companion.
+    laid out as the companion says. ``meter_pan``: None where the companion has no such register,
+    the meter refused to tell it, or it was hailed only. ``warnings``: sentences about what does not fit the companion.
     """
 
     identity: Identity
@@ -93,7 +95,9 @@ class Session:
     ``meter_pan``: the meter that is meant, 18 digits; where it is not given, an address that can
     be a MeterPAN says it, and else the meter that answers first is the one from then on.
     ``timing``: a profile's timers instead of the companion's; the same as the client core's.
-    ``wake_up``: the meter is on a battery and is woken before every IDRequest.
+    ``character_ns``: how long a character takes on this path, by which reads are planned; 0 where
+    the path does not pace them (TCP), None for what the companion says of its port.
+    ``wake_up``: how a meter on a battery is woken before every IDRequest.
 
     ValueError: an address or a MeterPAN that cannot be one.
     """
@@ -105,7 +109,8 @@ class Session:
         address: str = "",
         meter_pan: str | None = None,
         timing: Timing | None = None,
-        wake_up: bool = False,
+        character_ns: int | None = None,
+        wake_up: WakeUp = WakeUp.NONE,
         on_progress: OnProgress = unheard,
     ) -> None:
         if len(address) > _MAX_ADDRESS:
@@ -121,7 +126,9 @@ class Session:
         self.on_progress = on_progress
         self.meter: Meter | None = None
         self._expected_pan = meter_pan
+        self._character_ns = character_ns
         self._compared = False  # the meter that is meant has told its MeterPAN once
+        self._hailed_only = False  # the meter that answers has not been asked for it yet
 
     @property
     def can_compare(self) -> bool:
@@ -129,7 +136,35 @@ class Session:
         table = self.companion.table
         return table.has(METER_PAN) and table.named(METER_PAN).read_level is not None
 
+    @property
+    def pace(self) -> Pace:
+        """What time the line takes, as far as it is known: in mode C once the meter has said it."""
+        character_ns, timing = self._character_ns, self.timing
+        meter, companion = self.meter, self.companion
+        if character_ns is None:
+            character_ns = companion.link.character_ns
+        flag = companion.flag
+        if meter is not None:
+            flag = meter.identity.flag
+            if character_ns and companion.sign_on is SignOn.MODE_C:
+                character_ns = -(-10 * S // mode_and_speed(meter.identity.baud_identification)[1])
+        fast = flag[2:3].islower()
+        return Pace(character_ns, timing.fast_reaction_ns if fast else timing.reaction_ns)
+
     # --- procedures ----------------------------------------------------------------------------
+
+    def hail(self) -> Procedure[Meter]:
+        """Send IDRequest alone: who answers is told, but its MeterPAN is not compared yet.
+
+        For whoever goes on with `vtc07.hhu.reading.read` or `vtc07.hhu.delivery.send`, which read
+        and compare it themselves and so save a message. Raises NoLink or AnotherMeter.
+        """
+        budget = self.timing.reconnects
+        failed = yield from self._greet(compare=False)
+        if failed is not None:
+            yield from self._reconnect(budget, failed.failure)
+        assert self.meter is not None
+        return self.meter
 
     def identify(self) -> Procedure[Meter]:
         """Send IDRequest, read the MeterPAN and compare it with the one that is meant.
@@ -147,6 +182,8 @@ class Session:
         """Identify the meter unless that has been done; raises NoLink or AnotherMeter."""
         if self.meter is None:
             return (yield from self.identify())
+        if self._hailed_only:
+            yield from self.compare_meter_pan()
         return self.meter
 
     def command(self, command: Command) -> Procedure[ClientEvent]:
@@ -172,8 +209,37 @@ class Session:
         """
         event = yield from self.command(self._pan_read())
         if isinstance(event, CommandRefused):
+            self.meter_pan_refused(event.error_text)
             return None
-        return self._compare(event)
+        assert isinstance(event, RegistersRead)
+        return self.meter_pan_told(event.values[0].value)
+
+    @property
+    def hailed_only(self) -> bool:
+        """True where the meter that answers is still to be asked for its MeterPAN."""
+        return self._hailed_only
+
+    def meter_pan_told(self, value: Value) -> str:
+        """Compare a MeterPAN that was read along with other registers, and keep it.
+
+        Raises AnotherMeter.
+        """
+        found = self._compare(value)
+        if self.meter is not None:
+            self.meter = replace(self.meter, meter_pan=found)
+        return found
+
+    def meter_pan_refused(self, error_text: str) -> None:
+        """Take notice that the meter refuses to tell its MeterPAN, after it was hailed.
+
+        Raises AnotherMeter where the one that is meant told it before.
+        """
+        if not self._hailed_only:
+            return
+        self._hailed_only = False
+        warning = self._without_pan(error_text)
+        if self.meter is not None:
+            self.meter = replace(self.meter, warnings=(*self.meter.warnings, warning))
 
     def sign_off(self) -> Procedure[None]:
         """Send a BreakCommand; nothing answers it, and whether it arrives does not matter."""
@@ -204,8 +270,8 @@ class Session:
         self.meter = None
         raise NoLink(failure, self.address)
 
-    def _greet(self) -> Procedure[CommandFailed | None]:
-        """IDRequest and MeterPAN, each once; returns what failed."""
+    def _greet(self, *, compare: bool = True) -> Procedure[CommandFailed | None]:
+        """IDRequest and, to ``compare`` it, MeterPAN, each once; returns what failed."""
         self.on_progress(Identifying(self.address))
         event = yield from perform(self._calling)
         if isinstance(event, CommandFailed):
@@ -213,18 +279,17 @@ class Session:
         if not isinstance(event, Identified):
             return CommandFailed(self._calling, Failure.DAMAGED, 1)
         pan: str | None = None
+        self._hailed_only = self.can_compare and not compare
         warnings = mismatches(self.companion, event.identity)
-        if self.can_compare:
+        if self.can_compare and compare:
             answer = yield from perform(self._pan_read())
             if isinstance(answer, CommandFailed):
                 return answer
             if isinstance(answer, CommandRefused):
-                if self._compared:
-                    assert self._expected_pan is not None
-                    raise AnotherMeter(self._expected_pan, None)
-                warnings += (f"the meter refuses to tell its MeterPAN ({answer.error_text})",)
+                warnings += (self._without_pan(answer.error_text),)
             else:
-                pan = self._compare(answer)
+                assert isinstance(answer, RegistersRead)
+                pan = self._compare(answer.values[0].value)
         values = event.identity.values
         identification = (
             ()
@@ -240,14 +305,20 @@ class Session:
     def _pan_read(self) -> Read:
         return Read(self.companion.table.named(METER_PAN))
 
-    def _compare(self, event: ClientEvent) -> str:
-        assert isinstance(event, RegistersRead)
-        found = str(event.values[0].value)
+    def _without_pan(self, error_text: str) -> str:
+        if self._compared:
+            assert self._expected_pan is not None
+            raise AnotherMeter(self._expected_pan, None)
+        return f"the meter refuses to tell its MeterPAN ({error_text})"
+
+    def _compare(self, value: Value) -> str:
+        found = str(value)
         if self._expected_pan is None:
             self._expected_pan = found
         if found != self._expected_pan:
             raise AnotherMeter(self._expected_pan, found)
         self._compared = True
+        self._hailed_only = False
         return found
 
 
