@@ -1,13 +1,18 @@
-"""Which ReadCommands to send for a set of registers: the fewest messages, then characters.
+"""Which ReadCommands to send for a set of registers: the least time on the line.
 
-Pure. An answer is the longest prefix that fits (docs/protocol.md 4), so a plan need not know
-how long a text is: it asks as far as might fit and is made anew for what did not arrive.
+Pure. A message costs its characters, the command's and the answer's, and two reaction times. On a
+slow line an unwanted register between two wanted ones may cost more than a second message; on a
+path that does not pace characters (TCP) only the number of messages counts.
 
-Why that is optimal. Of the registers (or groups) not yet read take the one that begins first. Some
-message must hold it, and among those that do, the one that starts with it and reaches furthest
-holds every other that any of them holds. So asking from there as far as the answer can reach is
-never worse in messages, whatever the lengths turn out to be. Only where no lengths could make a
-difference to the number of messages is the choice left to the number of characters.
+An answer is the longest prefix that fits (docs/protocol.md 4), so a plan need not know how long a
+text is: it asks as far as might fit and is made anew for what did not arrive.
+
+Where all lengths are known the plan is the best there is. Where texts make a difference: of the
+registers (or groups) not yet read take the one that begins first. Some message must hold it, and
+among those that do, the one that starts with it and reaches furthest holds every other that any of
+them holds. So asking from there as far as the answer can reach is never worse in messages, whatever
+the lengths turn out to be. It stops short of that only before unwanted registers that cost more
+than a message, a text among them counted half as long as it can be.
 """
 
 from __future__ import annotations
@@ -16,10 +21,13 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from vtc07.carrier.companion import MessageLimits
+from vtc07.carrier.companion import MS, MessageLimits
 from vtc07.carrier.registers import Encoding, Register, RegisterTable
 
 LARGEST_COUNT = 255
+
+#: What a plan costs: time in ns, messages, characters; the first that differs decides.
+Cost = tuple[int, int, int]
 
 
 class CannotRead(ValueError):
@@ -32,6 +40,17 @@ class Message:
 
     start: Register
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What time a line takes: of one character, and between two messages, in ns.
+
+    ``character_ns`` 0: the path does not pace characters.
+    """
+
+    character_ns: int = 0
+    reaction_ns: int = 200 * MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +105,27 @@ def command_length(register: Register, count: int) -> int:
 
 
 class Planner:
-    """Plans reads of one RegisterTable at one access level."""
+    """Plans reads of one RegisterTable at one access level, on a line of this pace."""
 
     def __init__(
-        self, table: RegisterTable, limits: MessageLimits | None = None, *, level: int = 0
+        self,
+        table: RegisterTable,
+        limits: MessageLimits | None = None,
+        *,
+        level: int = 0,
+        pace: Pace | None = None,
     ) -> None:
         self._limits = limits or MessageLimits()
+        self._pace = pace or Pace()
         self.readable = tuple(
             r for r in table if r.read_level is not None and r.read_level <= level
         )
         self._places = {r.address: i for i, r in enumerate(self.readable)}
         self._short = [data_set_length(r, shortest(r)) for r in self.readable]
         self._long = [data_set_length(r, r.longest) for r in self.readable]
+        self._middle = [
+            (short + long) // 2 for short, long in zip(self._short, self._long, strict=True)
+        ]
 
     def spans(
         self, wanted: Iterable[Register], together: Iterable[Collection[Register]] = ()
@@ -133,16 +161,15 @@ class Planner:
     def next_message(self, spans: Sequence[Span]) -> Message:
         """Return the first message of the best plan for ``spans``, of which there is at least one.
 
-        It is for the fewest messages, whatever the lengths of the values turn out to be, and
-        then, as far as lengths are known, for the fewest characters.
+        A plan that every value fits, however long, is taken where it costs no more than one that
+        hopes for short ones.
         """
-        first = min(span.first for span in spans)
-        safe = self._fewest(spans, self._long)
-        if safe is not None and len(safe) == self._greedy_count(spans):
-            start, last = safe[0]
-        else:
-            reach = self._reach(first, self._short)
-            start, last = first, max(span.last for span in spans if span.last <= reach)
+        hopeful = self._least(spans, fits=self._short, roughly=True)
+        assert hopeful is not None  # `spans` has seen that every span fits
+        safe = self._least(spans, fits=self._long, roughly=True)
+        if safe is not None and safe[0] <= hopeful[0]:
+            hopeful = self._least(spans, fits=self._long) or hopeful
+        start, last = hopeful[1][0]
         return Message(self.readable[start], last - start + 1)
 
     def plan(self, spans: Sequence[Span]) -> tuple[Message, ...]:
@@ -152,10 +179,10 @@ class Planner:
         """
         if not spans:
             return ()
-        best = self._fewest(spans, self._long)
+        best = self._least(spans, fits=self._long)
         if best is None:
             raise CannotRead("a group of registers does not fit one message at its longest")
-        return tuple(Message(self.readable[s], e - s + 1) for s, e in best)
+        return tuple(Message(self.readable[s], e - s + 1) for s, e in best[1])
 
     def missing(self, spans: Sequence[Span], message: Message, answered: int) -> tuple[Span, ...]:
         """Return the spans that an answer of ``answered`` registers to ``message`` leaves."""
@@ -179,46 +206,51 @@ class Planner:
                 return place - 1
         return min(start + LARGEST_COUNT, len(lengths)) - 1
 
-    def _greedy_count(self, spans: Sequence[Span]) -> int:
-        """Return the fewest messages if every value were as short as it can be."""
-        left, count = list(spans), 0
-        while left:
-            reach = self._reach(min(s.first for s in left), self._short)
-            left = [s for s in left if s.last > reach]
-            count += 1
-        return count
+    def _least(
+        self, spans: Sequence[Span], *, fits: Sequence[int], roughly: bool = False
+    ) -> tuple[Cost, tuple[tuple[int, int], ...]] | None:
+        """Return the best plan and its cost, None where a span does not fit.
 
-    def _fewest(
-        self, spans: Sequence[Span], lengths: Sequence[int]
-    ) -> tuple[tuple[int, int], ...] | None:
-        """Return the best plan for values of these lengths, None where a span does not fit.
+        ``fits``: the lengths that must fit a message. What a register costs is its middle length.
+        ``roughly``: line ends and the last characters aside, so that of messages which cost about
+        the same the one that reaches furthest is taken.
 
         Worked from the end: what is left after a message is the spans that end behind it, so
         there is one best rest for each end of a message. (A message that lies within another is
         never needed, so messages can be put in an order in which starts and ends both ascend.)
         """
         ends = sorted({span.last for span in spans})
-        starts = [min(s.first for s in spans if s.last >= end) for end in ends]
-        # best[i]: (messages, characters, end of the first one) for the spans from ends[i] on
-        best: list[tuple[int, int, int] | None] = [None] * len(ends) + [(0, 0, -1)]
+        starts = [0] * len(ends)  # the first place of the spans from this end on
+        ordered = sorted(spans, key=lambda span: span.last)
+        first, place = len(self.readable), len(ordered)
+        for index in range(len(ends) - 1, -1, -1):
+            while place and ordered[place - 1].last >= ends[index]:
+                place -= 1
+                first = min(first, ordered[place].first)
+            starts[index] = first
+        # best[i]: the cost and the end of the first message, for the spans from ends[i] on
+        best: list[tuple[Cost, int] | None] = [None] * len(ends) + [((0, 0, 0), -1)]
         for index in range(len(ends) - 1, -1, -1):
             start = starts[index]
-            reach = self._reach(start, lengths)
+            reach = self._reach(start, fits)
             total, line, at = 3, 0, start
             for chosen in range(index, bisect_left(ends, reach + 1)):
                 while at <= ends[chosen]:
-                    if line and line + lengths[at] > self._limits.line:
+                    length = self._middle[at]
+                    if line and line + length > self._limits.line and not roughly:
                         total, line = total + 2, 0
-                    total, line, at = total + lengths[at], line + lengths[at], at + 1
+                    total, line, at = total + length, line + length, at + 1
                 rest = best[chosen + 1]
                 if rest is None:
                     continue
-                count = ends[chosen] - start + 1
-                chars = total + command_length(self.readable[start], count) + rest[1]
-                candidate = (rest[0] + 1, chars, chosen)
+                count = LARGEST_COUNT if roughly else ends[chosen] - start + 1
+                chars = total + command_length(self.readable[start], count)
+                (time_ns, messages, more), _ = rest
+                time_ns += 2 * self._pace.reaction_ns + chars * self._pace.character_ns
+                cost = (time_ns, messages + 1, 0 if roughly else chars + more)
                 known = best[index]
-                if known is None or candidate[:2] < known[:2]:
-                    best[index] = candidate
+                if known is None or cost < known[0] or (roughly and cost == known[0]):
+                    best[index] = cost, chosen
         if best[0] is None:
             return None
         plan: list[tuple[int, int]] = []
@@ -226,6 +258,6 @@ class Planner:
         while index < len(ends):
             step = best[index]
             assert step is not None
-            plan.append((starts[index], ends[step[2]]))
-            index = step[2] + 1
-        return tuple(plan)
+            plan.append((starts[index], ends[step[1]]))
+            index = step[1] + 1
+        return best[0][0], tuple(plan)
