@@ -93,6 +93,11 @@ class _Reader:
         return self._frame is not None
 
     @property
+    def frame(self) -> Frame | None:
+        """What kind of message is under way, or None."""
+        return self._frame
+
+    @property
     def length(self) -> int:
         """The number of characters of the message under way that are held."""
         return len(self._buffer)
@@ -258,7 +263,7 @@ class HHUReader(_Reader):
         self._bang = False
 
     def _opens(self, char: int) -> bool:
-        if char == STX and self._frame is not Frame.COMMAND:
+        if char == STX and self._frame not in (Frame.COMMAND, Frame.IDENTIFICATION):
             return self._begin(Frame.DATA, b"\x02", self._longest)
         if char == SOH:
             return self._begin(Frame.COMMAND, b"\x01", self._limits.command)
