@@ -61,18 +61,35 @@ def edit(path: Path, statement: str, *values: Any) -> None:
     connection.close()
 
 
+def as_version_2(connection: sqlite3.Connection, key: StoreKey = KEY) -> None:
+    """Make of a store's records what the second edition of the store wrote for the same meter."""
+    _rewrite(connection, key, {("fact", "passwordGuard"): None}, version=2)
+
+
 def as_version_1(connection: sqlite3.Connection, key: StoreKey = KEY) -> None:
     """Make of a store's records what the first edition of the store wrote for the same meter."""
-    read = "SELECT kind, name, value, authenticator FROM record"
-    contents = Contents.read(connection.execute(read).fetchall(), key)
+    as_version_2(connection, key)
+    clear = Contents.read(connection.execute(_READ).fetchall(), key).clear
     changed: dict[Name, bytes | None] = {}
     for name in ("virtualLockout", "keypadLockout"):
-        lockout = contents.clear["fact", name]
+        lockout = clear["fact", name]
         changed["fact", name] = lockout.replace(b',"refused":false', b"")
         assert changed["fact", name] != lockout
-    _, put, _ = contents.followed_by(changed, key)
+    _rewrite(connection, key, changed, version=1)
+
+
+_READ = "SELECT kind, name, value, authenticator FROM record"
+
+
+def _rewrite(
+    connection: sqlite3.Connection, key: StoreKey, changed: dict[Name, bytes | None], version: int
+) -> None:
+    contents = Contents.read(connection.execute(_READ).fetchall(), key)
+    _, put, gone = contents.followed_by(changed, key)
+    assert len(put) + len(gone) == len(changed) + 1  # with the check
+    connection.executemany("DELETE FROM record WHERE kind = ? AND name = ?", gone)
     connection.executemany("REPLACE INTO record VALUES (?, ?, ?, ?)", put)
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA user_version = {version}")
 
 
 def sentence(raised: pytest.ExceptionInfo[Exception], path: Path) -> None:

@@ -35,6 +35,7 @@ from vtc07.meter import (
     make_store,
     open_store,
 )
+from vtc07.meter.store_migration import SCHEMA_VERSION
 from vtc07.tokens import (
     EA,
     KT,
@@ -236,7 +237,7 @@ def test_some_other_database(path: Path) -> None:
 
 def test_a_newer_store(path: Path, make: Callable[..., SQLiteStore]) -> None:
     make().close()
-    edit(path, "PRAGMA user_version = 3")
+    edit(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(NewerStore) as raised:
         SQLiteStore.open(path, KEY)
     sentence(raised, path)

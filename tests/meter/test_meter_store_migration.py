@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 from bench_meter import MeterBench, credit, new_meter
-from bench_store import ELECTRICITY, KEY, as_version_1, lived
+from bench_store import ELECTRICITY, KEY, as_version_1, as_version_2, lived
 
 from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.meter import (
+    CompanionSource,
     MemoryDatabase,
     MeterState,
     PowerLost,
@@ -23,18 +24,23 @@ from vtc07.meter import (
     disk_error,
 )
 from vtc07.meter.encoding import RecordsBroken
+from vtc07.meter.passwords import PasswordGuard
 from vtc07.meter.store_contents import Contents, Name
 from vtc07.meter.store_migration import SCHEMA_VERSION, migrated
 
-CHANGED = {("fact", "virtualLockout"), ("fact", "keypadLockout")}
+LOCKOUTS = {("fact", "virtualLockout"), ("fact", "keypadLockout")}
+GUARD = {("fact", "passwordGuard")}
+#: What a store of each older edition must gain.
+CHANGED = {1: LOCKOUTS | GUARD, 2: GUARD}
+AS_VERSION = {1: as_version_1, 2: as_version_2}
 
 
-def changed(image: bytes, *statements: str, version_1: bool = False) -> bytes:
+def changed(image: bytes, *statements: str, version: int = SCHEMA_VERSION) -> bytes:
     """Return the image of a database after some statements that no store made."""
     connection = sqlite3.connect(":memory:")
     connection.deserialize(image)
-    if version_1:
-        as_version_1(connection)
+    if version != SCHEMA_VERSION:
+        AS_VERSION[version](connection)
     for statement in statements:
         connection.execute(statement)
     connection.commit()
@@ -62,24 +68,34 @@ def life() -> tuple[MeterState, bytes]:
         return state, database.image()
 
 
+@pytest.fixture(params=sorted(AS_VERSION))
+def version(request: pytest.FixtureRequest) -> int:
+    """Each older edition."""
+    return int(request.param)
+
+
 @pytest.fixture
-def old(life: tuple[MeterState, bytes]) -> Iterator[MemoryDatabase]:
-    with MemoryDatabase(changed(life[1], version_1=True)) as database:
-        assert stored(database.image())[1] == 1
+def old(life: tuple[MeterState, bytes], version: int) -> Iterator[MemoryDatabase]:
+    with MemoryDatabase(changed(life[1], version=version)) as database:
+        assert stored(database.image())[1] == version
         yield database
 
 
+def test_every_older_edition_is_tried() -> None:
+    assert sorted(AS_VERSION) == list(range(1, SCHEMA_VERSION))
+
+
 def test_an_old_store_is_the_same_meter(
-    old: MemoryDatabase, life: tuple[MeterState, bytes]
+    old: MemoryDatabase, life: tuple[MeterState, bytes], version: int
 ) -> None:
     before, _ = stored(old.image())
     with SQLiteStore.open_in(old, KEY) as store:
         assert store.load() == life[0]
         assert store.companion_source == ELECTRICITY
-    after, version = stored(old.image())
-    assert version == SCHEMA_VERSION
-    assert {name for name in after if after[name] != before.get(name)} == CHANGED
-    assert after.keys() == before.keys()
+    after, now = stored(old.image())
+    assert now == SCHEMA_VERSION
+    assert {name for name in after if after[name] != before.get(name)} == CHANGED[version]
+    assert after.keys() == before.keys() | GUARD
     image = old.image()
     SQLiteStore.open_in(old, KEY).close()
     assert old.image() == image  # once is enough
@@ -97,12 +113,15 @@ def test_it_goes_on_and_remembers_a_refusal(old: MemoryDatabase) -> None:
         assert bench.meter.token_status is TokenStatus.TOKEN_LOCKOUT
 
 
-def test_power_lost_at_every_statement(old: MemoryDatabase, life: tuple[MeterState, bytes]) -> None:
+def test_power_lost_at_every_statement(
+    old: MemoryDatabase, life: tuple[MeterState, bytes], version: int
+) -> None:
     image = old.image()
     statements: list[str] = []
     old.hook = lambda sql, done: statements.append(sql)
     SQLiteStore.open_in(old, KEY).close()
-    assert sum(sql.startswith("INSERT") for sql in statements) == 2 * 3  # with the check
+    rows = len(CHANGED[version]) + 1  # with the check
+    assert sum(sql.startswith("INSERT") for sql in statements) == 2 * rows
     versions = []
     for at in range(len(statements)):
         with MemoryDatabase(image) as here:
@@ -121,7 +140,7 @@ def test_power_lost_at_every_statement(old: MemoryDatabase, life: tuple[MeterSta
                 assert store.load() == life[0]
             assert stored(here.image())[1] == SCHEMA_VERSION
     assert versions == sorted(versions)
-    assert set(versions) == {1, SCHEMA_VERSION}
+    assert set(versions) == {version, SCHEMA_VERSION}
 
 
 def test_a_disk_that_fails_at_every_statement(
@@ -170,26 +189,27 @@ def test_another_key_changes_nothing(old: MemoryDatabase) -> None:
     assert old.image() == image
 
 
+@pytest.mark.parametrize("said", [1, 2, 3])
+@pytest.mark.parametrize("records", [1, 2, 3])
 def test_a_version_that_is_not_that_of_the_records(
-    old: MemoryDatabase, life: tuple[MeterState, bytes]
+    life: tuple[MeterState, bytes], said: int, records: int
 ) -> None:
-    for image in (
-        changed(life[1], "PRAGMA user_version = 1"),
-        changed(old.image(), "PRAGMA user_version = 2"),
-    ):
-        with MemoryDatabase(image) as database:
-            with pytest.raises(StoreCorrupt, match="schema"):
-                SQLiteStore.open_in(database, KEY)
-            assert database.image() == image
+    if said == records:
+        return
+    image = changed(changed(life[1], version=records), f"PRAGMA user_version = {said}")
+    with MemoryDatabase(image) as database:
+        with pytest.raises(StoreCorrupt, match=r"schema|is missing"):
+            SQLiteStore.open_in(database, KEY)
+        assert database.image() == image
 
 
 def test_records_of_an_old_store_that_make_no_sense(life: tuple[MeterState, bytes]) -> None:
-    records, _ = stored(changed(life[1], version_1=True))
+    records, _ = stored(changed(life[1], version=1))
     for value in (b"[]", b"{", b'"x"'):
         with pytest.raises(RecordsBroken):
             migrated({**records, ("fact", "keypadLockout"): value}, 1)
     with pytest.raises(RecordsBroken):
-        migrated({n: v for n, v in records.items() if n not in CHANGED}, 1)
+        migrated({n: v for n, v in records.items() if n not in LOCKOUTS}, 1)
     assert migrated(records, SCHEMA_VERSION) == records
 
 
@@ -201,3 +221,22 @@ def test_a_refusal_is_a_part_of_the_state(life: tuple[MeterState, bytes]) -> Non
         SQLiteStore.create_in(database, locked, ELECTRICITY, KEY).close()
         with SQLiteStore.open_in(database, KEY) as store:
             assert store.load().virtual_lockout == lockout
+
+
+def test_passwords_are_a_part_of_the_state() -> None:
+    source = CompanionSource.of("electricity-mode-c")
+    made = new_meter("electricity-mode-c", password="a right one")
+    guard = PasswordGuard(failures=4, remaining_ns=5, last_delay_s=120)
+    with MemoryDatabase() as database:
+        waiting = replace(made, password_guard=guard)
+        SQLiteStore.create_in(database, waiting, source, KEY).close()
+        with SQLiteStore.open_in(database, KEY) as store:
+            loaded = store.load()
+            assert loaded == waiting
+            assert loaded.password is not None
+            assert loaded.password.matches("a right one")
+            assert not loaded.password.matches("a right On")
+        # It is a secret: the row holds neither the hash nor its salt as they are.
+        assert made.password is not None
+        assert made.password.digest not in database.image()
+        assert made.password.salt not in database.image()

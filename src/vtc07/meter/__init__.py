@@ -7,13 +7,21 @@ what is left of a meter whose store is damaged.
 
 from vtc07.meter.accounting import ConstantLoad, Demand, DisconnectReason, Load
 from vtc07.meter.companion_source import CompanionSource
+from vtc07.meter.events import (
+    AccessJudged,
+    LowCreditAlarm,
+    MeterEvent,
+    TokenExecuted,
+    WriteFinished,
+)
 from vtc07.meter.loads import Accelerated, PhaseLoad, Since
 from vtc07.meter.loads_household import HouseholdLoad
 from vtc07.meter.loads_profile import ProfileError, ProfileLoad
 from vtc07.meter.logs import Event, EventName, TokenLogEntry
 from vtc07.meter.manufacture import ManufactureRefused, manufacture
-from vtc07.meter.meter import LowCreditAlarm, Meter, MeterEvent, TokenExecuted, WriteFinished
+from vtc07.meter.meter import Meter
 from vtc07.meter.out_of_order import OutOfOrderServer
+from vtc07.meter.passwords import SecureAlgorithm
 from vtc07.meter.records import Changes, MemoryStore, Store
 from vtc07.meter.rules import CompanionUnfit, Rules
 from vtc07.meter.server import MeterServer
@@ -43,6 +51,7 @@ from vtc07.meter.store_remains import Remains, find_remains
 __all__ = [
     "STORE_KEY_VARIABLE",
     "Accelerated",
+    "AccessJudged",
     "Changes",
     "CompanionSource",
     "CompanionUnfit",
@@ -75,6 +84,7 @@ __all__ = [
     "Remains",
     "Rules",
     "SQLiteStore",
+    "SecureAlgorithm",
     "Since",
     "Store",
     "StoreCorrupt",

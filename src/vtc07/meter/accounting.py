@@ -232,4 +232,5 @@ def pass_time(state: MeterState, to_ns: int, load: Load) -> MeterState:
         account=account,
         virtual_lockout=state.virtual_lockout.elapsed(elapsed),
         keypad_lockout=state.keypad_lockout.elapsed(elapsed),
+        password_guard=state.password_guard.elapsed(elapsed),
     )

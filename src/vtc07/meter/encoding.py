@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, cast
 from vtc07.carrier.status import TokenStatus
 from vtc07.carrier.token_entry import Lockout
 from vtc07.meter.logs import Event, EventName, TokenLogEntry
+from vtc07.meter.passwords import PasswordGuard, PasswordHash
 from vtc07.meter.state import (
     Account,
     LastToken,
@@ -43,6 +44,7 @@ from vtc07.tokens.keysections import section_of
 _KEY = "decoderKey"
 _TABLES = "staTables"
 _STAGED = "stagedSections"
+_PASSWORD = "password"  # noqa: S105 - a record's name
 _SECTION_BYTES = 7  # subclass, then 44 data bits
 _SUBSTITUTIONS = 16
 
@@ -99,7 +101,9 @@ def encode_changes(before: MeterState, after: MeterState) -> Difference:
             if any(getattr(before, part) is not getattr(after, part) for part in fact.parts)
         },
         {}
-        if before.key is after.key and before.staging is after.staging
+        if before.key is after.key
+        and before.staging is after.staging
+        and before.password is after.password
         else _changed(_secrets(before), _secrets(after)),
         _log_changes(before.token_log, after.token_log, _token_entry),
         _log_changes(before.event_log, after.event_log, _event),
@@ -157,6 +161,7 @@ _FACTS: Final[Mapping[str, _Fact]] = {
     ),
     "virtualLockout": _fields("virtual_lockout", Lockout),
     "keypadLockout": _fields("keypad_lockout", Lockout),
+    "passwordGuard": _fields("password_guard", PasswordGuard),
     "last": _Fact(
         ("last",),
         lambda state: {
@@ -195,6 +200,8 @@ def _secrets(state: MeterState) -> dict[str, bytes]:
             bytes((section.subclass,)) + section.data44().to_bytes(_SECTION_BYTES - 1, "big")
             for section in state.staging.sections
         )
+    if state.password is not None:
+        secrets[_PASSWORD] = state.password.to_bytes()
     return secrets
 
 
@@ -242,6 +249,8 @@ def decode(records: Records) -> MeterState:
             staging=_staging(facts["staging"], records.secrets),
             virtual_lockout=_part(Lockout, facts["virtualLockout"]),
             keypad_lockout=_part(Lockout, facts["keypadLockout"]),
+            password=_password(records.secrets),
+            password_guard=_part(PasswordGuard, facts["passwordGuard"]),
             last=_last(facts["last"]),
             tokens_executed=counts["tokens"],
             last_test=facts["lastTest"],
@@ -346,6 +355,10 @@ def _staging(deadline_ns: int | None, secrets: Mapping[str, bytes]) -> Staging |
         data44 = int.from_bytes(staged[at + 1 : at + _SECTION_BYTES], "big")
         sections.append(section_of(staged[at], data44))
     return Staging(tuple(sections), deadline_ns)
+
+
+def _password(secrets: Mapping[str, bytes]) -> PasswordHash | None:
+    return PasswordHash.from_bytes(secrets[_PASSWORD]) if _PASSWORD in secrets else None
 
 
 def _last(fact: Mapping[str, Any]) -> LastToken:

@@ -25,6 +25,7 @@ class EventName(enum.Enum):
     TOKEN = "token"  # noqa: S105 - an event's name
     KEY_CHANGE = "keyChange"
     LOCKOUT = "lockout"
+    PASSWORD = "password"  # noqa: S105 - likewise
     TAMPER = "tamper"
     LIMIT_TRIP = "limitTrip"
     STORE_FAULT = "storeFault"
@@ -37,8 +38,9 @@ class Event:
 
     ``number`` counts events since manufacture from 1; ``powered_s``: seconds powered since
     manufacture. ``detail``: disconnectReason of switchOpen and limitTrip, tokenSequence of token,
-    KRN of keyChange, length in s of lockout, flags of tamper, powerFailCount of powerFail,
-    address of the register of write where that is hexadecimal, else None.
+    KRN of keyChange, length in s of lockout, delay in s after wrong ones of password, flags of
+    tamper, powerFailCount of powerFail, address of the register of write where that is
+    hexadecimal, else None.
     """
 
     number: int

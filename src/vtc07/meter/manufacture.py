@@ -9,6 +9,7 @@ from typing import Final
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.grammar import ADDRESS
 from vtc07.meter.logs import EventName
+from vtc07.meter.passwords import PasswordHash, PasswordRefused
 from vtc07.meter.rules import Rules
 from vtc07.meter.state import MeterState, Nameplate, Settings
 from vtc07.tokens import KT, TID, DecoderKey, KeyAttributes, MeterPAN, Service
@@ -30,6 +31,7 @@ def manufacture(
     phases: int = 1,
     device_address: str = "",
     software_version: str | None = None,
+    password: str | None = None,
 ) -> MeterState:
     """Return a meter as it leaves the factory: balance 0, switch open, no limits.
 
@@ -37,9 +39,10 @@ def manufacture(
     ``manufactured``: the date of manufacture, as a TID of the base date or as a time with zone;
     the whole TID store holds it, so that no older token is ever taken. ``phases``: 1 or 3 (3 for
     electricity only). ``device_address``: one more address for its port. ``software_version``:
-    by default the companion's. Raises ManufactureRefused, CompanionUnfit where the companion
-    serves no meter of ours, ValueRefused for a software version that its register cannot hold,
-    and OutOfRange for a date that the base date does not cover.
+    by default the companion's. ``password``: opens the companion's password level at a port of
+    mode C, kept as a hash; None: nothing opens it. Raises ManufactureRefused, CompanionUnfit where
+    the companion serves no meter of ours, ValueRefused for a software version that its register
+    cannot hold, and OutOfRange for a date that the base date does not cover.
     """
     rules = Rules.of(companion)
     policy = rules.policy
@@ -57,6 +60,11 @@ def manufacture(
         raise ManufactureRefused(
             "A device address has 1 to 32 characters, each a digit, a letter or a space."
         )
+    if password is not None and rules.password is None:
+        raise ManufactureRefused(
+            f"By the companion {companion.name} the port knows no password; make the meter without "
+            "one, or with a companion of mode C."
+        )
     if isinstance(manufactured, datetime):
         manufactured = TID.of_minute(manufactured, attributes.base_date)
     state = MeterState(
@@ -69,5 +77,13 @@ def manufacture(
             policy.installation_reference,
             policy.low_credit_alarm_enabled,
         ),
+        password=None if password is None else _hashed(password),
     )
     return state.with_event(rules, EventName.MANUFACTURED)
+
+
+def _hashed(password: str) -> PasswordHash:
+    try:
+        return PasswordHash.of(password)
+    except PasswordRefused as error:
+        raise ManufactureRefused(str(error)) from None

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from vtc07.carrier.companion import MS, Companion
 from vtc07.carrier.registers import Register, Value
@@ -21,98 +21,23 @@ from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.carrier.token_entry import judge
 from vtc07.meter import accounting, application, readings
 from vtc07.meter.accounting import Load
+from vtc07.meter.events import (
+    AccessJudged,
+    LowCreditAlarm,
+    MeterEvent,
+    TokenExecuted,
+    WriteFinished,
+)
 from vtc07.meter.logs import EventName
+from vtc07.meter.passwords import Proof
 from vtc07.meter.power_up import powered_up, require_phases, require_service
 from vtc07.meter.readings import Instant, rules_and_readings
 from vtc07.meter.records import Changes, Store
+from vtc07.meter.rules import Rules
 from vtc07.meter.state import MeterState
+from vtc07.meter.transactions import Attempt, Entry, Flight, Meanwhile, Plan, Write
 from vtc07.meter.upkeep import upkeep_instant
 from vtc07.tokens import TCT, DigitsError, TokenData
-
-
-@dataclass(frozen=True, slots=True)
-class TokenExecuted:
-    """A token entry came to its end.
-
-    ``status``: the token's result, durable; None where the meter could not store it and nothing
-    has changed.
-    """
-
-    carrier: TCT
-    status: TokenStatus | None
-
-
-@dataclass(frozen=True, slots=True)
-class WriteFinished:
-    """A write came to its end: ``error`` is None where it is durable."""
-
-    request: int
-    error: ErrorCode | None
-
-
-@dataclass(frozen=True, slots=True)
-class LowCreditAlarm:
-    """The low-credit alarm went on or off; also told at power up, where it is on."""
-
-    active: bool
-
-
-MeterEvent = TokenExecuted | WriteFinished | LowCreditAlarm
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A token on its way: executed from ``due_ns`` on."""
-
-    token: str
-    carrier: TCT
-    due_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Write:
-    request: int
-    register: Register
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    """A commit that is out.
-
-    ``cause`` None: upkeep, or the last one of an orderly power off. ``load``: what hung on the
-    meter when it left.
-    """
-
-    after: MeterState
-    cause: _Entry | _Write | None
-    load: Load
-
-
-@dataclass(frozen=True, slots=True)
-class _Meanwhile:
-    """What happened to the meter while a commit was out.
-
-    Tamper flags, another load, or an entry that the lockout of a carrier refused.
-    """
-
-    powered_ns: int
-    flags: int = 0
-    load: Load | None = None
-    refused: TCT | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is due next, in host time; None: never. It holds while nothing but time changes.
-
-    ``change_ns``: something changes by itself. ``commit_ns``: a commit is due, maybe already.
-    ``holds_until_ns``: from then on the plan is another.
-    """
-
-    change_ns: int | None
-    commit_ns: int | None
-    holds_until_ns: int | None
 
 
 class Meter:
@@ -150,11 +75,14 @@ class Meter:
         require_phases(self._load, self._committed)
         self._live = accounting.settle(powered_up(self._committed, rules), self._load, rules)
         self._live_ns = now_ns  # the host's instant that the live state is of
-        self._plan: _Plan | None = None  # None: to be made anew
-        self._entry: _Entry | None = None
-        self._writes: deque[_Write] = deque()
-        self._flight: _Flight | None = None
-        self._meanwhile: list[_Meanwhile] = []
+        self._plan: Plan | None = None  # None: to be made anew
+        self._entry: Entry | None = None
+        self._writes: deque[Write] = deque()
+        self._attempts: deque[Attempt] = deque()
+        self._comparing: Attempt | None = None  # the one whose comparison is out
+        self._compared: Attempt | None = None  # the one that is to be counted
+        self._flight: Flight | None = None
+        self._meanwhile: list[Meanwhile] = []
         self._events: deque[MeterEvent] = deque()
         self._fault = False
         self._off = False  # an orderly power off was asked for
@@ -238,7 +166,7 @@ class Meter:
             self._remember_refusal(carrier)
         if error is None:
             assert token is not None
-            self._entry = _Entry(token, carrier, now_ns + self._execution_ns)
+            self._entry = Entry(token, carrier, now_ns + self._execution_ns)
             self._plan = None
         return error
 
@@ -253,8 +181,34 @@ class Meter:
         elif readings.write(self._live, register, value, self._rules) is None:
             self._events.append(WriteFinished(request, ErrorCode.VALUE_REFUSED))
         else:
-            self._writes.append(_Write(request, register, value))
+            self._writes.append(Write(request, register, value))
             self._plan = None
+
+    def offer_password(self, request: int, password: str, now_ns: int) -> None:
+        """Compare a password with the meter's; the end is an `AccessJudged` with this request.
+
+        It comes when the count of wrong ones is durable. Without a comparison it is refused
+        during the delay after wrong ones, and where the meter has no password or a store fault.
+        """
+        stored, policy = self._committed.password, self._rules.password
+        if stored is None or policy is None:
+            self._run(now_ns)
+            self._events.append(AccessJudged(request, None))
+            return
+        opens = policy.opens
+        self.judge_access(request, lambda: opens if stored.matches(password) else None, now_ns)
+
+    def judge_access(self, request: int, proof: Proof, now_ns: int) -> None:
+        """Let any proof open an access level, as `offer_password` does and with its delays.
+
+        ``proof`` is run as the durable work is, perhaps in another thread.
+        """
+        self._run(now_ns)
+        if self._fault or self._off or self._rules.password is None:
+            self._events.append(AccessJudged(request, None))
+        else:
+            self._attempts.append(Attempt(request, proof))
+            self._refuse_delayed()
 
     def tamper(self, flags: int, now_ns: int) -> None:
         """Notice a tamper condition: the switch opens at once, until a token clears it.
@@ -266,7 +220,7 @@ class Meter:
         self._run(now_ns)
         self._live_is(self._tampered(self._up_to_date(), flags, self._load))
         if self._flight is not None:
-            self._meanwhile.append(_Meanwhile(self._live.powered_ns, flags=flags))
+            self._meanwhile.append(Meanwhile(self._live.powered_ns, flags=flags))
 
     def set_load(self, load: Load, now_ns: int) -> None:
         """Hang another load on the meter; up to now it has taken what the one before asked for.
@@ -279,7 +233,7 @@ class Meter:
         self._load = load
         self._live_is(accounting.settle(live, load, self._rules))
         if self._flight is not None:
-            self._meanwhile.append(_Meanwhile(live.powered_ns, load=load))
+            self._meanwhile.append(Meanwhile(live.powered_ns, load=load))
 
     def power_off(self, now_ns: int) -> None:
         """Switch the meter off in good order: what is on its way ends, then a last commit.
@@ -345,20 +299,24 @@ class Meter:
             self._alarm = alarm
             self._events.append(LowCreditAlarm(alarm))
 
-    def _make_plan(self) -> _Plan:
+    def _make_plan(self) -> Plan:
         live = self._live
         change_ns = self._host_instant(accounting.next_change(live, self._load))
-        lockouts = (live.virtual_lockout.remaining_ns, live.keypad_lockout.remaining_ns)
+        lockouts = (
+            live.virtual_lockout.remaining_ns,
+            live.keypad_lockout.remaining_ns,
+            live.password_guard.remaining_ns,
+        )
         ends = [self._live_ns + remaining_ns for remaining_ns in lockouts if remaining_ns]
         if change_ns is not None:
             ends.append(change_ns)
-        self._plan = plan = _Plan(change_ns, self._commit_instant(), min(ends, default=None))
+        self._plan = plan = Plan(change_ns, self._commit_instant(), min(ends, default=None))
         return plan
 
     def _commit_instant(self) -> int | None:
-        if self._flight is not None or self._fault or self._ended:
+        if self._flight is not None or self._comparing or self._fault or self._ended:
             return None
-        if self._off or self._writes:
+        if self._off or self._writes or self._compared is not None:
             return self._now_ns
         upkeep_ns = upkeep_instant(self._live, self._committed, self._load, self._rules)
         instant = self._live_ns + upkeep_ns - self._live.powered_ns
@@ -370,20 +328,27 @@ class Meter:
     # --- durable work --------------------------------------------------------------------------
 
     def next_work(self) -> Callable[[], None] | None:
-        """Return a commit to run, or None; at most one is out at a time."""
+        """Return a commit or a comparison to run, or None; at most one is out at a time."""
+        if self._attempts and (comparison := self._next_comparison()):
+            return comparison
         plan = self._plan or self._make_plan()
         if plan.commit_ns is None or plan.commit_ns > self._now_ns:
             return None
         cause, after = self._next_transaction()
-        self._flight = _Flight(after, cause, self._load)
+        self._flight = Flight(after, cause, self._load)
         self._meanwhile.clear()
         self._plan = None
         changes = Changes(self._committed, after)
         return lambda: self._store.commit(changes)
 
     def work_done(self, error: Exception | None, now_ns: int) -> None:
-        """Take notice that the commit ended; ``error``: what it raised, if it did."""
+        """Take notice that the job ended; ``error``: what it raised, if it did."""
         self._run(now_ns)
+        if self._comparing is not None:
+            # One that could not be compared counts as wrong: nobody guesses for nothing.
+            self._compared, self._comparing = self._comparing, None
+            self._plan = None
+            return
         flight, self._flight = self._flight, None
         if flight is None:
             raise ValueError("no commit was out")
@@ -399,21 +364,39 @@ class Meter:
             return
         self._live_is(self._caught_up(flight))
         match flight.cause:
-            case _Entry(carrier=carrier):
+            case Entry(carrier=carrier):
                 self._entry = None
                 self._events.append(TokenExecuted(carrier, flight.after.last.status))
-            case _Write(request=request):
+            case Write(request=request):
                 self._events.append(WriteFinished(request, None))
+            case Attempt(request=request, level=level):
+                self._events.append(AccessJudged(request, level))
+                self._refuse_delayed()
             case None:
                 pass
 
-    def _next_transaction(self) -> tuple[_Entry | _Write | None, MeterState]:
+    def _next_comparison(self) -> Callable[[], None] | None:
+        if self._flight is not None or self._comparing is not None or self._compared is not None:
+            return None
+        self._comparing = self._attempts.popleft()
+        self._plan = None
+        return self._comparing.compare
+
+    def _refuse_delayed(self) -> None:
+        """Refuse the attempts that come in a delay: they are not compared."""
+        while self._attempts and self._up_to_date().password_guard.delaying:
+            self._events.append(AccessJudged(self._attempts.popleft().request, None))
+
+    def _next_transaction(self) -> tuple[Entry | Write | Attempt | None, MeterState]:
         live = self._up_to_date()
         entry = self._entry
         if entry is not None and entry.due_ns <= self._now_ns:
             after = application.execute(live, entry.token, entry.carrier, self._rules)
             # The switch follows the token in the token's own transaction.
             return entry, accounting.settle(after, self._load, self._rules)
+        if self._compared is not None:
+            attempt, self._compared = self._compared, None
+            return attempt, _with_attempt(live, attempt, self._rules)
         if self._writes:
             write = self._writes.popleft()
             written = readings.write(live, write.register, write.value, self._rules)
@@ -423,7 +406,7 @@ class Meter:
             return None, replace(live, powered=False)
         return None, live
 
-    def _caught_up(self, flight: _Flight) -> MeterState:
+    def _caught_up(self, flight: Flight) -> MeterState:
         """Let a committed state live through what happened while its commit was out."""
         to_ns = self._up_to_date().powered_ns
         after, load = flight.after, flight.load
@@ -439,18 +422,22 @@ class Meter:
         self._meanwhile.clear()
         return accounting.advance(after, to_ns, load, self._rules)
 
-    def _fail(self, flight: _Flight) -> None:
+    def _fail(self, flight: Flight) -> None:
         """Leave everything as it was before, and commit nothing any more."""
         self._fault = True
         self._live_is(self._up_to_date().with_event(self._rules, EventName.STORE_FAULT))
         if self._entry is not None:
             self._events.append(TokenExecuted(self._entry.carrier, None))
             self._entry = None
-        failed = [flight.cause, *self._writes]
+        failed = [flight.cause, self._compared, *self._writes, *self._attempts]
+        self._compared = None
         self._writes.clear()
-        for write in failed:
-            if isinstance(write, _Write):
-                self._events.append(WriteFinished(write.request, ErrorCode.STORE_FAULT))
+        self._attempts.clear()
+        for lost in failed:
+            if isinstance(lost, Write):
+                self._events.append(WriteFinished(lost.request, ErrorCode.STORE_FAULT))
+            elif isinstance(lost, Attempt):
+                self._events.append(AccessJudged(lost.request, None))
 
     def _remember_refusal(self, carrier: TCT) -> None:
         live = self._up_to_date()
@@ -458,7 +445,7 @@ class Meter:
             return
         self._live_is(_with_refusal(live, carrier))
         if self._flight is not None:
-            self._meanwhile.append(_Meanwhile(live.powered_ns, refused=carrier))
+            self._meanwhile.append(Meanwhile(live.powered_ns, refused=carrier))
 
     def _tampered(self, state: MeterState, flags: int, load: Load) -> MeterState:
         tamper = state.switch.tamper | flags
@@ -471,3 +458,12 @@ class Meter:
 
 def _with_refusal(state: MeterState, carrier: TCT) -> MeterState:
     return state.with_lockout(carrier, state.lockout(carrier).after_refusal())
+
+
+def _with_attempt(state: MeterState, attempt: Attempt, rules: Rules) -> MeterState:
+    assert rules.password is not None  # or nothing would have been compared
+    guard = state.password_guard.after(right=attempt.level is not None, policy=rules.password)
+    state = replace(state, password_guard=guard)
+    if guard.delaying:
+        state = state.with_event(rules, EventName.PASSWORD, guard.last_delay_s)
+    return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Self
 
-from vtc07.carrier.companion import Companion, LockoutPolicy, MeterPolicy, S
+from vtc07.carrier.companion import Companion, LockoutPolicy, MeterPolicy, PasswordPolicy, S
 from vtc07.carrier.registers import Register, RegisterTable
 from vtc07.carrier.status import StatusValues
 from vtc07.tokens import Service
@@ -32,7 +32,8 @@ class Rules:
 
     ``token_log_size`` and ``event_log_size``: entries kept, as many as the RegisterTable shows.
     ``power_limit_served``, ``unbalance_limit_served``: whether the RegisterTable has the limit,
-    without which the token that sets it gets FunctionError (our choice).
+    without which the token that sets it gets FunctionError (our choice). ``password``: None where
+    the port knows no password.
     """
 
     service: Service
@@ -43,6 +44,7 @@ class Rules:
     event_log_size: int
     power_limit_served: bool
     unbalance_limit_served: bool
+    password: PasswordPolicy | None
 
     @classmethod
     def of(cls, companion: Companion) -> Self:
@@ -62,6 +64,7 @@ class Rules:
             event_log_size=len(log_registers(companion.table, EVENT_LOG)),
             power_limit_served=companion.table.has("maximumPowerLimit"),
             unbalance_limit_served=companion.table.has("maximumPhasePowerUnbalanceLimit"),
+            password=None if companion.mode_c is None else companion.mode_c.password,
         )
 
     @property

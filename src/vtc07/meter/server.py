@@ -19,7 +19,8 @@ from vtc07.carrier.events import (
     WriteRequested,
 )
 from vtc07.carrier.server import Server
-from vtc07.meter.meter import LowCreditAlarm, Meter, TokenExecuted, WriteFinished
+from vtc07.meter.events import LowCreditAlarm, TokenExecuted, WriteFinished
+from vtc07.meter.meter import Meter
 from vtc07.tokens import TCT
 
 

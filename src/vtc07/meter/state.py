@@ -13,6 +13,7 @@ from vtc07.carrier.companion import S
 from vtc07.carrier.status import TokenStatus
 from vtc07.carrier.token_entry import Lockout
 from vtc07.meter.logs import TOKEN_SEQUENCE_MODULUS, Event, EventName, TokenLogEntry
+from vtc07.meter.passwords import PasswordGuard, PasswordHash
 from vtc07.meter.rules import Rules
 from vtc07.tokens import TCT, DecoderKey, KeyAttributes, KeyChangeSection, MeterPAN, Service
 
@@ -107,7 +108,8 @@ class MeterState:
     ``tids``: the TID store, largest first, always of the companion's size. ``powered``: True
     from power up until an orderly power off, so that a loss of power is known afterwards.
     ``last_test``: Control of the last class 1 token, for the display; None before the first.
-    Logs are newest first.
+    ``password``: what is kept of the password of its port, None for a meter without one. Logs are
+    newest first.
     """
 
     nameplate: Nameplate
@@ -120,6 +122,8 @@ class MeterState:
     staging: Staging | None = None
     virtual_lockout: Lockout = field(default_factory=Lockout)
     keypad_lockout: Lockout = field(default_factory=Lockout)
+    password: PasswordHash | None = None
+    password_guard: PasswordGuard = field(default_factory=PasswordGuard)
     last: LastToken = LastToken()
     tokens_executed: int = 0
     last_test: int | None = None

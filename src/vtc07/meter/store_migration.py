@@ -16,7 +16,7 @@ from typing import Final
 from vtc07.meter.encoding import RecordsBroken
 from vtc07.meter.store_contents import FACT, Name
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 _Records = Mapping[Name, bytes]
 _Step = Callable[[_Records], dict[Name, bytes]]
@@ -47,4 +47,13 @@ def _remember_refusals(records: _Records) -> dict[Name, bytes]:
     return changed
 
 
-_STEPS: Final[tuple[_Step, ...]] = (_remember_refusals,)
+def _guard_passwords(records: _Records) -> dict[Name, bytes]:
+    """2 to 3: wrong passwords are counted; before, there were neither passwords nor a count."""
+    name, password = (FACT, "passwordGuard"), ("secret", "password")
+    if name in records or password in records:
+        raise RecordsBroken("its header speaks of another schema version than its records")
+    guard = {"failures": 0, "remaining_ns": 0, "last_delay_s": 0}
+    return {name: json.dumps(guard, separators=(",", ":")).encode()}
+
+
+_STEPS: Final[tuple[_Step, ...]] = (_remember_refusals, _guard_passwords)

@@ -39,6 +39,8 @@ def _interval_ns(live: MeterState, committed: MeterState, load: Load, rules: Rul
     intervals = [IDLE_COMMIT_NS]
     if live.virtual_lockout.locked or live.keypad_lockout.locked:
         intervals.append(rules.lockout.commit_interval_s * S)
+    if live.password_guard.delaying and rules.password is not None:
+        intervals.append(rules.password.commit_interval_s * S)
     switch = live.switch
     if (
         live.account != committed.account
