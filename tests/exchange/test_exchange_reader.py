@@ -138,6 +138,12 @@ def test_echoes_are_told_as_such() -> None:
     assert frames(hhu(), READ + BLOCK) == [(Frame.COMMAND, READ), (Frame.DATA, BLOCK)]
 
 
+def test_an_identification_ends_in_lf_whatever_is_in_it() -> None:
+    for message in (b"/ABC5a/b\r\n", b"/ABC5\x02X1\r\n", b"/ABC5\x03<1>\n"):
+        assert frames(hhu(), b"\x7f\x00" + message) == [(Frame.IDENTIFICATION, message)]
+    assert frames(hhu(), b"/ABC" + B0) == [(Frame.COMMAND, B0)]
+
+
 def test_a_readout_without_stx_only_where_one_is_expected() -> None:
     assert frames(hhu(), BARE) == []
     assert frames(hhu(readout=True), b"\r\n" + BARE) == [(Frame.BLOCK, BARE)]
