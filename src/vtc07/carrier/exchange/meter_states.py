@@ -96,24 +96,23 @@ _WAIT_OPTION, _SENT_READOUT = MeterState.WAIT_OPTION, MeterState.SENT_READOUT
 _WRITING = MeterState.WRITING
 _SILENCE = MeterAction.SILENCE
 
-# What can be heard, and what time brings, in every state.
-_ANYWHERE = (
+# What can be heard, and what time brings, while identified and in every state after that.
+_ALWAYS = (
     MeterInput.REQUEST_OTHER,
     MeterInput.REQUEST_DAMAGED,
     MeterInput.COMMAND,
-    MeterInput.BLOCK,
-    MeterInput.BLOCK_UNFIT,
     MeterInput.BREAK,
     MeterInput.BREAK_ACKNOWLEDGED,
     MeterInput.DAMAGED,
     MeterInput.INCOMPLETE,
-    MeterInput.NOISE,
     MeterInput.NAK,
-    MeterInput.NAK_TOO_MANY,
     MeterInput.LATE,
     MeterInput.INACTIVITY,
     MeterInput.LINK_CLOSED,
 )
+# An ACK while identified begins an option select, and in a partial read asks for the next block.
+_LATER = (*_ALWAYS, MeterInput.NAK_TOO_MANY)
+_STRAY = (*_LATER, MeterInput.NOISE)
 
 # While Idle only requests are heard, so nothing else can happen but a closed link and an answer
 # (B0, or ACK to B1) that nobody took in time.
@@ -156,7 +155,7 @@ METER: Mapping[MeterState, Mapping[MeterInput, MeterTransition]] = {
     _IDLE: _row(_IDLE, _HEARD_IDLE, {}),
     _WAIT_OPTION: _row(
         _WAIT_OPTION,
-        _ANYWHERE,
+        _ALWAYS,
         {
             **_ENDS,
             MeterInput.IDENTIFIED: MeterTransition(_PROG, MeterAction.READ_OUT_THEN_LISTEN),
@@ -176,12 +175,12 @@ METER: Mapping[MeterState, Mapping[MeterInput, MeterTransition]] = {
     # Whatever is no NAK ends it; a client sends NAK within its longest reaction time or never.
     _SENT_READOUT: _row(
         _IDLE,
-        (*_ANYWHERE, MeterInput.READOUT_OVER),
+        (*_STRAY, MeterInput.READOUT_OVER),
         {**_ENDS, MeterInput.NAK: MeterTransition(_SENT_READOUT, MeterAction.REPEAT)},
     ),
     _PROG: _row(
         _PROG,
-        _ANYWHERE,
+        _STRAY,
         {
             **_COMMANDS,
             MeterInput.DAMAGED: MeterTransition(_PROG, MeterAction.SEND_NAK),
@@ -195,7 +194,7 @@ METER: Mapping[MeterState, Mapping[MeterInput, MeterTransition]] = {
     ),
     _PARTIAL: _row(
         _PARTIAL,
-        (heard for heard in _ANYWHERE if heard is not MeterInput.NOISE),
+        _LATER,
         {
             **_COMMANDS,
             MeterInput.ACK_MORE: MeterTransition(_PARTIAL, MeterAction.SEND_BLOCK),
@@ -206,7 +205,7 @@ METER: Mapping[MeterState, Mapping[MeterInput, MeterTransition]] = {
     ),
     _WRITING: _row(
         _WRITING,
-        _ANYWHERE,
+        _STRAY,
         {
             **_COMMANDS,
             MeterInput.LAST_BLOCK: MeterTransition(_PROG, MeterAction.ASK),
