@@ -51,7 +51,7 @@ class EchoedClient:
     def bytes_to_send(self, now_ns: int) -> bytes:
         """Return the characters to be sent from now on."""
         chars = self._client.bytes_to_send(now_ns)
-        self._filter.sent(len(chars), now_ns)
+        self._filter.sent(chars, now_ns)
         return chars
 
     def next_timer(self) -> int | None:

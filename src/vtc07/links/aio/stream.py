@@ -92,7 +92,7 @@ class StreamLink(asyncio.Protocol):
     async def send(self, chars: bytes) -> None:
         """Send characters; LinkLost where the other side is gone or takes nothing for 30 s."""
         if self._end is None and self._transport is not None:
-            self._echo.sent(len(chars), time.monotonic_ns())
+            self._echo.sent(chars, time.monotonic_ns())
             try:
                 self._transport.write(self.coder.encode(chars))
                 async with asyncio.timeout(SEND_LIMIT_NS / 1e9):

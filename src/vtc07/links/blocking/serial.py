@@ -67,7 +67,7 @@ class SerialLink:
     def send(self, chars: bytes) -> None:
         """Hand characters to the port; LinkLost where it is gone."""
         self._check_open()
-        self._echo.sent(len(chars), time.monotonic_ns())
+        self._echo.sent(chars, time.monotonic_ns())
         try:
             self._port.write(self._coder.encode(chars))
         except self._errors as error:
