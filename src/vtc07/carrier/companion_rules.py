@@ -40,6 +40,8 @@ from vtc07.carrier.registers import (
 from vtc07.carrier.status import ErrorCode
 
 IDENTIFICATION_SENT = 16  # IEC 62056-21 6.3: the greatest length of an identification
+MODE_E_ESCAPE = "\\2"  # what announces mode E, a part of it
+READOUT_VALUE = 32  # IEC 62056-21 6.5: the greatest length of a value in a readout
 SPEEDS = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 _LARGEST_FACTOR = 60
 _PROFILE = re.compile(r"[a-z][a-z0-9-]{0,15}")
@@ -71,9 +73,12 @@ def judge(tree: Node, name: str, problems: list[Problem]) -> Companion | None:
     )
     rule, timing = read_token_entry(entry, encoding, registers, timing)
     lockout = read_lockout(root, registers)
-    readout = _readout(root, sign_on, registers)
     meter = read_meter(root, registers, timing)
-    identity = _identity(root, sign_on, registers, limits, served=meter is not None)
+    served = meter is not None
+    readout = _readout(root, sign_on, registers, served=served)
+    own_escape = mode_c is not None and mode_c.mode_e
+    sent = IDENTIFICATION_SENT - (len(MODE_E_ESCAPE) if own_escape else 0)
+    identity = _identity(root, sign_on, registers, sent if served else limits.identification)
     _sizes(root, registers, limits)
     root.finish()
     if problems or rule is None or identity is None:
@@ -295,7 +300,9 @@ def _access(root: Keys, sign_on: SignOn) -> tuple[AccessLevel, ...]:
     return tuple(levels[level] for level in sorted(levels))
 
 
-def _readout(root: Keys, sign_on: SignOn, registers: Registers) -> tuple[Register, ...]:
+def _readout(
+    root: Keys, sign_on: SignOn, registers: Registers, *, served: bool
+) -> tuple[Register, ...]:
     keys = root.table("readout")
     if keys is None:
         return ()
@@ -306,6 +313,13 @@ def _readout(root: Keys, sign_on: SignOn, registers: Registers) -> tuple[Registe
             keys.element_problem(
                 "registers", index, f"{register.name} cannot be read by everybody, at level 0"
             )
+        elif served and register.longest > READOUT_VALUE:
+            keys.element_problem(
+                "registers",
+                index,
+                f"{register.name} can have {register.longest} characters, in a readout "
+                f"{READOUT_VALUE} are possible",
+            )
     if names and sign_on is SignOn.DIRECT:
         keys.problem("registers", "without mode C there is no readout, an empty list is wanted")
     keys.finish()
@@ -313,7 +327,7 @@ def _readout(root: Keys, sign_on: SignOn, registers: Registers) -> tuple[Registe
 
 
 def _identity(
-    root: Keys, sign_on: SignOn, registers: Registers, limits: MessageLimits, *, served: bool
+    root: Keys, sign_on: SignOn, registers: Registers, longest: int
 ) -> tuple[str, str, int, int, int, tuple[Register, ...]] | None:
     keys = root.table("identity")
     if keys is None:
@@ -356,7 +370,6 @@ def _identity(
                 "identification", index, f"{register.name} cannot be read by everybody, at level 0"
             )
     width = sum(register.width or 0 for register in found.values())
-    longest = IDENTIFICATION_SENT if served else limits.identification
     if keys.good("identification") and width > longest:
         keys.problem("identification", f"{width} characters, at most {longest} can be used")
     keys.finish()
