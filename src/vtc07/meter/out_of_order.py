@@ -7,19 +7,27 @@ and its load switch stays open; it is not reset, and nobody is told an old value
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
-from vtc07.carrier.companion import Companion
+from vtc07.carrier.companion import Companion, SignOn
 from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.events import (
+    Challenge,
+    Denied,
     IdentificationRequested,
+    OperandRequested,
+    PasswordOffered,
+    ReadoutRequested,
     ReadRequested,
     Refused,
     Reply,
+    ResultOffered,
     TokenEntered,
     Values,
     WriteRequested,
 )
+from vtc07.carrier.mode_c_server import ModeCServer
 from vtc07.carrier.registers import Value
 from vtc07.carrier.server import Server
 from vtc07.carrier.status import ErrorCode
@@ -36,7 +44,8 @@ class OutOfOrderServer:
     """What a driver of `vtc07.links` turns (`vtc07.carrier.endpoint.ServerEndpoint`).
 
     It identifies itself with serverStatus 0041 and answers reads of what it was made as. Every
-    other read, every write and every token gets ER08. ``nameplate`` None: it does not know who it
+    other read, every write and every token gets ER08; a readout of mode C shows what it knows, and
+    no password is right. ``nameplate`` None: it does not know who it
     is, and answers to the empty address alone. CompanionUnfit: the companion wants more in an
     identification than such a meter can tell.
     """
@@ -70,7 +79,13 @@ class OutOfOrderServer:
                     f"By the companion {companion.name} a meter identifies itself with "
                     f"{register.name}, which a meter with a damaged store does not know."
                 )
-        self._server = Server(companion, addresses, character_ns=character_ns)
+        self._server: Server | ModeCServer
+        if companion.sign_on is SignOn.MODE_C:
+            shown = tuple(r for r in companion.readout if r.name in self._known)
+            knowing = replace(companion, readout=shown)
+            self._server = ModeCServer(knowing, addresses, character_ns=character_ns)
+        else:
+            self._server = Server(companion, addresses, character_ns=character_ns)
 
     @property
     def connected(self) -> bool:
@@ -119,6 +134,7 @@ class OutOfOrderServer:
                 case (
                     IdentificationRequested(registers=registers)
                     | ReadRequested(registers=registers)
+                    | ReadoutRequested(registers=registers)
                 ):
                     names = [register.name for register in registers]
                     known = all(name in self._known for name in names)
@@ -131,6 +147,10 @@ class OutOfOrderServer:
                     reply = Refused(error)
                 case WriteRequested():
                     reply = Refused(ErrorCode.STORE_FAULT)
+                case OperandRequested():
+                    reply = Challenge("")
+                case PasswordOffered() | ResultOffered():
+                    reply = Denied()
                 case _:
                     continue
             self._server.answer(event.request, reply, now_ns)

@@ -18,6 +18,7 @@ from vtc07.carrier.events import (
     EnterToken,
     Write,
 )
+from vtc07.carrier.server import Server
 from vtc07.carrier.states import ClientInput, ClientState, ServerInput, ServerState
 from vtc07.hhu.delivery import SendReport
 from vtc07.hhu.outcome import (
@@ -243,6 +244,7 @@ class World:
         def used(state: ServerState, heard: ServerInput) -> None:
             coverage[state, heard] += 1
 
+        assert isinstance(server.core, Server)  # the simulated line is a direct one
         server.core.on_transition = used
 
     def _watch_client(self, client: Client) -> None:
