@@ -1,27 +1,24 @@
 """A simulated line: two endpoints, one clock, exact character times, faults on demand.
 
-A discrete-event run without thread and without randomness: the same endpoints, procedure and
-faults give the same characters at the same nanoseconds. On a `VirtualClock` it takes no time; on
-a `MonotonicClock` it shows the real pace.
+A discrete-event run without thread: the same endpoints, procedure, faults and seed of the noise
+give the same characters at the same nanoseconds. On a `VirtualClock` it takes no time; on a
+`MonotonicClock` it shows the real pace.
 
 Characters of a burst follow each other without a gap: the k-th ends k * 10 bits after the burst's
 start, rounded up to a whole ns of the burst, not of each character, so nothing adds up. Work of
 the server (`next_work`) and `Durably` take no time. What falls on one instant happens in this
-order: scheduled actions, characters from the client, characters from the server, the server's
-timer, the client's timer, the end of a `Wait`.
+order: scheduled actions, characters from the client, characters from the server, what levels bring
+beyond them (`vtc07.links.wire`), the server's timer, the client's timer, the end of a `Wait`.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vtc07.carrier.endpoint import (
     Durably,
     Effect,
-    Endpoint,
     Now,
     Perform,
     Procedure,
@@ -29,106 +26,54 @@ from vtc07.carrier.endpoint import (
     ServerEndpoint,
     Wait,
 )
-from vtc07.carrier.grammar import DAMAGED
-from vtc07.links.clock import Clock, VirtualClock
-from vtc07.links.link import ClientEndpoint, RaisedForProcedure, Sender
+from vtc07.links.channel import Channel
+from vtc07.links.clock import Clock
+from vtc07.links.fault import (
+    DROPPED,
+    LINK_LOST,
+    UNPLUGGED,
+    EchoFault,
+    Fault,
+    FaultPlaces,
+    Held,
+    LineObserver,
+    Verdict,
+)
+from vtc07.links.link import ClientEndpoint, RaisedForProcedure
+from vtc07.links.noise import Noise
+from vtc07.links.waveform import EVEN_PARITY, Format
+from vtc07.links.wire import CLIENT, SERVER
 
 if TYPE_CHECKING:
     from vtc07.carrier.events import ClientEvent
 
+__all__ = [
+    "DROPPED",
+    "LINK_LOST",
+    "UNPLUGGED",
+    "EchoFault",
+    "Fault",
+    "FaultPlaces",
+    "Held",
+    "LineObserver",
+    "SimulatedLine",
+    "Verdict",
+]
+
 T = TypeVar("T")
 
-BITS_NS = 10 * 1_000_000_000  # 10 bits a character (IEC 62056-21 clause 5), in ns at 1 Bd
 
-#: What a fault may return besides the character that arrives (`DAMAGED` among them).
-DROPPED = -1
-UNPLUGGED = -2
-LINK_LOST = -3
+class SimulatedLine(Channel):
+    """A half-duplex line between a client's and a server's endpoint.
 
+    ``speed``: of both ends in Bd, to begin with; ``server_speed``: the server's, where it is
+    another one. An end changes it when its endpoint says so, once what it handed over before has
+    gone out. An end is at its first speed again when its link is opened anew (the client's by
+    `Reopen`, both after a loss), and when it fell silent (`silence`). Ends of different speeds read
+    each other's levels as UARTs do: as damaged characters, and some wrong ones.
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A fault's verdict: the character, and all behind it, come later by ``duration_ns``."""
-
-    duration_ns: int
-
-
-#: What a fault makes of a character: the one that arrives in its place, `DAMAGED` or one of the
-#: numbers above; several that arrive at the same instant (a doubled one, noise); or `Held`.
-Verdict = int | bytes | Held
-
-#: Decides what becomes of one character: sender, character, its place among all that this sender
-#: ever sent on the line (from 0), and the instant of its end. Returns the character that arrives:
-#: the same, a changed one, `DAMAGED`, or `DROPPED`; or `UNPLUGGED` or `LINK_LOST`, which take the
-#: character and do what `SimulatedLine.unplug` or `SimulatedLine.lose` does; or one of the other
-#: verdicts. A character that was held is not asked about again.
-Fault = Callable[[Sender, int, int, int], Verdict]
-
-#: Tells a line which characters its fault wants to see: given a sender and a place, the first place
-#: from there on, or None for no more.
-FaultPlaces = Callable[[Sender, int], int | None]
-
-#: Told of every character at its end: sender, as sent, as it arrived (`DAMAGED`, or `DROPPED`
-#: where it did not), instant in ns. What arrives without having been sent is told as noise would.
-LineObserver = Callable[[Sender, int, int, int], None]
-
-_SEVEN_BITS: Final = bytes(range(128)) + bytes((DAMAGED,)) * 128
-
-_STUCK = 1000  # events at one instant; more come only from a timer that never advances
-
-
-class _Lane:
-    """One direction: the burst under way."""
-
-    __slots__ = ("at", "burst", "count", "end", "held", "sender", "start")
-
-    def __init__(self, sender: Sender) -> None:
-        self.sender: Sender = sender
-        self.burst = bytearray()
-        self.start = 0
-        self.at = 0  # the place in the burst of the next character to arrive
-        self.end: int | None = None  # the end of that character
-        self.count = 0  # characters ever sent
-        self.held = -1  # the place that was held, and is not asked about again
-
-    def send(self, chars: bytes, now_ns: int, speed: int) -> None:
-        """Add characters behind those under way."""
-        if self.end is None:
-            self.burst = bytearray(chars)
-            self.start, self.at = now_ns, 0
-            self.end = now_ns - (-BITS_NS // speed)
-        else:
-            self.burst += chars
-
-    def advance(self, number: int, speed: int) -> None:
-        """Go on behind this many characters."""
-        self.count += number
-        self.at += number
-        more = self.at < len(self.burst)
-        self.end = self.start - (-(self.at + 1) * BITS_NS // speed) if more else None
-
-    def hold(self, duration_ns: int) -> None:
-        """Let the next character, and all behind it, come later."""
-        self.held = self.count
-        self.start += duration_ns
-        if self.end is not None:
-            self.end += duration_ns
-
-    def ending_before(self, horizon_ns: int | None, speed: int) -> int:
-        """Return how many characters end before an instant; at least the next one counts."""
-        left = len(self.burst) - self.at
-        if horizon_ns is None:
-            return left
-        return max(1, min(left, (horizon_ns - 1 - self.start) * speed // BITS_NS - self.at))
-
-    def clear(self) -> None:
-        """Forget what is under way."""
-        self.burst = bytearray()
-        self.at, self.end = 0, None
-
-
-class SimulatedLine:
-    """A half-duplex line of ``speed`` Bd between a client's and a server's endpoint.
+    ``client_format``, ``server_format``: what an end makes of the 8 bits of a character; where they
+    differ, 8 bits are taken for something else than they were sent as.
 
     Two ways to interrupt it. `unplug` is an optical head taken off, or a cut cable: characters
     vanish in both directions, those under way too, and neither end is told; `plug` ends it, an
@@ -146,7 +91,14 @@ class SimulatedLine:
     fault wants to see (by default every one).
 
     ``echo``: the head or loop returns what the client sends to the client, as it arrives; the
-    client's endpoint has to take it out (`vtc07.links.echo`).
+    client's endpoint has to take it out (`vtc07.links.echo`). ``server_echo``: likewise for the
+    server. ``echo_fault``: what becomes of the characters on their way back.
+
+    ``noise``: what strikes the line at a rate (`vtc07.links.noise`).
+
+    ``collisions``: both ends speak on one pair of wires, or into one light. Where they speak at
+    once, each hears what the other one says through its own; without them each direction is a line
+    of its own.
 
     `client` and `server` may be replaced between two events (a meter that restarts).
     """
@@ -157,6 +109,9 @@ class SimulatedLine:
         server: ServerEndpoint,
         *,
         speed: int = 2400,
+        server_speed: int | None = None,
+        client_format: Format = EVEN_PARITY,
+        server_format: Format = EVEN_PARITY,
         clock: Clock | None = None,
         fault: Fault | None = None,
         fault_places: FaultPlaces | None = None,
@@ -164,87 +119,43 @@ class SimulatedLine:
         server_sees_close: bool = False,
         in_runs: bool = False,
         echo: bool = False,
+        server_echo: bool = False,
+        echo_fault: EchoFault | None = None,
+        noise: Noise | None = None,
+        collisions: bool = False,
     ) -> None:
-        if speed < 1:
-            raise ValueError(f"a line of {speed} Bd: the speed is at least 1 Bd")
+        super().__init__(
+            speeds=(speed, speed if server_speed is None else server_speed),
+            formats=(client_format, server_format),
+            clock=clock,
+            fault=fault,
+            fault_places=fault_places,
+            observers=observers,
+            in_runs=in_runs,
+            echoes=(echo, server_echo),
+            echo_fault=echo_fault,
+            noise=noise,
+            collisions=collisions,
+        )
         self.client = client
         self.server = server
-        self.fault = fault
-        self.fault_places = fault_places
-        self.observers = tuple(observers)
         self.reachable = True
-        self._speed = speed
-        self._clock: Clock = clock if clock is not None else VirtualClock()
-        self._now = self._clock.now_ns()
-        self._runs = in_runs
-        self._echo = echo
         self._server_sees_close = server_sees_close
-        self._plugged = True
-        self._open = True
-        self._lanes = (_Lane("client"), _Lane("server"))
-        self._actions: list[tuple[int, int, Callable[[], None]]] = []
-        self._scheduled = 0
-        self._rounds = 0
 
     @property
-    def now_ns(self) -> int:
-        """The instant up to which everything has happened."""
-        return self._now
-
-    @property
-    def plugged(self) -> bool:
-        """False from `unplug` to `plug`."""
-        return self._plugged
-
-    @property
-    def open(self) -> bool:
-        """False from the loss of the link until it is opened again."""
-        return self._open
-
-    # --- faults ---------------------------------------------------------------------------------
-
-    def unplug(self) -> None:
-        """Take the head off: silence in both directions, from now on.
-
-        What is being sent takes its time all the same, but does not arrive.
-        """
-        self._plugged = False
-
-    def plug(self) -> None:
-        """Put the head on again. A character under way arrives as far as its end is ahead."""
-        self._plugged = True
+    def next_ns(self) -> int | None:
+        """When something happens next, by what is known now; None: never by itself."""
+        found = [*self._instants(), self.server.next_timer(), self.client.next_timer()]
+        return min((instant for instant in found if instant is not None), default=None)
 
     def lose(self) -> None:
         """Close the connection under both ends."""
         if not self._open:
             return
-        self._shut()
+        self._shut(SERVER, CLIENT)
         self.server.connection_lost(self._now)
         self._work()
         self.client.connection_lost(self._now)
-
-    def schedule(self, instant_ns: int, action: Callable[[], None]) -> None:
-        """Have ``action`` called at an instant (`plug`, a power failure, a keypad entry)."""
-        self._scheduled += 1
-        heapq.heappush(self._actions, (max(instant_ns, self._now), self._scheduled, action))
-
-    def inject(self, sender: Sender, chars: bytes) -> None:
-        """Put noise on the line as if ``sender`` had sent it, behind what it is sending now."""
-        if self._open and chars:
-            self._lanes[sender == "server"].send(chars, self._now, self._speed)
-
-    def silence(self, sender: Sender) -> None:
-        """Let what one end has still to send never come: it lost power, or crashed."""
-        self._lanes[sender == "server"].clear()
-
-    def sent(self, sender: Sender) -> int:
-        """Return how many characters one end has sent whose end has come: the next one's place."""
-        return self._lanes[sender == "server"].count
-
-    def queued(self, sender: Sender) -> int:
-        """Return how many characters one end has handed over whose end is still to come."""
-        lane = self._lanes[sender == "server"]
-        return len(lane.burst) - lane.at if lane.end is not None else 0
 
     # --- running --------------------------------------------------------------------------------
 
@@ -305,18 +216,13 @@ class SimulatedLine:
 
     def _reopen(self) -> bool:
         if self._open:
-            self._shut()
+            self._shut(CLIENT, *((SERVER,) if self._server_sees_close else ()))
             if self._server_sees_close:
                 self.server.connection_lost(self._now)
                 self._work()
             self.client.connection_lost(self._now)
         self._open = self.reachable
         return self._open
-
-    def _shut(self) -> None:
-        self._open = False
-        for lane in self._lanes:
-            lane.clear()
 
     # --- one step -------------------------------------------------------------------------------
 
@@ -329,10 +235,13 @@ class SimulatedLine:
         client, server = self.client, self.server
         up, down = self._lanes
         self._work()
-        if (chars := client.bytes_to_send(now)) and self._open:
-            up.send(chars, now, self._speed)
-        if (chars := server.bytes_to_send(now)) and self._open:
-            down.send(chars, now, self._speed)
+        for end, endpoint in ((CLIENT, client), (SERVER, server)):
+            while (change := endpoint.next_speed_change()) is not None:
+                self._change(end, change)
+            if (chars := endpoint.bytes_to_send(now)) and self._open:
+                self._lanes[end].send(chars, now)
+            while (change := endpoint.next_speed_change()) is not None:
+                self._change(end, change)
         server_timer, client_timer = server.next_timer(), client.next_timer()
 
         instant = limit_ns
@@ -343,22 +252,29 @@ class SimulatedLine:
         for candidate in (up.end, down.end):
             if candidate is not None and (instant is None or candidate < instant):
                 instant = candidate
+        levels = self._wire.next_ns(plugged=self._plugged) if self._wire.matters else None
+        if levels is not None and (instant is None or levels < instant):
+            instant = levels
         if self._actions and (instant is None or self._actions[0][0] <= instant):
-            instant, _, action = heapq.heappop(self._actions)
-            self._go(instant)
-            action()
+            self._act()
             return True
         if instant is None:
             return False
         instant = max(instant, now)
         self._go(instant)
         if instant in (up.end, down.end):
+            if self._wire.matters:
+                self._arrive_by_levels(CLIENT if up.end == instant else SERVER)
+                return True
             if self._actions and (horizon is None or self._actions[0][0] < horizon):
                 horizon = self._actions[0][0]
             lane, other = (up, down) if up.end == instant else (down, up)
             if other.end is not None and (horizon is None or other.end < horizon):
                 horizon = other.end
-            self._arrive(lane, server if lane is up else client, horizon)
+            self._arrive(CLIENT if lane is up else SERVER, horizon)
+        elif levels is not None and levels <= instant:
+            self._hear(SERVER)
+            self._hear(CLIENT)
         elif server_timer is not None and server_timer <= instant:
             server.handle_timer(instant)
         elif client_timer is not None and client_timer <= instant:
@@ -366,16 +282,6 @@ class SimulatedLine:
         else:
             return False
         return True
-
-    def _go(self, instant: int) -> None:
-        if instant > self._now:
-            self._clock.sleep_until(instant)
-            self._now = instant
-            self._rounds = 0
-            return
-        self._rounds += 1
-        if self._rounds > _STUCK:
-            raise RuntimeError("an endpoint's timer stays due however often it is handled")
 
     def _work(self) -> None:
         while (job := self.server.next_work()) is not None:
@@ -386,94 +292,5 @@ class SimulatedLine:
             else:
                 self.server.work_done(None, self._now)
 
-    def _arrive(self, lane: _Lane, receiver: Endpoint, horizon: int | None) -> None:
-        """Let the next character arrive; in runs, all that end before anything else happens."""
-        number = lane.ending_before(horizon, self._speed) if self._runs else 1
-        run, last = bytearray(), self._now
-        verdict: Verdict = 0
-        scheduled = self._scheduled
-        while number > 0:
-            asked = self._asked(lane)
-            if asked:
-                place, sent, now = lane.count, lane.burst[lane.at], self._now
-                assert self.fault is not None
-                verdict = self.fault(lane.sender, sent, place, now)
-                if isinstance(verdict, Held):
-                    lane.hold(verdict.duration_ns)
-                    break
-                lane.advance(1, self._speed)
-                number -= 1
-                arrived = self._arrived(lane.sender, sent, verdict, now)
-                if arrived:
-                    run += arrived
-                    last = now
-                if isinstance(verdict, int) and verdict <= UNPLUGGED:
-                    break
-            else:
-                count = number if asked is None else self._unasked(lane, number)
-                last = self._pass(lane, count, run, last)
-                number -= count
-            if lane.end is None or number <= 0 or scheduled != self._scheduled:
-                break
-            self._go(lane.end)
-        if run and self._open:
-            receiver.receive(bytes(run), last)
-            if self._echo and lane.sender == "client" and self._open:
-                self.client.receive(bytes(run), last)
-        if verdict == UNPLUGGED:
-            self.unplug()
-        elif verdict == LINK_LOST:
-            self.lose()
-
-    def _asked(self, lane: _Lane) -> bool | None:
-        """Say whether the fault wants to see the next character; None: it wants no more."""
-        if self.fault is None:
-            return None
-        if lane.count == lane.held:
-            return False
-        if self.fault_places is None:
-            return True
-        place = self.fault_places(lane.sender, lane.count)
-        return None if place is None else place <= lane.count
-
-    def _unasked(self, lane: _Lane, number: int) -> int:
-        """Return how many of the next characters the fault does not want to see."""
-        if self.fault_places is None:
-            return 1
-        place = self.fault_places(lane.sender, lane.count + (lane.count == lane.held))
-        return number if place is None else min(number, place - lane.count)
-
-    def _pass(self, lane: _Lane, count: int, run: bytearray, last: int) -> int:
-        """Let characters arrive as they were sent; returns when the last that did has ended."""
-        at = lane.at
-        if self.observers or count == 1:
-            for step in range(count):
-                sent, now = lane.burst[at + step], self._now
-                lane.advance(1, self._speed)
-                arrived = self._arrived(lane.sender, sent, sent, now)
-                if arrived:
-                    run += arrived
-                    last = now
-                if step + 1 < count:
-                    assert lane.end is not None
-                    self._go(lane.end)
-            return last
-        lane.advance(count - 1, self._speed)
-        assert lane.end is not None
-        self._go(lane.end)
-        lane.advance(1, self._speed)
-        if not self._plugged:
-            return last
-        run += lane.burst[at : at + count].translate(_SEVEN_BITS)
-        return self._now
-
-    def _arrived(self, sender: Sender, sent: int, verdict: int | bytes, now: int) -> bytes:
-        """Return what arrives of one character, and tell the observers."""
-        if isinstance(verdict, int):
-            verdict = bytes((min(verdict, DAMAGED),)) if verdict >= 0 else b""
-        arrived = verdict.translate(_SEVEN_BITS) if self._plugged else b""
-        for observer in self.observers:
-            observer(sender, sent, arrived[0] if arrived else DROPPED, now)
-            for extra in arrived[1:]:
-                observer(sender, extra, extra, now)
-        return arrived
+    def _receive(self, end: int, chars: bytes, instant_ns: int) -> None:
+        (self.server if end == SERVER else self.client).receive(chars, instant_ns)
