@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from vtc07.carrier.companion_file import (
     load_companion,
     shipped_companions,
 )
+from vtc07.carrier.exchange.settings import STANDARD
 from vtc07.carrier.registers import Register
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.lazy import examples
@@ -77,16 +79,20 @@ def show(output: Output, name: str) -> None:
          + (", echo" if link.echo else "")),
         ("reaction", f"{shown.reaction_ns // _MS} to {timing.longest_reaction_ns // _MS} ms"),
         ("repeat", f"after {timing.repeat_ns // _MS} ms, {timing.attempts} attempts"),
-        ("token entry", f"{entry.name} ({entry.address})"),
+        *_mode_c_rows(shown),
+        ("token entry", f"{entry.name} ({_addresses(entry)})"),
         ("meter", "another maker's" if shown.meter is None
          else f"{shown.meter.service}, counted in {shown.meter.base_unit}"),
     ]  # fmt: skip
     output.pairs(rows)
     output.line()
+    has_aliases = any(register.alias for register in shown.table)
     output.table(
-        ["ID", "register", "type", "unit", "access", "meaning"],
+        ["ID", *(["alias"] if has_aliases else []),
+         "register", "type", "unit", "access", "meaning"],
         [
-            [first.address if first is last else f"{first.address}..{last.address}", name,
+            [first.address if first is last else f"{first.address}..{last.address}",
+             *([first.alias or ""] if has_aliases else []), name,
              str(first.data_type), first.unit or "", _access(first), first.meaning]
             for name, first, last in _series(shown)
         ],
@@ -167,6 +173,57 @@ def _summary(shown: Companion) -> dict[str, Any]:
     }
 
 
+def _mode_c_rows(shown: Companion) -> list[tuple[str, str]]:
+    rule = shown.mode_c
+    if rule is None:
+        return []
+    policy = rule.password
+    waits = f"t_t {shown.timing.option_wait_ns // _MS} ms, a faulty one: {rule.option_fault.value}"
+    deviations = ", ".join(_deviations(shown)) or "none"
+    return [
+        ("option select", f"{', '.join(map(str, rule.speeds))} Bd, {waits}"),
+        ("identification", "with mode E's \\2" if rule.mode_e else "without mode E's \\2"),
+        ("partial blocks", f"of {rule.partial_block} characters"),
+        ("password", "opens nothing" if policy is None else
+         f"opens level {policy.opens}; {policy.failures} wrong ones: {policy.first_s} s, then "
+         f"{policy.growth} times as long, up to {policy.longest_s} s"),
+        ("access levels", "; ".join(
+            f"{each.level} ({each.gate.value}): {each.meaning}" for each in shown.access)),
+        ("readout", ", ".join(r.alias or r.address for r in shown.readout) or "empty"),
+        ("deviations", deviations),
+    ]  # fmt: skip
+
+
+def _deviations(shown: Companion) -> list[str]:
+    """Return the switches of `[compatibility]` that are not the standard's."""
+    compatibility = shown.compatibility
+    found = [] if compatibility.check is STANDARD.check else [f"check {compatibility.check.value}"]
+    names = (each.name for each in fields(compatibility) if each.name != "check")
+    return found + [name for name in names if getattr(compatibility, name)]
+
+
+def _mode_c_document(shown: Companion) -> dict[str, Any] | None:
+    rule = shown.mode_c
+    if rule is None:
+        return None
+    return {
+        "option_fault": rule.option_fault.value,
+        "speeds": list(rule.speeds),
+        "partial_block": rule.partial_block,
+        "mode_e": rule.mode_e,
+        "password": None if rule.password is None else asdict(rule.password),
+        "readout": [register.name for register in shown.readout],
+        "compatibility": {
+            "check": shown.compatibility.check.value,
+            **{
+                each.name: getattr(shown.compatibility, each.name)
+                for each in fields(shown.compatibility)
+                if each.name != "check"
+            },
+        },
+    }
+
+
 def _details(shown: Companion) -> dict[str, Any]:
     link, timing, entry = shown.link, shown.timing, shown.token_entry
     return {
@@ -182,6 +239,11 @@ def _details(shown: Companion) -> dict[str, Any]:
             if name.endswith("_ns") and isinstance(value := getattr(timing, name), int)
         },
         "attempts": timing.attempts,
+        "mode_c": _mode_c_document(shown),
+        "access": [
+            {"level": each.level, "gate": each.gate.value, "meaning": each.meaning}
+            for each in shown.access
+        ],
         "token_entry": {
             "register": entry.register.name,
             "encoding": entry.encoding.value,
@@ -195,7 +257,10 @@ def _details(shown: Companion) -> dict[str, Any]:
                 "encoding": register.encoding.value,
                 "unit": register.unit,
                 "scaler": register.scaler,
-                "access": _access(register),
+                "alias": register.alias,
+                "access": _access(register).partition(" ")[0],
+                "read_level": register.read_level,
+                "write_level": register.write_level,
                 "meaning": register.meaning,
             }
             for register in shown.table
@@ -204,8 +269,15 @@ def _details(shown: Companion) -> dict[str, Any]:
 
 
 def _access(register: Register) -> str:
-    readable = "" if register.read_level is None else "r"
-    return readable + ("" if register.write_level is None else "w")
+    """Return what may be done, and from which levels on where that is not 0: ``rw (w: 2)``."""
+    levels = {"r": register.read_level, "w": register.write_level}
+    possible = "".join(letter for letter, level in levels.items() if level is not None)
+    from_level = ", ".join(f"{letter}: {level}" for letter, level in levels.items() if level)
+    return f"{possible} ({from_level})" if from_level else possible
+
+
+def _addresses(register: Register) -> str:
+    return f"{register.address}, {register.alias}" if register.alias else register.address
 
 
 def _series(shown: Companion) -> list[tuple[str, Register, Register]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import load_companion
-from vtc07.cli import parameters
-from vtc07.cli.companion import require_direct
+from vtc07.cli import parameters, secret
 from vtc07.cli.failure import Failure
 from vtc07.cli.issuing import key_document
 from vtc07.cli.keys import KeyOptions, choose, key_options
@@ -24,6 +24,7 @@ from vtc07.tokens import TID
     epilog=examples(
         "vtc07 meter new kitchen.meter",
         "vtc07 meter new tap.meter --companion water --pan 600727111111111153",
+        "vtc07 meter new optical.meter --companion electricity-mode-c --password-file pw.txt",
         "vtc07 meter new real.meter --vending-key-file vk.hex --pan 600727111111111153 \\",
         "    --sgc 201457 --ea 11 --manufactured 2026-03-01",
     )
@@ -50,6 +51,11 @@ from vtc07.tokens import TID
 @click.option(
     "--device-address", default="", metavar="ADDRESS", help="A further address to answer to."
 )
+@click.option(
+    "--password-file",
+    metavar="FILE",
+    help="The password that a client needs to write registers; - for stdin.",
+)
 @store_key_option
 @json_option
 @key_options
@@ -63,6 +69,7 @@ def new(
     credit_maximum: int | None,
     phases: str,
     device_address: str,
+    password_file: str | None,
     store_key_file: str | None,
     key_options: KeyOptions,
 ) -> None:
@@ -80,6 +87,7 @@ def new(
         raise Failure(f"there is no folder {path.absolute().parent} for the store; make it first")
     source = _source(companion, credit_maximum)
     described = source.companion()
+    password = _password(described, password_file, output)
     chosen = choose(key_options, output, newcomer=True)
     pan = chosen.meter_pan
     if pan is None:
@@ -93,6 +101,7 @@ def new(
         TID(0) if manufactured is None else manufactured,
         phases=int(phases),
         device_address=device_address,
+        password=password,
     )
     made = make_store(path, state, source, store_key_file, output)
     if made is not None:
@@ -111,6 +120,7 @@ def new(
                 "meter_pan": str(pan),
                 "drn": str(pan.drn),
                 "manufactured_tid": state.tids[0],
+                "password": state.password is not None,
                 "key": key_document(chosen),
             }
         )
@@ -126,13 +136,32 @@ def new(
             ("MeterPAN", str(pan)),
             ("DRN", str(pan.drn)),
             ("key", key),
+            *([("password", "set" if state.password else "none")] if described.mode_c else []),
         ]
     )
 
 
+def _password(described: Companion, file: str | None, output: Output) -> str | None:
+    """Return the password of the meter's port; a port of mode C should have one."""
+    policy = None if described.mode_c is None else described.mode_c.password
+    if file is None:
+        if policy is not None:
+            output.note(
+                "without --password-file no password opens the meter's port, and no client can "
+                "write its registers; tokens need none"
+            )
+        return None
+    if policy is None:
+        raise Failure(
+            f"a meter of the companion {described.name} knows no password; leave --password-file "
+            "away, or choose a companion of mode C"
+        )
+    return secret.password_from_file(file, output)
+
+
 def _source(companion: str, credit_maximum: int | None) -> CompanionSource:
     """Return the companion as text, with another maximum of credit laid over it."""
-    described = require_direct(load_companion(companion))
+    described = load_companion(companion)
     rules = Rules.of(described)
     source = CompanionSource.of(companion)
     if credit_maximum is None:

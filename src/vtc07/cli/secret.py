@@ -27,6 +27,36 @@ def from_file(path: str, what: str, output: Output) -> str:
 
     A file that others may read is used all the same, with a warning: the user may have reasons.
     """
+    data = _content(path, what, "with its hexadecimal digits", output)
+    if len(data) > _LONGEST_FILE:
+        raise Failure(f"{path} is no key file: it is longer than {_LONGEST_FILE} bytes")
+    try:
+        return data.decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise Failure(
+            f"{path} is no key file: it holds more than hexadecimal digits and white space"
+        ) from None
+
+
+def password_from_file(path: str, output: Output) -> str:
+    """Return the password in a file, its only line; ``-`` is stdin. Failure where it is none.
+
+    Spaces are part of a password; the end of its line is not.
+    """
+    data = _content(path, "the password", "with the password in its only line", output)
+    try:
+        text = data[: _LONGEST_FILE + 1].decode("ascii")
+    except UnicodeDecodeError:
+        text = "\n"
+    line = text.removesuffix("\n").removesuffix("\r")
+    if not line or len(data) > _LONGEST_FILE or not line.isprintable():
+        raise Failure(
+            f"{path} is no password file: one line of letters, digits and signs of ASCII is wanted"
+        )
+    return line
+
+
+def _content(path: str, what: str, holding: str, output: Output) -> bytes:
     if looks_like_a_key(path):
         raise Failure(
             f"{what} is read from a file, so give the file's name, not the key itself: what "
@@ -43,21 +73,14 @@ def from_file(path: str, what: str, output: Output) -> str:
         except OSError as error:
             raise Failure(
                 f"{what} cannot be read from {path}: {error.strerror}; give the name of a file "
-                "with its hexadecimal digits"
+                f"{holding}"
             ) from error
         if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
             output.warning(
                 f"{path} can be read by others than its owner (mode {stat.S_IMODE(mode):04o}); "
                 f"take that away with: chmod 600 {path}"
             )
-    if len(data) > _LONGEST_FILE:
-        raise Failure(f"{path} is no key file: it is longer than {_LONGEST_FILE} bytes")
-    try:
-        return data.decode("ascii").strip()
-    except UnicodeDecodeError:
-        raise Failure(
-            f"{path} is no key file: it holds more than hexadecimal digits and white space"
-        ) from None
+    return data
 
 
 def from_environment(variable: str) -> str | None:
