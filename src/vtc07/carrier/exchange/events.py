@@ -174,7 +174,10 @@ class SignOn:
 
 @dataclass(frozen=True, slots=True)
 class GivePassword:
-    """P1. Ends in `Accepted`, `BrokenOff` (the meter said B0) or `ExchangeFailed`."""
+    """P1. Ends in `Accepted`, `BrokenOff` (the meter said B0) or `ExchangeFailed`.
+
+    A meter may also say an error message: `ErrorAnswered`.
+    """
 
     password: str = field(repr=False)
 
@@ -191,12 +194,14 @@ class Order:
     """Any command: ``code`` such as R1, W5 or E2, ``data`` what stands between STX and ETX.
 
     ``block``: the greatest number of characters of the value in one partial block of a W3 or W4;
-    0: one block. Ends in `Data`, `Accepted`, `ErrorAnswered`, `BrokenOff` or `ExchangeFailed`.
+    0: one block. ``once``: never repeated, for what must not be done twice. Ends in `Data`,
+    `Accepted`, `ErrorAnswered`, `BrokenOff` or `ExchangeFailed`.
     """
 
     code: str
     data: str = field(repr=False)
     block: int = 0
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
