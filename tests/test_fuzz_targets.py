@@ -20,7 +20,14 @@ SECONDS = 20
 DEEP = "units in commands"  # in the target datasets: no seed shows it
 RUN = Path(__file__).parent.parent / "fuzz" / "fuzz_run.py"
 #: The least number of seeds: what our own sessions, companions and tokens give.
-SEEDS = {"reader": 90, "datasets": 400, "companions": 100, "tokens": 120, "trace": 100}
+SEEDS = {
+    "reader": 90,
+    "datasets": 400,
+    "exchange": 500,
+    "companions": 100,
+    "tokens": 120,
+    "trace": 100,
+}
 
 
 def replayed(*arguments: str) -> subprocess.CompletedProcess[str]:
