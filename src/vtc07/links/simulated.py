@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vtc07.carrier.endpoint import (
     Durably,
     Effect,
+    Endpoint,
     Now,
     Perform,
     Procedure,
@@ -235,13 +236,8 @@ class SimulatedLine(Channel):
         client, server = self.client, self.server
         up, down = self._lanes
         self._work()
-        for end, endpoint in ((CLIENT, client), (SERVER, server)):
-            while (change := endpoint.next_speed_change()) is not None:
-                self._change(end, change)
-            if (chars := endpoint.bytes_to_send(now)) and self._open:
-                self._lanes[end].send(chars, now)
-            while (change := endpoint.next_speed_change()) is not None:
-                self._change(end, change)
+        self._take(CLIENT, client)
+        self._take(SERVER, server)
         server_timer, client_timer = server.next_timer(), client.next_timer()
 
         instant = limit_ns
@@ -282,6 +278,19 @@ class SimulatedLine(Channel):
         else:
             return False
         return True
+
+    def _take(self, end: int, endpoint: Endpoint) -> None:
+        """Take changes of speed and characters from an end, in the order that it gives them."""
+        more = True
+        while True:
+            while (change := endpoint.next_speed_change()) is not None:
+                self._change(end, change)
+            if not more:
+                return
+            chars = endpoint.bytes_to_send(self._now)
+            more = bool(chars)
+            if chars and self._open:
+                self._lanes[end].send(chars, self._now)
 
     def _work(self) -> None:
         while (job := self.server.next_work()) is not None:
