@@ -15,15 +15,12 @@ from typing import NamedTuple
 from vtc07.carrier.companion import S
 from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.exchange.events import (
-    CommandGiven,
     IdentificationAsked,
     MeterEvent,
     MeterReply,
     MeterRequest,
     OperandAsked,
-    PasswordGiven,
     ReadoutAsked,
-    ResultGiven,
     SessionEnd,
     SessionEnded,
     SignedOnTo,
@@ -33,25 +30,22 @@ from vtc07.carrier.exchange.messages import (
     NAK,
     break_message,
     build_error,
-    parse_command_message,
-    parse_data_sets,
-    parse_option_select,
-    value_of,
 )
 from vtc07.carrier.exchange.meter_blocks import PartialWrite
+from vtc07.carrier.exchange.meter_hearing import (
+    faulty_option,
+    judge_command,
+    judge_option,
+    judge_request,
+)
 from vtc07.carrier.exchange.meter_replies import Answer, PortSettings, encode
 from vtc07.carrier.exchange.meter_states import METER, MeterAction, MeterInput, MeterState
 from vtc07.carrier.exchange.reader import Frame, Framed, PortReader
 from vtc07.carrier.exchange.settings import (
-    MODE_C_SPEEDS,
     START_SPEED,
     Mode,
-    OptionFault,
-    Purpose,
     mode_and_speed,
 )
-from vtc07.carrier.messages import parse_id_request
-from vtc07.carrier.server import same_address
 
 __all__ = ["MeterPort", "PortSettings"]
 
@@ -276,7 +270,8 @@ class MeterPort:
         frame = self._reader.frame
         self._reader.discard()
         if frame is Frame.OPTION_SELECT:
-            self._faulty_option(self._heard_ns + self._timing.inter_character_ns)
+            over_ns = self._heard_ns + self._timing.inter_character_ns
+            self._transit(faulty_option(self._settings), over_ns)
         elif frame is Frame.REQUEST:
             self._transit(MeterInput.REQUEST_DAMAGED)
         else:
@@ -284,86 +279,35 @@ class MeterPort:
 
     def _hear(self, framed: Framed, now_ns: int) -> None:
         broken = framed.damaged or framed.overlong
+        chars, settings = framed.chars, self._settings
         match framed.frame:
             case Frame.REQUEST:
-                request = None if broken else parse_id_request(framed.chars)
-                if request is None:
-                    self._transit(MeterInput.REQUEST_DAMAGED)
-                elif self._is_mine(request.address):
-                    self._transit(MeterInput.REQUEST, now_ns)
-                else:
-                    self._transit(MeterInput.REQUEST_OTHER)
+                request = MeterInput.REQUEST_DAMAGED if broken else judge_request(chars, settings)
+                self._transit(request, now_ns)
+            case Frame.OPTION_SELECT if broken:
+                self._transit(faulty_option(settings), now_ns)
             case Frame.OPTION_SELECT:
-                if broken:
-                    self._faulty_option(now_ns)
-                else:
-                    self._select(framed.chars, now_ns)
+                option, self._chosen_speed = judge_option(chars, settings)
+                self._transit(option, now_ns)
+            case Frame.COMMAND if broken:
+                self._transit(MeterInput.DAMAGED, now_ns)
             case Frame.COMMAND:
-                self._command(framed.chars, now_ns, broken=broken)
+                heard, asked = judge_command(
+                    chars,
+                    settings,
+                    self._state,
+                    operand=self._operand,
+                    writing=self._writing,
+                    heard_ns=(now_ns - len(chars) * self.character_ns, now_ns),
+                )
+                self._transit(heard, now_ns, asked=asked)
             case Frame.NAK:
-                again = self._repeats < self._settings.limits.repeats
+                again = self._repeats < settings.limits.repeats
                 self._transit(MeterInput.NAK if again else MeterInput.NAK_TOO_MANY, now_ns)
             case _:
                 partial = self._state is MeterState.PARTIAL
                 more = MeterInput.ACK_MORE if len(self._blocks) > 1 else MeterInput.ACK_LAST
                 self._transit(more if partial else MeterInput.NOISE, now_ns)
-
-    def _is_mine(self, address: str) -> bool:
-        return not address or any(same_address(address, own) for own in self._settings.addresses)
-
-    def _faulty_option(self, now_ns: int) -> None:
-        silence = self._settings.option_fault is OptionFault.SILENCE
-        self._transit(
-            MeterInput.OPTION_FAULT_SILENCE if silence else MeterInput.OPTION_FAULT_READOUT, now_ns
-        )
-
-    def _select(self, chars: bytes, now_ns: int) -> None:
-        """Judge an option select (6.3.3): V is 0, Y readout or programming, Z one of ours."""
-        option = parse_option_select(chars)
-        if option is None:
-            self._faulty_option(now_ns)
-            return
-        heard = MeterInput.OPTION_UNSUPPORTED
-        speed = MODE_C_SPEEDS.get(option.baud_identification)
-        if option.protocol == "0" and speed in self._settings.accepted_speeds:
-            if option.mode == Purpose.READOUT.value:
-                heard = MeterInput.OPTION_READOUT
-            elif option.mode == Purpose.PROGRAMMING.value:
-                heard = MeterInput.OPTION_PROGRAMMING
-        self._chosen_speed = speed or START_SPEED
-        self._transit(heard, now_ns)
-
-    def _command(self, chars: bytes, now_ns: int, *, broken: bool) -> None:
-        command = None if broken else parse_command_message(chars, self._kind)
-        if command is None:
-            self._transit(MeterInput.DAMAGED, now_ns)
-        elif command.code in ("B0", "B1") and not command.has_data and not command.partial:
-            acknowledged = command.code == "B1"
-            self._transit(
-                MeterInput.BREAK_ACKNOWLEDGED if acknowledged else MeterInput.BREAK, now_ns
-            )
-        elif command.code in ("P1", "P2") and not command.partial:
-            value = value_of(command.data)
-            if value is None:
-                self._transit(MeterInput.DAMAGED, now_ns)
-            elif command.code == "P1":
-                self._transit(MeterInput.COMMAND, now_ns, asked=PasswordGiven(0, value))
-            else:
-                given = ResultGiven(0, self._operand, value)
-                self._transit(MeterInput.COMMAND, now_ns, asked=given)
-        elif self._state in (MeterState.WAIT_OPTION, MeterState.SENT_READOUT):
-            self._transit(MeterInput.COMMAND)
-        else:
-            begun_ns = now_ns - len(chars) * self.character_ns
-            heard = self._writing.hear(command, chars, begun_ns, now_ns)
-            if heard is MeterInput.LAST_BLOCK:
-                whole = self._writing.whole
-                given_whole = CommandGiven(0, command.code, str(whole), (whole,))
-                self._transit(heard, now_ns, asked=given_whole)
-            else:
-                data_sets = parse_data_sets(command.data) or ()
-                order = CommandGiven(0, command.code, command.data, data_sets)
-                self._transit(heard, now_ns, asked=order)
 
     # --- acting --------------------------------------------------------------------------------
 
