@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.exchange.reader import Frame
 from vtc07.carrier.messages import (
     ACK_MESSAGE,
     DataMessage,
@@ -21,7 +22,6 @@ from vtc07.carrier.messages import (
     WriteCommand,
     close,
 )
-from vtc07.carrier.reader import Frame
 from vtc07.carrier.registers import DataType, Encoding, Register
 from vtc07.trace.message import Damage, Sender, TraceMessage
 from vtc07.trace.recorder import Recorder
@@ -62,7 +62,9 @@ def data(*sets: tuple[str, str] | tuple[str, str, str]) -> bytes:
         ("client", WriteCommand("000F", "12345").to_chars(),
          "→ WriteCommand 000F tokenEntry 12345, BCC {}"),
         ("client", b"\x01B0\x03q", "→ BreakCommand, BCC 71"),
-        ("client", close(b"\x01P1\x02(0)"), "→ undefined command P1 \\x01P1\\x02(0)\\x03Q, BCC {}"),
+        ("client", close(b"\x01P1\x02(0)"), "→ password, not shown"),
+        ("client", close(b"\x01X1\x02(0)"),
+         "→ undefined command X1 \\x01X1\\x02(********)\\x03i"),
         ("client", close(b"\x01\x1bc"), "→ undefined command \\x1bc \\x01\\x1bc\\x03{, BCC {}"),
         ("client", close(b"\x01R1"), "→ malformed command \\x01R1\\x03`, BCC {}"),
         ("server", data(("0004", "10"), ("0005", "00000000"), ("0006", "")),
@@ -189,6 +191,8 @@ def test_nothing_is_lost_between_the_line_and_the_pieces(
     recorder.finish()
     for sender in ("client", "server"):
         sent = b"".join(chars for who, chars in heard if who == sender)
-        assert b"".join(m.chars for m in found if m.sender == sender) == sent
+        of_sender = [m for m in found if m.sender == sender]
+        if not any(m.masked for m in of_sender):
+            assert b"".join(m.chars for m in of_sender) == sent
     for message in found:
         annotate(message, COMPANION)

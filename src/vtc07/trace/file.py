@@ -1,10 +1,11 @@
-"""Traces as JSON Lines: a header, then one message a line.
+"""Traces as JSON Lines: a header, then one message or change of speed a line.
 
 A line has ``t`` (s since the start, at the message's last character), ``from``, ``hex`` (7-bit
 characters, ff for an unreadable one), ``text`` (the same, printable), ``note``; where it is so,
 ``began`` (s, at the first character), ``damage`` (a list of ``at`` and ``arrived``: two hexadecimal
-digits, or null for nothing) and ``lost`` (true: nothing of it arrived). Other keys are left alone,
-and so are lines that hold no characters.
+digits, or null for nothing), ``lost`` (true: nothing of it arrived) and ``masked`` (true: asterisks
+stand for a password). A change of speed has ``t``, ``from``, an empty ``hex``, ``speed`` (Bd) and
+``note``. Other keys are left alone, and so are other lines that hold no characters.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from vtc07.carrier.reader import Reader
-from vtc07.trace.message import LIMITS, Damage, Sender, TraceMessage, printable
+from vtc07.trace.framing import frame_of
+from vtc07.trace.message import Damage, Sender, TraceEntry, TraceMessage, TraceSpeed, printable
 
 VERSION = 1
 _NS = 1_000_000_000
@@ -71,7 +72,21 @@ class TraceWriter:
                 }
                 for damage in message.damage
             ]
+        if message.masked:
+            line["masked"] = True
         self._line(line)
+
+    def write_speed(self, change: TraceSpeed) -> None:
+        """Write a change of speed: a sink of `Recorder` too."""
+        self._line(
+            {
+                "t": change.time_ns / _NS,
+                "from": change.sender,
+                "hex": "",
+                "speed": change.speed,
+                "note": change.note,
+            }
+        )
 
     def _line(self, line: dict[str, Any]) -> None:
         self._file.write(json.dumps(line, ensure_ascii=True) + "\n")
@@ -79,21 +94,29 @@ class TraceWriter:
 
 
 def read_trace(lines: Iterable[str]) -> tuple[TraceHeader, list[TraceMessage]]:
-    """Read a trace; TraceError where it is none.
+    """Read the messages of a trace; TraceError where it is none.
 
     A first line that is a message makes a trace without header.
     """
+    header, entries = read_entries(lines)
+    return header, [entry for entry in entries if isinstance(entry, TraceMessage)]
+
+
+def read_entries(lines: Iterable[str]) -> tuple[TraceHeader, list[TraceEntry]]:
+    """Read a trace, changes of speed too; else as `read_trace`."""
     header = TraceHeader()
-    messages = []
+    entries: list[TraceEntry] = []
     for number, line in _objects(lines):
         if "hex" in line:
             if str(line["hex"]).strip():  # blanks may stand between the digits
-                messages.append(_message(line, number))
+                entries.append(_message(line, number))
+            elif "speed" in line:
+                entries.append(_speed(line, number))
         elif number == 1:
             header = _header(line)
         else:
             raise TraceError(f"line {number}: a message has a key hex with its characters")
-    return header, messages
+    return header, entries
 
 
 def _objects(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -134,10 +157,16 @@ def _message(line: dict[str, Any], number: int) -> TraceMessage:
         note = str(line.get("note", ""))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise TraceError(f"line {number}: this is no message of a trace ({error!r})") from error
-    framed = list(Reader(LIMITS, client=sender == "server").feed(chars))
-    whole = len(framed) == 1 and (framed[0].overlong or len(framed[0].chars) == len(chars))
-    frame = framed[0].frame if whole else None
-    return TraceMessage(time_ns, began_ns, sender, chars, frame, damage, note)
+    frame, masked = frame_of(sender, chars), bool(line.get("masked"))
+    return TraceMessage(time_ns, began_ns, sender, chars, frame, damage, note, masked)
+
+
+def _speed(line: dict[str, Any], number: int) -> TraceSpeed:
+    try:
+        time_ns, sender = _ns(line["t"]), _sender(line["from"])
+        return TraceSpeed(time_ns, sender, int(line["speed"]), str(line.get("note", "")))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise TraceError(f"line {number}: this is no change of speed ({error!r})") from error
 
 
 def _sender(text: object) -> Sender:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vtc07.carrier.companion import MessageLimits
-from vtc07.carrier.reader import Frame
+from vtc07.carrier.exchange.reader import Frame
 
 Sender = Literal["client", "server"]
 
@@ -41,6 +41,9 @@ class TraceMessage:
 
     ``time_ns``: end of the last character, ``began_ns``: end of the first, both since the trace's
     start. ``chars``: as sent where that is known, else as received, FF for an unreadable one.
+    ``masked``: a password stands in it, or may; asterisks stand in its place, always as many, the
+    check character is that of the asterisks (another one where it was wrong), ``began_ns`` is
+    ``time_ns``, and damage is told without its place.
     """
 
     time_ns: int
@@ -50,6 +53,7 @@ class TraceMessage:
     frame: Frame | None
     damage: tuple[Damage, ...] = ()
     note: str = ""
+    masked: bool = False
 
     @property
     def lost(self) -> bool:
@@ -57,6 +61,20 @@ class TraceMessage:
         return len(self.damage) == len(self.chars) and all(
             damage.arrived is None for damage in self.damage
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TraceSpeed:
+    """An end of the line has gone on at another speed, in Bd; ``time_ns`` as of a message."""
+
+    time_ns: int
+    sender: Sender
+    speed: int
+    note: str = ""
+
+
+#: A line of a trace.
+TraceEntry = TraceMessage | TraceSpeed
 
 
 def printable(chars: bytes) -> str:

@@ -2,91 +2,85 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from vtc07.carrier.companion import Companion
+from vtc07.carrier.exchange.messages import (
+    check_character,
+    parse_command_message,
+    parse_data_sets,
+    parse_identification,
+)
+from vtc07.carrier.exchange.reader import Frame
+from vtc07.carrier.exchange.settings import CheckCharacter
+from vtc07.carrier.grammar import EOT
 from vtc07.carrier.messages import (
     BreakCommand,
     DataMessage,
-    DataSet,
     ErrorMessage,
     MalformedCommand,
     ReadCommand,
     UndefinedCommand,
     WriteCommand,
-    bcc,
     parse_command,
     parse_data,
     parse_id_request,
-    parse_id_response,
 )
-from vtc07.carrier.reader import Frame
 from vtc07.carrier.registers import Register, Value, ValueRefused
-from vtc07.trace.message import Sender, TraceMessage, printable
-from vtc07.trace.values import meaning_text, number_text
+from vtc07.trace.exchange import (
+    NOT_SHOWN,
+    block_of,
+    block_pieces,
+    block_rows,
+    command_pieces,
+    is_exchange,
+    mode_pieces,
+    option_select_pieces,
+)
+from vtc07.trace.masking import masked_message
+from vtc07.trace.message import Sender, TraceMessage, TraceSpeed, printable
+from vtc07.trace.naming import (
+    data_set_pieces,
+    named_value_pieces,
+    register_pieces,
+    text_pieces,
+)
+from vtc07.trace.pieces import Annotation, Piece, Role, Row
 
-
-class Role(enum.Enum):
-    """What a piece is, for whoever gives it a colour."""
-
-    ARROW = "arrow"
-    MESSAGE = "message"
-    REGISTER_ID = "registerID"
-    NAME = "name"
-    VALUE = "value"
-    UNIT = "unit"
-    MEANING = "meaning"
-    ERROR = "error"
-    CHECK = "check"
-    RAW = "raw"
-    PLAIN = "plain"
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A piece of text; pieces are put together without anything between them."""
-
-    text: str
-    role: Role = Role.PLAIN
-
-
-@dataclass(frozen=True, slots=True)
-class Annotation:
-    """A message explained. ``time_ns``, ``sender`` and ``note`` are the message's.
-
-    ``bcc_good``: None where the message has no BCC. ``sound``: whole, and undamaged on the line.
-    ``began_ns``: when its first character had passed.
-    """
-
-    time_ns: int
-    began_ns: int
-    sender: Sender
-    pieces: tuple[Piece, ...]
-    bcc_good: bool | None
-    sound: bool
-    note: str = ""
-
-    def __str__(self) -> str:
-        return "".join(piece.text for piece in self.pieces)
-
+__all__ = ["Annotation", "Piece", "Role", "Row", "annotate", "annotate_speed"]
 
 _ARROWS: dict[Sender, str] = {"client": "→ ", "server": "← "}
+#: What stands for a message that is not explained further.
+_WORDS = {
+    Frame.REQUEST: "IDRequest",
+    Frame.IDENTIFICATION: "IDResponse",
+    Frame.DATA: "Data",
+    Frame.BLOCK: "readout",
+}
 
 
-def annotate(message: TraceMessage, companion: Companion) -> Annotation:
+def annotate(message: TraceMessage, companion: Companion | None) -> Annotation:
     """Explain a message as it was sent; what the line did to it is said at the end.
 
-    Never fails: what is not understood is shown as characters.
+    Never fails: what is not understood is shown as characters. No password is shown, though a
+    trace of somebody else's may hold one. ``companion`` None: in the words of IEC 62056-21 alone.
     """
+    message = masked_message(message)
     chars = message.chars
-    has_bcc = message.frame in (Frame.COMMAND, Frame.DATA) and len(chars) >= 3
-    bcc_good = bcc(chars[1:-1]) == chars[-1] if has_bcc else None
+    rows: tuple[Row, ...] = ()
+    bcc_good, right = _check(message, companion)
     pieces = [Piece(_ARROWS[message.sender], Role.ARROW)]
-    pieces += _explain(message, companion, bcc_good=bcc_good)
-    if bcc_good is False and chars[-1] < 0x80:
-        pieces.append(Piece(f", BCC wrong: {chars[-1]:02X} for {bcc(chars[1:-1]):02X}", Role.ERROR))
+    block = _block(message) if bcc_good is not False else None
+    if block is not None:
+        rows = block_rows(block, companion)
+        pieces += block_pieces(rows)
+    else:
+        pieces += _explain(message, companion, bcc_good=bcc_good)
+    if message.masked:
+        if bcc_good is False:
+            pieces.append(Piece(", BCC wrong", Role.ERROR))
+    elif bcc_good is False and chars[-1] < 0x80:
+        pieces.append(Piece(f", BCC wrong: {chars[-1]:02X} for {right:02X}", Role.ERROR))
     elif bcc_good:
         pieces.append(Piece(f", BCC {chars[-1]:02X}", Role.CHECK))
     if words := _damage_words(message):
@@ -99,7 +93,42 @@ def annotate(message: TraceMessage, companion: Companion) -> Annotation:
         bcc_good,
         message.frame is not None and not message.damage and bcc_good is not False,
         message.note,
+        rows,
     )
+
+
+def annotate_speed(change: TraceSpeed) -> Annotation:
+    """Say that an end of the line has gone on at another speed."""
+    who = "HHU" if change.sender == "client" else "meter"
+    pieces = (
+        Piece(_ARROWS[change.sender], Role.ARROW),
+        Piece("speed", Role.MESSAGE),
+        Piece(f": the {who} goes on at "),
+        Piece(f"{change.speed} Bd", Role.VALUE),
+    )
+    return Annotation(
+        change.time_ns, change.time_ns, change.sender, pieces, None, sound=True, note=change.note
+    )
+
+
+def _check(message: TraceMessage, companion: Companion | None) -> tuple[bool | None, int]:
+    """Return whether the BCC is right, None where there is none, and the right one."""
+    chars = message.chars
+    if message.frame not in (Frame.COMMAND, Frame.DATA) or len(chars) < 3:
+        return None, 0
+    kind = CheckCharacter.XOR
+    if companion is not None and not message.masked:
+        kind = companion.compatibility.check
+    right = check_character(chars[1:-1], kind)
+    return right == chars[-1], right
+
+
+def _block(message: TraceMessage) -> str | None:
+    """Return the lines of a readout, or None."""
+    readable = all(char < 0x80 for char in message.chars)
+    if message.frame not in (Frame.DATA, Frame.BLOCK) or not readable:
+        return None
+    return block_of(message.chars)
 
 
 def _damage_words(message: TraceMessage) -> str:
@@ -108,6 +137,8 @@ def _damage_words(message: TraceMessage) -> str:
         return ""
     if message.lost:
         return "lost on the line"
+    if message.masked:
+        return "damaged on the line"
     if len(damage) == 1:
         return f"character {damage[0].at + 1} of {length} {damage[0].what}"
     whats = {each.what for each in damage}
@@ -116,31 +147,36 @@ def _damage_words(message: TraceMessage) -> str:
 
 
 def _explain(
-    message: TraceMessage, companion: Companion, *, bcc_good: bool | None
+    message: TraceMessage, companion: Companion | None, *, bcc_good: bool | None
 ) -> Iterator[Piece]:
-    chars = message.chars
-    if bcc_good is False or any(char > 0x7F for char in chars):
-        kind = "characters" if message.frame is None else message.frame.value
-        yield Piece(kind, Role.MESSAGE)
-        yield Piece(f" {printable(chars)}", Role.RAW)
-        return
-    match message.frame:
-        case None if not any(chars):
+    chars, frame = message.chars, message.frame
+    if frame is None or bcc_good is False or any(char > 0x7F for char in chars):
+        if frame is None and not any(chars):
             yield Piece("wake-up", Role.MESSAGE)
             yield Piece(f", {len(chars)} NUL")
-        case None:
-            yield Piece("characters", Role.MESSAGE)
-            yield Piece(f" {printable(chars)}", Role.RAW)
-        case Frame.ACK | Frame.NAK:
-            yield Piece(message.frame.value, Role.MESSAGE)
-        case Frame.ID_REQUEST:
+            return
+        kind = "characters" if frame is None else _WORDS.get(frame, frame.value)
+        yield Piece(kind, Role.MESSAGE)
+        yield Piece(f" {printable(chars)}", Role.RAW)
+        if message.masked:
+            yield Piece(f", a password may stand in them: {NOT_SHOWN}", Role.MEANING)
+        return
+    match frame:
+        case Frame.REQUEST:
             yield from _id_request(chars)
-        case Frame.ID_RESPONSE:
+        case Frame.IDENTIFICATION:
             yield from _id_response(chars, companion)
+        case Frame.OPTION_SELECT:
+            yield from option_select_pieces(chars)
         case Frame.COMMAND:
-            yield from _command(chars, companion)
+            yield from _command(message, companion)
         case Frame.DATA:
             yield from _data(chars, companion)
+        case Frame.ACK | Frame.NAK:
+            yield Piece(frame.value, Role.MESSAGE)
+        case Frame.BLOCK | Frame.ECHO:
+            yield Piece(_WORDS.get(frame, frame.value), Role.MESSAGE)
+            yield Piece(f" {printable(chars)}", Role.RAW)
 
 
 def _raw(name: str, chars: bytes) -> Iterator[Piece]:
@@ -161,40 +197,59 @@ def _id_request(chars: bytes) -> Iterator[Piece]:
         yield Piece(" to any meter", Role.MEANING)
 
 
-def _id_response(chars: bytes, companion: Companion) -> Iterator[Piece]:
-    response = parse_id_response(chars)
-    if response is None:
+def _id_response(chars: bytes, companion: Companion | None) -> Iterator[Piece]:
+    identity = parse_identification(chars) if chars.endswith(b"\r\n") else None
+    if identity is None:
         yield from _raw("IDResponse", chars)
         return
     yield Piece("IDResponse", Role.MESSAGE)
     yield Piece(" ")
-    yield Piece(response.flag, Role.VALUE)
+    yield Piece(identity.flag, Role.VALUE)
+    yield from _identification(identity.identification, 2 * len(identity.escapes), companion)
+    if is_exchange(companion):
+        yield from mode_pieces(identity)
+
+
+def _identification(said: str, escapes: int, companion: Companion | None) -> Iterator[Piece]:
+    """Explain what stands after Z; ``escapes``: how many characters of it are escapes."""
     decoded: list[tuple[Register, Value]] = []
-    text = response.identification
+    text = said[escapes:] if is_exchange(companion) else said
     try:
-        for register in companion.identification:
+        for register in () if companion is None else companion.identification:
             width = register.width or register.data_type.size
             decoded.append((register, register.decode(text[:width])))
             text = text[width:]
     except ValueRefused:
-        text = response.identification
+        text = said
     if text:
         yield Piece(" identification ")
-        yield Piece(response.identification, Role.RAW)
+        yield Piece(said if said.isprintable() else printable(said.encode("latin-1")), Role.RAW)
         return
     for register, value in decoded:
         yield Piece(" " if register is decoded[0][0] else ", ")
-        yield from _value(register, value, companion)
+        assert companion is not None
+        yield from named_value_pieces(register, value, companion)
 
 
-def _command(chars: bytes, companion: Companion) -> Iterator[Piece]:
+def _command(message: TraceMessage, companion: Companion | None) -> Iterator[Piece]:
+    chars = message.chars
+    kind = CheckCharacter.XOR
+    if companion is not None and not message.masked:
+        kind = companion.compatibility.check
+    general = parse_command_message(chars, kind)
+    if general is not None and (is_exchange(companion) or general.code in ("P1", "P2")):
+        yield from command_pieces(general, companion, message.sender)
+        return
+    if companion is None:
+        yield from _raw("command", chars)
+        return
     command = parse_command(chars)
     match command:
         case BreakCommand():
             yield Piece("BreakCommand", Role.MESSAGE)
         case ReadCommand(register_id):
             yield Piece("ReadCommand", Role.MESSAGE)
-            yield from _register(register_id, companion)
+            yield from register_pieces(register_id, companion)
             number = command.number
             if number is None:
                 yield Piece(f", count {command.count}", Role.ERROR)
@@ -202,10 +257,10 @@ def _command(chars: bytes, companion: Companion) -> Iterator[Piece]:
                 yield Piece(f", {number} registers")
         case WriteCommand(register_id, value):
             yield Piece("WriteCommand", Role.MESSAGE)
-            yield from _register(register_id, companion)
+            yield from register_pieces(register_id, companion)
             yield Piece(" ")
             register = companion.table.find(register_id)
-            yield from _text_value(register, value, companion)
+            yield from text_pieces(register, value, companion)
         case MalformedCommand():
             yield from _raw("command", chars)
         case UndefinedCommand(code):
@@ -214,71 +269,24 @@ def _command(chars: bytes, companion: Companion) -> Iterator[Piece]:
             yield Piece(f" {printable(chars)}", Role.RAW)
 
 
-def _register(register_id: str, companion: Companion) -> Iterator[Piece]:
-    yield Piece(" ")
-    yield Piece(register_id, Role.REGISTER_ID)
-    register = companion.table.find(register_id)
-    yield Piece(" ")
-    if register is None:
-        yield Piece("not in the RegisterTable", Role.ERROR)
-    else:
-        yield Piece(register.name, Role.NAME)
-
-
-def _data(chars: bytes, companion: Companion) -> Iterator[Piece]:
+def _data(chars: bytes, companion: Companion | None) -> Iterator[Piece]:
     message = parse_data(chars)
-    match message:
-        case None:
-            yield from _raw("Data", chars)
-        case ErrorMessage(text):
-            error = companion.error_of(text)
-            yield Piece("error", Role.MESSAGE)
-            yield Piece(f" {text}", Role.ERROR)
-            if error is not None:
-                yield Piece(f": {error.value}", Role.MEANING)
-        case DataMessage(data_sets):
-            yield Piece("Data", Role.MESSAGE)
-            for place, data_set in enumerate(data_sets):
-                yield Piece(", " if place else " ")
-                yield from _data_set(data_set, companion)
-
-
-def _data_set(data_set: DataSet, companion: Companion) -> Iterator[Piece]:
-    register = companion.table.find(data_set.address)
-    if register is None:
-        yield Piece(data_set.address, Role.REGISTER_ID)
-        yield Piece(" ")
-        yield Piece(data_set.value, Role.RAW)
-        if data_set.unit:
-            yield Piece(f" {data_set.unit}", Role.UNIT)
+    if isinstance(message, ErrorMessage):
+        error = None if companion is None else companion.error_of(message.text)
+        yield Piece("error", Role.MESSAGE)
+        yield Piece(f" {message.text}", Role.ERROR)
+        if error is not None:
+            yield Piece(f": {error.value}", Role.MEANING)
         return
-    yield Piece(register.name, Role.NAME)
-    yield Piece(" ")
-    yield from _text_value(register, data_set.value, companion)
-
-
-def _text_value(register: Register | None, text: str, companion: Companion) -> Iterator[Piece]:
-    """Explain a value as it stands between the parentheses."""
-    if register is not None:
-        try:
-            value = register.decode(text)
-        except ValueRefused:
-            yield Piece(text or "(empty)", Role.ERROR)
-            return
-        yield from _plain_value(register, value, companion)
-    else:
-        yield Piece(text or "(empty)", Role.RAW)
-
-
-def _value(register: Register, value: Value, companion: Companion) -> Iterator[Piece]:
-    yield Piece(register.name, Role.NAME)
-    yield Piece(" ")
-    yield from _plain_value(register, value, companion)
-
-
-def _plain_value(register: Register, value: Value, companion: Companion) -> Iterator[Piece]:
-    yield Piece(number_text(register, value), Role.VALUE)
-    if register.unit is not None:
-        yield Piece(f" {register.unit}", Role.UNIT)
-    if meaning := meaning_text(register, value, companion):
-        yield Piece(f" ({meaning})", Role.MEANING)
+    data_sets = message.data_sets if isinstance(message, DataMessage) else None
+    if is_exchange(companion):
+        data_sets = parse_data_sets(chars[1:-2].decode("latin-1"))
+    if data_sets is None:
+        yield from _raw("Data", chars)
+        return
+    yield Piece("Data", Role.MESSAGE)
+    for place, data_set in enumerate(data_sets):
+        yield Piece(", " if place else " ")
+        yield from data_set_pieces(data_set, companion)
+    if chars[-2] == EOT:
+        yield Piece(", more follows", Role.MEANING)
