@@ -68,7 +68,7 @@ def test_a_trace_explains_its_messages(here: Path) -> None:
     lines = [json.loads(line) for line in (here / "t.jsonl").read_text().splitlines()[1:]]
     notes = [line["note"] for line in lines]
     assert all(notes)
-    assert any("tokenStatus 16 (not ready)" in note for note in notes)
+    assert any("tokenStatus 0 (none)" in note for note in notes)
     assert any("tokenStatus 1 (Accept)" in note for note in notes)
 
 

@@ -581,3 +581,20 @@ def test_no_token_in_words_or_reprs(electricity: Companion) -> None:
     assert OTHER_TOKEN not in said
     assert [p.number for p in heard if isinstance(p, EntryWritten)] == [1, 2]
     assert journal.deliveries()[0].opened == datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("answer", "waits"), [(ACK, True), (UNCERTAIN, False), (no_answer(EnterToken(TOKEN)), False)]
+)
+def test_only_an_acknowledged_token_is_given_its_time(
+    electricity: Companion, answer: ClientEvent, *, waits: bool
+) -> None:
+    """Whatever else the answer is, the token may never have arrived: look at once."""
+    bench = ScriptedMeter(electricity)
+    bench.entries.append(answer)
+    bench.snapshots.extend([BEFORE, ACCEPTED])
+    assert _send(bench).outcomes == (Delivered(ACCEPT, 8),)
+    entered = next(i for i, c in enumerate(bench.commands) if isinstance(c, EnterToken))
+    pause_ns = bench.times[entered + 1] - (bench.times[entered] + S // 2)
+    assert (pause_ns > 0) == waits
+    assert pause_ns <= S

@@ -27,6 +27,7 @@ from vtc07.hhu.outcome import (
     Refused,
     Unresolved,
 )
+from vtc07.hhu.progress import Polling, Progress
 from vtc07.hhu.session import Session
 from vtc07.links.link import Sender
 from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, Fault
@@ -489,3 +490,25 @@ def test_an_earlier_delivery_answers_for_one_token_of_a_list_only(electricity: C
     assert len(report.earlier) == 1
     assert [type(outcome) for outcome in report.outcomes] == [Delivered, Refused]
     assert bench.state.account.accepted == WH
+
+
+@pytest.mark.parametrize("speed", [300, 2400, 19200])
+def test_an_execution_as_long_as_stated_costs_no_poll(electricity: Companion, speed: int) -> None:
+    bench, journal = MeterLine(electricity, speed=speed), MemoryJournal()
+    heard: list[Progress] = []
+    session = Session(
+        electricity, character_ns=bench.character_ns, on_progress=heard.append, address=PAN
+    )
+    tokens = [TokenToSend(credit(number)) for number in (1, 2)]
+    report = bench.run(send(session, journal, tokens, wall_clock=wall_clock))
+    assert all(isinstance(outcome, Delivered) for outcome in report.outcomes)
+    assert not any(isinstance(progress, Polling) for progress in heard)
+
+
+def test_a_longer_execution_is_polled(electricity: Companion) -> None:
+    bench = MeterLine(electricity, execution_ns=3 * S)
+    heard: list[Progress] = []
+    session = Session(electricity, on_progress=heard.append, address=PAN)
+    report = bench.run(send(session, MemoryJournal(), [TokenToSend(TOKEN)], wall_clock=wall_clock))
+    assert isinstance(report.outcomes[0], Delivered)
+    assert any(isinstance(progress, Polling) for progress in heard)

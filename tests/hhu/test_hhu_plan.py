@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtc07.carrier.companion import Companion, MessageLimits
+from vtc07.carrier.companion import MS, Companion, MessageLimits
 from vtc07.carrier.registers import DataType, Encoding, Register, RegisterTable
 from vtc07.hhu.plan import (
     CannotRead,
     Message,
+    Pace,
     Planner,
     Span,
     answer_length,
@@ -46,6 +47,52 @@ def _length(planner: Planner, start: int, end: int, values: Sequence[int]) -> in
 
 def _covers(message: tuple[int, int], span: Span) -> bool:
     return message[0] <= span.first and span.last <= message[1]
+
+
+@st.composite
+def _paced_tasks(draw: st.DrawFn) -> tuple[Planner, tuple[Span, ...], Pace]:
+    pace = Pace(draw(st.sampled_from([0, 1 * MS, 10 * MS, 33_333_334])), 200 * MS)
+    planner = Planner(_table(draw(fixed_tables)), SMALL, pace=pace)
+    if not planner.readable:
+        return planner, (), pace
+    return planner, planner.spans(draw(st.sets(st.sampled_from(planner.readable)))), pace
+
+
+def _line_time(planner: Planner, pace: Pace, message: tuple[int, int]) -> int:
+    start, end = message
+    values = [r.longest for r in planner.readable]
+    command = command_length(planner.readable[start], end - start + 1)
+    chars = command + _length(planner, start, end, values)
+    return 2 * pace.reaction_ns + chars * pace.character_ns
+
+
+def _least_time(planner: Planner, spans: Sequence[Span], pace: Pace) -> int:
+    """The least line time, by the shortest way from place to place."""
+    wanted = {span.first for span in spans}
+    size = len(planner.readable)
+    values = [r.longest for r in planner.readable]
+    least = [0] * (size + 1)
+    for start in range(size - 1, -1, -1):
+        ways = [
+            _line_time(planner, pace, (start, end)) + least[end + 1]
+            for end in range(start, size)
+            if _length(planner, start, end, values) <= SMALL.data_message
+        ]
+        least[start] = min(ways if start in wanted else [*ways, least[start + 1]])
+    return least[0]
+
+
+@given(_paced_tasks())
+def test_of_known_lengths_no_plan_takes_less_time_on_the_line(
+    task: tuple[Planner, tuple[Span, ...], Pace],
+) -> None:
+    planner, spans, pace = task
+    played = _play(planner, spans, [r.longest for r in planner.readable])
+    taken = 0
+    for message in played:
+        start = planner.place(message.start)
+        taken += _line_time(planner, pace, (start, start + message.count - 1))
+    assert taken == _least_time(planner, spans, pace)
 
 
 def _best(planner: Planner, spans: Sequence[Span], values: Sequence[int]) -> tuple[int, int] | None:
@@ -166,6 +213,22 @@ def test_unwanted_registers_are_read_where_that_saves_a_message(electricity: Com
     plan = planner.plan(planner.spans(_names(electricity, "tokenStatus", "creditBalance")))
     assert [(m.start.name, planner.readable[planner.place(m.start) + m.count - 1].name)
             for m in plan] == [("tokenStatus", "creditBalance")]  # fmt: skip
+
+
+def test_unwanted_registers_are_left_out_where_reading_them_takes_longer_than_a_message(
+    electricity: Companion,
+) -> None:
+    """Between tokenStatus and creditBalance are some 250 characters, 8 s at 300 Bd."""
+    wanted = _names(electricity, "tokenStatus", "creditBalance")
+    plans = {
+        speed: Planner(electricity.table, pace=Pace(10_000 * MS // speed)) for speed in (300, 19200)
+    }
+    counts = {
+        speed: [m.count for m in planner.plan(planner.spans(wanted))]
+        for speed, planner in plans.items()
+    }
+    assert counts[300] == [1, 1]
+    assert len(counts[19200]) == 1
 
 
 def test_of_two_plans_of_two_messages_the_shorter_one_is_taken(electricity: Companion) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hhu_bench import OTHER_PAN, PAN, MeterLine, ScriptedMeter, no_answer, without
 
@@ -19,7 +21,7 @@ from vtc07.carrier.events import (
 )
 from vtc07.carrier.registers import Register, Value, ValueRefused
 from vtc07.carrier.status import ErrorCode
-from vtc07.hhu.plan import CannotRead, answer_length, data_set_length
+from vtc07.hhu.plan import CannotRead, Pace, answer_length, data_set_length
 from vtc07.hhu.progress import Progress, Reconnecting
 from vtc07.hhu.reading import read
 from vtc07.hhu.session import AnotherMeter, NoLink, Session
@@ -325,3 +327,109 @@ def test_what_cannot_be_written_is_said_before_anything_is_sent(
     with pytest.raises(error, match=said):
         bench.run(write(Session(electricity), values))
     assert bench.count(Write) == 0
+
+
+# --- what a session does not say twice ----------------------------------------------------------
+
+
+def test_a_reading_brings_the_meter_pan_along(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    found = bench.run(read(session, [electricity.table.named("DRN")]))
+    assert [v.register.name for v in found.values] == ["DRN"]
+    assert bench.commands[1:] == [Read(electricity.table.named("meterPAN"), 2)]
+    assert session.meter is not None
+    assert session.meter.meter_pan == PAN
+    assert session.compared
+
+
+def test_nothing_read_of_another_meter_is_returned(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity, OTHER_PAN)
+    with pytest.raises(AnotherMeter):
+        bench.run(read(Session(electricity, meter_pan=PAN), [electricity.table.named("DRN")]))
+
+
+def test_a_meter_swapped_before_the_comparison_leaves_no_value_behind(
+    electricity: Companion,
+) -> None:
+    """The first message is of one meter; the link is lost; another one answers, and is the one."""
+    bench = ScriptedMeter(electricity, OTHER_PAN)
+    bench.registers["tableID"] = 99  # the first meter's
+    reads = 0
+
+    def failing(command: Command) -> ClientEvent | None:
+        nonlocal reads
+        if not isinstance(command, Read):
+            return None
+        reads += 1
+        if reads == 2:  # a new head: the next meter is another one
+            bench.registers.update(meterPAN=PAN, tableID=1)
+            return no_answer(command)
+        return None
+
+    bench.failing = failing
+    session = Session(electricity, character_ns=33_333_334)
+    wanted = [electricity.table.named(name) for name in ("tableID", "DRN")]
+    found = bench.run(read(session, wanted))
+    assert found.value("tableID") == 1
+    assert session.meter is not None
+    assert session.meter.meter_pan == PAN
+
+
+def test_a_meter_that_refuses_its_meter_pan_is_read_all_the_same(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    bench.failing = lambda c: (
+        CommandRefused(c, ErrorCode.ACCESS_DENIED, "ER04")
+        if isinstance(c, Read) and c.start.name == "meterPAN"
+        else None
+    )
+    session = Session(electricity)
+    found = bench.run(read(session, [electricity.table.named("tableID")]))
+    assert [v.register.name for v in found.values] == ["tableID"]
+    assert found.refused == ()
+    assert session.meter is not None
+    assert any("ER04" in warning for warning in session.meter.warnings)
+
+
+def test_whoever_told_the_meter_pan_before_does_not_refuse_it_now(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    bench.run(session.sign_off())
+    bench.failing = lambda c: (
+        CommandRefused(c, ErrorCode.ACCESS_DENIED, "ER04")
+        if isinstance(c, Read) and c.start.name == "meterPAN"
+        else None
+    )
+    with pytest.raises(AnotherMeter):
+        bench.run(read(session, [electricity.table.named("tableID")]))
+
+
+def test_a_write_to_a_hailed_meter_compares_it_first(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity, OTHER_PAN)
+    session = Session(electricity, meter_pan=PAN)
+    bench.run(session.hail())
+    with pytest.raises(AnotherMeter):
+        bench.run(write(session, [(electricity.table.named("lowCreditThreshold"), 5)]))
+    assert bench.count(Write) == 0
+
+
+def test_a_hailed_session_compares_the_meter_pan_once(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    bench.run(session.hail())
+    assert bench.commands == [Identify()]
+    bench.run(session.ready())
+    bench.run(session.ready())
+    assert bench.count(Read) == 1
+
+
+@pytest.mark.parametrize(("flag", "reaction_ms"), [("VTC", 200), ("VTc", 20)])
+def test_the_pace_is_what_the_meter_announces(
+    electricity: Companion, flag: str, reaction_ms: int
+) -> None:
+    bench = ScriptedMeter(electricity)
+    bench.identity = replace(bench.identity, flag=flag)
+    session = Session(electricity, character_ns=0)
+    bench.run(session.hail())
+    assert session.pace == Pace(0, reaction_ms * S // 1000)

@@ -3,138 +3,40 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import click
-
 from vtc07.carrier.client import Client
-from vtc07.carrier.companion import Companion, LinkSettings, Timing
+from vtc07.carrier.companion import Companion, LinkSettings, SignOn, Timing
 from vtc07.carrier.companion_file import companion_by_identity, load_companion
 from vtc07.carrier.endpoint import Procedure, perform, wait
 from vtc07.carrier.events import ClientEvent, CommandFailed, Identified, Identify, Identity
-from vtc07.carrier.exchange.settings import WakeUp
+from vtc07.carrier.exchange.settings import START_SPEED
 from vtc07.carrier.grammar import ADDRESS
-from vtc07.cli.companion import require_direct
+from vtc07.carrier.mode_c_client import ModeCClient
+from vtc07.cli import secret
 from vtc07.cli.failure import Failure
+from vtc07.cli.link_options import AUTO, PASSWORD_VARIABLE, LinkOptions, profiled
 from vtc07.cli.output import Output
+from vtc07.cli.tracing import open_trace
 from vtc07.hhu.progress import OnProgress
 from vtc07.hhu.session import Meter, NoLink, Session, mismatches
-from vtc07.links.address import SerialAddress, SimulatedAddress, parse
-from vtc07.links.link import LinkUnavailable, Observer
+from vtc07.links.address import LinkAddress, SimulatedAddress, TCPAddress, parse
+from vtc07.links.link import LinkUnavailable
 
 if TYPE_CHECKING:
-    from vtc07.links.address import TCPAddress
     from vtc07.links.blocking import ClientDriver
     from vtc07.links.link import Link
     from vtc07.links.simulated import LineObserver
     from vtc07.meter import SQLiteStore
-    from vtc07.trace.message import TraceMessage
     from vtc07.trace.recorder import Recorder
 
 T = TypeVar("T")
 
-AUTO = "auto"
 #: The companion whose IDRequest asks a meter who it is; an IDRequest is the same in all.
 _ASKING = "electricity"
-
-
-@dataclass(frozen=True, slots=True)
-class LinkOptions:
-    """What the options of a command say about the way to the meter."""
-
-    address: str
-    companion: str
-    meter_address: str
-    speed: int | None
-    attempts: int | None
-    profile: str | None
-    wake_up: bool
-    trace: str | None
-    store_key_file: str | None
-
-    @property
-    def how_to_wake(self) -> WakeUp:
-        """How the meter is woken before it is asked."""
-        return WakeUp.NORMAL if self.wake_up else WakeUp.NONE
-
-
-def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ADDRESS and the options of the link; they arrive as ``link``."""
-
-    def gathered(*args: Any, **kwargs: Any) -> Any:
-        names = LinkOptions.__slots__
-        options = LinkOptions(**{name: kwargs.pop(name) for name in names})
-        return function(*args, link=options, **kwargs)
-
-    gathered.__name__ = function.__name__
-    gathered.__doc__ = function.__doc__
-    gathered.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
-    for decorate in (
-        click.option(
-            "--store-key-file",
-            metavar="FILE",
-            help="sim: only: key of the store; else VTC07_STORE_KEY, else STORE.key beside it.",
-        ),
-        click.option(
-            "--trace",
-            metavar="FILE",
-            help="Record what goes over the line as JSON Lines; tokens stand in it.",
-        ),
-        click.option(
-            "--attempts",
-            type=click.IntRange(1, 20),
-            help="Attempts at a command; by default the companion's.",
-        ),
-        click.option(
-            "--wake-up",
-            is_flag=True,
-            help="The meter is on a battery: wake it before it is asked.",
-        ),
-        click.option(
-            "--profile",
-            metavar="NAME",
-            help="Longer time limits for a slow path, as the companion names them: gsm.",
-        ),
-        click.option(
-            "--speed",
-            type=click.IntRange(50, 4_000_000),
-            help="Speed of the line in Bd; by default the companion's.",
-        ),
-        click.option(
-            "--meter-address",
-            default="",
-            metavar="ADDRESS",
-            help="MeterPAN, DRN or device address of the meter; by default whichever answers.",
-        ),
-        click.option(
-            "--companion",
-            default=AUTO,
-            show_default=True,
-            metavar="NAME|FILE|auto",
-            help="The meter's companion; auto: the shipped one that it names itself.",
-        ),
-        click.argument("address", metavar="ADDRESS"),
-    ):
-        gathered = decorate(gathered)
-    return gathered
-
-
-def profiled(companion: Companion, profile: str | None) -> Companion:
-    """Return a companion with the timers of one of its profiles; Failure for an unknown one."""
-    if profile is None:
-        return companion
-    factor = companion.profiles.get(profile)
-    if factor is None:
-        known = ", ".join(companion.profiles) or "none"
-        raise Failure(
-            f"companion {companion.name} has no profile {profile!r}; the profiles it has: {known}"
-        )
-    return replace(companion, timing=companion.timing.stretched(factor))
 
 
 class UnknownCompanion(Failure):
@@ -164,6 +66,8 @@ class Connection:
         self._recorder: Recorder | None = None
         self._store: SQLiteStore | None = None
         self._companion: Companion | None = None
+        self._answered_at: int | None = None  # the speed at which the meter was asked for it
+        self._password: str | None = None
         self.address = parse(options.address)
         address = re.sub(r"[ -]", "", options.meter_address)
         if not re.fullmatch(ADDRESS, address):
@@ -187,7 +91,11 @@ class Connection:
     def _prepare(self) -> None:
         options = self._options
         if options.companion != AUTO:
-            self._companion = require_direct(load_companion(options.companion))
+            self._companion = load_companion(options.companion)
+        if options.password_file is not None:
+            self._password = secret.password_from_file(options.password_file, self._output)
+        else:
+            self._password = secret.from_environment(PASSWORD_VARIABLE)
         if isinstance(self.address, SimulatedAddress):
             from vtc07.cli.stores import open_store  # noqa: PLC0415 - sim: only
 
@@ -217,6 +125,7 @@ class Connection:
                     companion,
                     address=self.meter_address,
                     timing=self._timing(companion),
+                    character_ns=self._character_ns(self._settings(companion)),
                     wake_up=self._options.how_to_wake,
                     on_progress=self._on_progress,
                 )
@@ -231,7 +140,9 @@ class Connection:
             if self._store is not None:
                 self._runner = self._simulation(self._store, session)
             else:
-                self._runner = self._driver(session.companion, session.timing)
+                self._runner = self._driver(
+                    session.companion, session.timing, self._settings(session.companion)
+                )
         result: T = self._runner(procedure)
         return result
 
@@ -254,12 +165,14 @@ class Connection:
             self._output.warning(warning)
         return meter
 
-    def greet(self) -> Meter:
+    def greet(self, *, compare: bool = True) -> Meter:
         """Greet the meter; Failure where it is not what the companion describes.
 
         Its registers would then be others than the user means, so none is read or written.
+        ``compare`` False: what follows reads and compares the MeterPAN itself.
         """
-        meter = self.run(self.session.identify())
+        session = self.session
+        meter = self.run(session.identify() if compare else session.hail())
         unfit = mismatches(self.companion, meter.identity)
         if unfit:
             self.sign_off()
@@ -278,15 +191,13 @@ class Connection:
     # --- links ---------------------------------------------------------------------------------
 
     def _driver(
-        self, companion: Companion, timing: Timing, *, keep: bool = False
+        self, companion: Companion, timing: Timing, settings: LinkSettings, *, keep: bool = False
     ) -> Callable[[Procedure[Any]], Any]:
         """Return what runs procedures on a real link; ``keep``: the next driver takes it over."""
         from vtc07.links.blocking import ClientDriver, open_link  # noqa: PLC0415 - not for sim:
-        from vtc07.links.serial import character_ns  # noqa: PLC0415 - likewise
 
         assert not isinstance(self.address, SimulatedAddress)
-        address: TCPAddress | SerialAddress = self.address
-        settings = self._settings(companion)
+        address: LinkAddress = self.address
 
         def opened() -> Link:
             link, self._kept = self._kept, None
@@ -295,22 +206,50 @@ class Connection:
                 self._kept = link
             return link
 
-        core = Client(
-            companion,
-            character_ns=character_ns(address, settings)
-            if isinstance(address, SerialAddress)
-            else 0,
-            timing=timing,
+        recorder = self._trace(companion)
+        driver = ClientDriver(
+            self._core(companion, self._character_ns(settings), timing),
+            opened,
+            observer=None if recorder is None else recorder.observe,
+            on_speed=None if recorder is None else recorder.speed,
         )
-        driver = ClientDriver(core, opened, observer=self._observer(companion))
         self._resources.callback(driver.close)
         self._driven = driver
         return driver.run
 
+    def _core(
+        self, companion: Companion, character_ns: int, timing: Timing
+    ) -> Client | ModeCClient:
+        """Return the client's core that the companion's port wants."""
+        if companion.sign_on is SignOn.DIRECT:
+            return Client(companion, character_ns=character_ns, timing=timing)
+        try:
+            return ModeCClient(
+                companion,
+                character_ns=character_ns,
+                timing=timing,
+                password=self._password,
+                speed=self._options.speed,
+            )
+        except ValueError as error:
+            raise Failure(f"the password cannot be given: {error}") from None
+
     def _settings(self, companion: Companion) -> LinkSettings:
-        if self._options.speed is None:
+        """Return how the link is opened: in mode C at the speed of every sign-on."""
+        speed = self._options.speed or self._answered_at
+        if speed is None or companion.sign_on is SignOn.MODE_C:
             return companion.link
-        return replace(companion.link, speed=self._options.speed)
+        return replace(companion.link, speed=speed)
+
+    def _character_ns(self, settings: LinkSettings) -> int:
+        """Return how long a character takes on the way to the meter; 0 where nothing paces it."""
+        if isinstance(self.address, SimulatedAddress):
+            return settings.character_ns
+        if isinstance(self.address, TCPAddress):
+            return 0
+        from vtc07.links.serial import character_ns  # noqa: PLC0415 - not for sim:
+
+        return character_ns(self.address, settings)
 
     def _timing(self, companion: Companion) -> Timing:
         timing = profiled(companion, self._options.profile).timing
@@ -328,11 +267,7 @@ class Connection:
         settings = self._settings(own)
         meter = VirtualMeter(own, store, now_ns=0)
         server = MeterServer(own, meter, character_ns=settings.character_ns)
-        core = Client(
-            session.companion,
-            character_ns=settings.character_ns,
-            timing=session.timing,
-        )
+        core = self._core(session.companion, settings.character_ns, session.timing)
         observer = self._line_observer(session.companion)
         line = SimulatedLine(
             core, server, speed=settings.speed, observers=[observer] if observer else ()
@@ -341,14 +276,38 @@ class Connection:
         self._resources.callback(lambda: switch_off(meter, server, line.now_ns, self._output))
         return line.run
 
+    # --- which companion -----------------------------------------------------------------------
+
     def _ask_for_companion(self) -> Companion:
+        """Ask the meter who it is, directly and at the speed of mode C's sign-on in turn."""
         asking = load_companion(_ASKING)
-        run = self._driver(asking, self._timing(asking), keep=True)
+        timing = self._timing(asking)
+        speeds = [asking.link.speed, START_SPEED] if self._options.speed is None else [
+            self._options.speed
+        ]  # fmt: skip
+        if not self._character_ns(asking.link):
+            speeds = speeds[:1]  # on a path that paces nothing no speed is a wrong one
+        once = replace(timing, attempts=1) if len(speeds) > 1 else timing
+        rounds = timing.attempts if len(speeds) > 1 else 1
+        for speed in speeds * rounds:
+            event = self._ask_at(speed, asking, once)
+            if isinstance(event, Identified):
+                return self._companion_of(event.identity, speed)
+        assert isinstance(event, CommandFailed)
+        raise NoLink(event.failure, self.meter_address)
+
+    def _ask_at(self, speed: int, asking: Companion, timing: Timing) -> ClientEvent:
+        settings = replace(asking.link, speed=speed)
+        if self._kept is not None:
+            self._kept.set_speed(speed)
+        run = self._driver(asking, timing, settings, keep=True)
         event: ClientEvent = run(perform(Identify(self.meter_address, self._options.how_to_wake)))
-        if isinstance(event, CommandFailed):
-            raise NoLink(event.failure, self.meter_address)
-        assert isinstance(event, Identified)
-        identity = event.identity
+        if isinstance(event, Identified):
+            # The next command is another core's, which heard nothing of this answer.
+            run(wait(asking.reaction_ns))
+        return event
+
+    def _companion_of(self, identity: Identity, speed: int) -> Companion:
         found = companion_by_identity(identity.flag, identity.identification)
         if found is None:
             raise UnknownCompanion(
@@ -356,14 +315,12 @@ class Connection:
                 f"the meter says it is {identity.flag} {identity.identification!r}, which is none "
                 "of the shipped companions; name its companion file with --companion",
             )
-        run(wait(found.reaction_ns))  # the next command is another core's, which heard nothing
+        self._answered_at = speed
+        if self._kept is not None:
+            self._kept.set_speed(self._settings(found).speed)
         return found
 
     # --- trace ---------------------------------------------------------------------------------
-
-    def _observer(self, companion: Companion) -> Observer | None:
-        recorder = self._trace(companion)
-        return None if recorder is None else recorder.observe
 
     def _line_observer(self, companion: Companion) -> LineObserver | None:
         recorder = self._trace(companion)
@@ -380,36 +337,3 @@ class Connection:
         )
         self._recorder = self._resources.enter_context(recorder)
         return self._recorder
-
-
-@contextlib.contextmanager
-def open_trace(
-    path: str, name: str, address: str, companion: Callable[[], Companion]
-) -> Iterator[Recorder]:
-    """Record to a new file for its owner only: a token that was not taken is still money.
-
-    Each message has its explanation as note, by the companion of the moment; ``name`` stands in
-    the header. Failure where the file exists: it may be anything.
-    """
-    from vtc07.trace.file import TraceHeader, TraceWriter  # noqa: PLC0415 - only with --trace
-    from vtc07.trace.recorder import Recorder  # noqa: PLC0415 - likewise
-    from vtc07.trace.rendering import Role, annotate  # noqa: PLC0415 - likewise
-
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise Failure(f"the trace {path} exists already; choose another name") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        writer = TraceWriter(file, TraceHeader(name, address, started))
-
-        def explained(message: TraceMessage) -> None:
-            pieces = annotate(message, companion()).pieces
-            note = "".join(piece.text for piece in pieces if piece.role is not Role.ARROW)
-            writer.write(replace(message, note=note))
-
-        recorder = Recorder(explained)
-        try:
-            yield recorder
-        finally:
-            recorder.finish()

@@ -58,6 +58,7 @@ from vtc07.tokens import (
 _ISSUED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _UNPLUGGED_FOR_NS = 9_000_000_000  # long enough for three attempts to fail
 _ACK_LOST_FOR_NS = 1_000_000_000
+_EXECUTION_NS = 1_300_000_000  # longer than the companion states, so that a poll is seen
 _TAMPER_FLAG = 1
 
 T = TypeVar("T")
@@ -106,7 +107,9 @@ class Demonstration:
         state = manufacture(companion, self._pan, self._key, self._attributes, BaseDate.Y2014.epoch)
         self._path, self._store_key = store, StoreKey(secrets.token_bytes(32))
         self._store = SQLiteStore.create(store, state, source, self._store_key)
-        self.meter = Meter(companion, self._store, now_ns=clock.now_ns())
+        self.meter = Meter(
+            companion, self._store, now_ns=clock.now_ns(), execution_ns=_EXECUTION_NS
+        )
         character_ns = companion.link.character_ns
         self.line = SimulatedLine(
             Client(companion, character_ns=character_ns),

@@ -8,10 +8,11 @@ from vtc07.carrier.companion import Companion
 from vtc07.carrier.events import RegisterValue
 from vtc07.carrier.registers import Register
 from vtc07.cli import selection, values
-from vtc07.cli.connection import Connection, LinkOptions, link_options
+from vtc07.cli.connection import Connection
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.identify import meter_document
 from vtc07.cli.lazy import examples
+from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
 from vtc07.hhu.reading import read
@@ -43,8 +44,11 @@ def read_command(
         raise Failure("--all reads every register; leave out their names, or leave out --all")
     with Progressing(output) as progress, Connection(link, output, progress.heard) as connection:
         wanted = _wanted(connection.companion, registers, everything=everything)
-        meter = connection.greet()
+        known = connection.greet(compare=False)
         found = connection.run(read(connection.session, wanted))
+        meter = connection.session.meter or known
+        for warning in meter.warnings[len(known.warnings) :]:
+            output.warning(warning)
         connection.sign_off()
         companion = connection.companion
     if output.as_json:

@@ -10,9 +10,10 @@ from typing import Any, Final
 import click
 
 from vtc07.cli import parameters
-from vtc07.cli.connection import Connection, LinkOptions, link_options
+from vtc07.cli.connection import Connection
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.lazy import examples
+from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
 from vtc07.hhu.delivery import SendReport, TokenToSend
@@ -128,7 +129,7 @@ def send(
 
 def _greet(connection: Connection) -> None:
     try:
-        connection.greet()
+        connection.greet(compare=False)
     except (NoSession, AnotherMeter) as error:
         code = ExitCode.NO_LINK if isinstance(error, NoSession) else ExitCode.REFUSED
         raise Failure(f"nothing was sent: {error}", code) from None

@@ -45,6 +45,7 @@ from vtc07.hhu.session import AnotherMeter, Session, SessionError
 from vtc07.hhu.session import NoLink as LinkFailure
 from vtc07.hhu.snapshot import (
     Settlement,
+    allow_execution,
     await_ready,
     has_snapshot,
     settle,
@@ -316,6 +317,8 @@ class Deliverer:
                 else:
                     more = False
                     not_taken = NotTaken(NotTakenReason.ENTRY_REFUSED, error_text=event.error_text)
+            if isinstance(event, TokenEntryAnswered) and event.entry is Entry.ACK:
+                yield from allow_execution(self._session)
             decision = yield from self._settle(s0, token, to_write_again=more)
             outcome = _outcome(decision)
             if outcome is not None:

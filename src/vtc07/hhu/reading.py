@@ -1,4 +1,4 @@
-"""Reading any set of registers with the fewest messages."""
+"""Reading any set of registers in the least time on the line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vtc07.carrier.events import CommandRefused, Read, RegistersRead, RegisterVa
 from vtc07.carrier.registers import Register, Value
 from vtc07.hhu.plan import CannotRead, Planner
 from vtc07.hhu.progress import Reading
-from vtc07.hhu.session import Session
+from vtc07.hhu.session import METER_PAN, Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ def read(
     together: Iterable[Collection[Register]] = (),
     level: int = 0,
 ) -> Procedure[Registers]:
-    """Read registers, identifying the meter first where need be.
+    """Read registers, hailing the meter first where need be.
+
+    A MeterPAN that is still to be compared is read along with them; nothing is returned that was
+    read of another meter.
 
     ``together``: groups whose values must be of one instant. ``level``: the access level of the
     session. A register at which the meter refuses to begin is reported in `Registers.refused` (a
@@ -59,22 +62,36 @@ def read(
     """
     groups = [tuple(group) for group in together]
     order = list(dict.fromkeys([*wanted, *(r for group in groups for r in group)]))
-    planner = Planner(session.companion.table, session.companion.limits, level=level)
+    planner = _planner(session, level)
     spans = planner.spans(order, groups)
-    yield from session.ready()
+    if session.meter is None:
+        yield from session.hail()
+        planner = _planner(session, level)
+    pan = _pan_to_compare(session, planner)
+    if pan is not None:
+        spans = planner.spans([*order, pan], groups)
+    elif session.hailed_only:
+        yield from session.ready()
+    everything = spans
     values: dict[Register, RegisterValue] = {}
     refused: dict[Register, RefusedRead] = {}
     messages = 0
     while spans:
         message = planner.next_message(spans)
         session.on_progress(Reading(message.start.name, message.count))
+        was_hailed_only = session.hailed_only
         event = yield from session.command(Read(message.start, message.count))
+        if was_hailed_only and not session.hailed_only:
+            # The link was lost before the comparison: what came before may be another meter's.
+            spans, values, refused = everything, {}, {}
         start = planner.place(message.start)
         if isinstance(event, CommandRefused):
             why = event.error.value if event.error else "no reason that the companion names"
             for span in (s for s in spans if s.first == start):
                 for register in (planner.readable[place] for place in span.members):
                     refused[register] = RefusedRead(register, event.error_text, why)
+            if pan in refused:
+                session.meter_pan_refused(event.error_text)
             spans = tuple(s for s in spans if s.first != start)
             continue
         assert isinstance(event, RegistersRead)
@@ -88,9 +105,24 @@ def read(
         for span in set(spans) - set(left):
             for place in span.members:
                 values[planner.readable[place]] = event.values[place - start]
+        if session.hailed_only and pan in values:
+            session.meter_pan_told(values[pan].value)
         spans = left
     return Registers(
         tuple(values[r] for r in order if r in values),
         tuple(refused[r] for r in order if r in refused and r not in values),
         messages,
     )
+
+
+def _planner(session: Session, level: int) -> Planner:
+    companion = session.companion
+    return Planner(companion.table, companion.limits, level=level, pace=session.pace)
+
+
+def _pan_to_compare(session: Session, planner: Planner) -> Register | None:
+    """Return the MeterPAN's register where it is to be read along with others."""
+    if not session.hailed_only:
+        return None
+    register = session.companion.table.named(METER_PAN)
+    return register if register in planner.readable else None

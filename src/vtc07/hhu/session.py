@@ -72,7 +72,8 @@ class Meter:
 
     ``identification``: the registers that the IDResponse carries, decoded; empty where it is not
     laid out as the companion says. ``meter_pan``: None where the companion has no such register,
-    the meter refused to tell it, or it was hailed only. ``warnings``: sentences about what does not fit the companion.
+    the meter refused to tell it, or it was hailed only. ``warnings``: sentences about what does not
+    fit the companion.
     """
 
     identity: Identity

@@ -1,6 +1,7 @@
 """Reading snapshots until they tell what became of a token (docs/protocol.md 7 and 10).
 
-The decisions are `vtc07.hhu.resolution`'s; here is the patience: polls not sooner than 500 ms
+The decisions are `vtc07.hhu.resolution`'s; here is the patience: the first snapshot once the
+execution should be over, where the companion says how long one takes; polls not sooner than 500 ms
 after the last answer, up to 15 s from the first snapshot that decides nothing, failed attempts
 not counted.
 """
@@ -10,12 +11,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from vtc07.carrier.companion import Companion
+from vtc07.carrier.companion import MS, Companion
 from vtc07.carrier.endpoint import Procedure, now, wait
 from vtc07.carrier.events import CommandRefused, Read, ReadSnapshot, RegistersRead
 from vtc07.carrier.registers import Register, RegisterTable
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.outcome import Unresolved, UnresolvedReason
+from vtc07.hhu.plan import LARGEST_COUNT, command_length
 from vtc07.hhu.progress import Polling
 from vtc07.hhu.resolution import (
     SEQUENCE_MODULUS,
@@ -33,7 +35,7 @@ from vtc07.hhu.session import Session
 SNAPSHOT = ("tokenStatus", "tokenSequence", "lastToken", "lastTokenStatus")
 _TOKEN_LOG = re.compile(r"tokenLog[^A-Za-z0-9]?[0-9]+")
 _MOST_ROUNDS = 8
-_LARGEST_COUNT = 255
+_STORE_NS = 25 * MS  # for the commit at the end of an execution
 
 
 def has_snapshot(companion: Companion) -> bool:
@@ -108,6 +110,24 @@ def pause_until(instant_ns: int) -> Procedure[None]:
 def new_patience(session: Session) -> Patience:
     """Return the patience of one wait for a token's execution."""
     return Patience(session.timing.poll_limit_ns, session.timing.repeat_ns)
+
+
+def allow_execution(session: Session) -> Procedure[None]:
+    """Let the time pass that the meter needs for a token which it acknowledged just now.
+
+    A snapshot that shows 16 costs a poll, on a slow line seconds. So the first one is asked to
+    arrive when the execution is over, where the companion says how long one takes; that time
+    began a reaction time before the ACK at the latest.
+    """
+    companion, pace = session.companion, session.pace
+    if companion.meter is None or not has_snapshot(companion):
+        return
+    start = companion.table.named(SNAPSHOT[0])
+    characters = 1 + command_length(start, len(SNAPSHOT))  # the ACK and the command
+    already_ns = pace.reaction_ns + characters * pace.character_ns
+    wait_ns = companion.meter.execution_ms * MS + _STORE_NS - already_ns
+    if wait_ns > pace.reaction_ns:
+        yield from wait(wait_ns)
 
 
 def await_ready(session: Session) -> Procedure[Snapshot | None]:
@@ -196,7 +216,7 @@ def _read_log(
     reached = False  # S0+1, or one before it, or the log's unused end
     place, end = 0, min(count, len(log))
     while place < end:
-        event = yield from session.command(Read(log[place], min(end - place, _LARGEST_COUNT)))
+        event = yield from session.command(Read(log[place], min(end - place, LARGEST_COUNT)))
         if isinstance(event, CommandRefused):
             return Unresolved(UnresolvedReason.REFUSED_READ, event.error_text)
         assert isinstance(event, RegistersRead)

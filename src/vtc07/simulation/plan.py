@@ -51,7 +51,8 @@ class Plan:
 
     ``tokens``: kinds in the order of delivery, each with its number. ``addressed``: the unit calls
     its meter by the MeterPAN, else whichever answers. ``threshold``: what it writes into
-    lowCreditThreshold before the tokens, None for nothing.
+    lowCreditThreshold before the tokens, None for nothing. ``stated_ms``: how long a token takes
+    by the unit's companion, whatever its meter needs; 0: it looks for the result at once.
     """
 
     seed: int
@@ -60,6 +61,7 @@ class Plan:
     faults: tuple[Fault, ...] = ()
     addressed: bool = True
     threshold: int | None = None
+    stated_ms: int = 0
 
     def issued(self) -> tuple[Issued, ...]:
         """Return the tokens; those behind a key change are issued under the new key."""
@@ -137,7 +139,8 @@ def draw(seed: int) -> Plan:
         tampered=random.random() < 0.08,
         executed=random.choice((0, 0, 0, 2**32 - 2)),
     )
-    return Plan(seed, make, tuple(tokens), tuple(faults), addressed, threshold)
+    stated_ms = random.choice((0, 0, 0, 1000))
+    return Plan(seed, make, tuple(tokens), tuple(faults), addressed, threshold, stated_ms)
 
 
 class _Drawing:

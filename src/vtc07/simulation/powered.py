@@ -90,6 +90,14 @@ def companion() -> Companion:
     return load_companion(COMPANION)
 
 
+@lru_cache(maxsize=4)
+def companion_that_states(execution_ms: int) -> Companion:
+    """Return a unit's copy of it, which says how long the execution of a token takes."""
+    policy = companion().meter
+    assert policy is not None
+    return replace(companion(), meter=replace(policy, execution_ms=execution_ms))
+
+
 @lru_cache(maxsize=1)
 def _source() -> CompanionSource:
     return CompanionSource.of(COMPANION)

@@ -59,6 +59,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
             yield replace(plan, make=replace(plan.make, **{name: value}))
     if plan.threshold is not None:
         yield replace(plan, threshold=None)
+    if plan.stated_ms:
+        yield replace(plan, stated_ms=0)
     if not plan.addressed:
         yield replace(plan, addressed=True)
     for place, fault in enumerate(plan.faults):

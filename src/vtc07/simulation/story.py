@@ -48,6 +48,8 @@ def describe(plan: Plan) -> list[str]:
         f"credit, a load of {make.power} W, {make.execution_ns // 10**6} ms for a token; called "
         + ("by its MeterPAN" if plan.addressed else "without an address")
     ]
+    if plan.stated_ms:
+        lines.append(f"the unit expects a token to take {plan.stated_ms} ms")
     if make.failures or make.tampered or make.executed:
         lines.append(
             f"before: {make.failures} wrong tokens, {make.executed} tokens in all; "

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from vtc07.carrier.client import Client
+from vtc07.carrier.companion import Companion
 from vtc07.carrier.endpoint import Procedure, now, perform
 from vtc07.carrier.events import (
     ClientEvent,
@@ -20,6 +21,7 @@ from vtc07.carrier.events import (
     TokenEntryAnswered,
 )
 from vtc07.carrier.reader import Framed
+from vtc07.carrier.registers import Value
 from vtc07.carrier.states import ClientInput
 from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.hhu.delivery import Deliverer, TokenToSend
@@ -50,9 +52,9 @@ class TrustingClient(Client):
 class OneCount(Client):
     """Asks for every snapshot with the same count, and takes what comes for its answer."""
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._snapshot_counts = (4,)
+    def __init__(self, companion: Companion, **named: Any) -> None:
+        one = replace(companion.token_entry, snapshot_counts=(4,))
+        super().__init__(replace(companion, token_entry=one), **named)
 
 
 class NAKMeansNotTaken(Client):
@@ -178,10 +180,9 @@ class JournalOtherwise(Deliverer):
 class PanNotCompared(Session):
     """Goes on with whatever meter answers after a reconnection."""
 
-    def _compare(self, event: ClientEvent) -> str:
-        assert isinstance(event, RegistersRead)
-        self._expected_pan = str(event.values[0].value)
-        return super()._compare(event)
+    def _compare(self, value: Value) -> str:
+        self._expected_pan = str(value)
+        return super()._compare(value)
 
 
 class TwoReads(Session):

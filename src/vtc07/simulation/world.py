@@ -55,7 +55,13 @@ from vtc07.simulation.faults import (
 from vtc07.simulation.issued import Issued, TokenKind, issue
 from vtc07.simulation.ledger import Violation
 from vtc07.simulation.plan import OTHERS, Plan
-from vtc07.simulation.powered import OTHER_PAN, PAN, PoweredMeter, companion
+from vtc07.simulation.powered import (
+    OTHER_PAN,
+    PAN,
+    PoweredMeter,
+    companion,
+    companion_that_states,
+)
 from vtc07.simulation.reports import (
     MAY_BE_EXECUTED,
     Report,
@@ -221,7 +227,7 @@ class World:
         # Who comes while another meter is there must name the one that is meant.
         named = self._plan.addressed or self._current is not self.meter
         unit = HandHeldUnit(
-            companion(),
+            companion_that_states(self._plan.stated_ms),
             PAN if named else "",
             number=len(self._units) + 1,
             now_ns=lambda: self.line.now_ns,
