@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from vtc07.links.address import (
     Address,
     AddressError,
+    PtyAddress,
+    RFC2217Address,
     SerialAddress,
     SimulatedAddress,
     TCPAddress,
@@ -25,6 +27,10 @@ from vtc07.links.address import (
         ("/dev/serial/by-id/usb-head", SerialAddress("/dev/serial/by-id/usb-head")),
         ("com3", SerialAddress("COM3")),
         ("COM120", SerialAddress("COM120")),
+        ("rfc2217://10.0.0.7:2217", RFC2217Address("10.0.0.7", 2217)),
+        ("RFC2217://[fe80::1%eth0]:7/", RFC2217Address("fe80::1%eth0", 7)),
+        ("pty:/tmp/meter", PtyAddress("/tmp/meter")),
+        ("pty:a folder/meter", PtyAddress("a folder/meter")),
         ("sim:meter.db", SimulatedAddress("meter.db")),
         ("sim:./a folder/x", SimulatedAddress("./a folder/x")),
     ],
@@ -53,6 +59,13 @@ def test_addresses(text: str, address: Address) -> None:
         "COM",
         "sim:",
         "udp://host:1",
+        "rfc2217://host",
+        "rfc2217://host:0",
+        "rfc2217://host:65536",
+        "rfc2217:host:1",
+        "tcp:host:1",
+        "pty:",
+        "pty",
     ],
 )
 def test_wrong_addresses_are_one_sentence_that_says_what_would_be_right(text: str) -> None:
@@ -61,7 +74,7 @@ def test_wrong_addresses_are_one_sentence_that_says_what_would_be_right(text: st
     sentence = str(caught.value)
     assert "\n" not in sentence
     assert ":" in sentence
-    assert any(form in sentence for form in ("tcp://", "sim:", "65535"))
+    assert any(form in sentence for form in ("://", "sim:", "pty:", "65535"))
 
 
 @given(st.text())

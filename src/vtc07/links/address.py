@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 FORMS = (
     "tcp://HOST:PORT (an IPv6 host in brackets), a serial port such as /dev/ttyUSB0 or COM3, "
-    "or sim:STORE"
+    "rfc2217://HOST:PORT for a serial port in the network, pty:PATH, or sim:STORE"
 )
 _TCP = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\[\]:/?#@\s]+)):(?P<port>[0-9]+)/?"
@@ -42,6 +42,28 @@ class SerialAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class RFC2217Address:
+    """A serial port behind a server in the network (RFC 2217). ``port``: 1 to 65535."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"rfc2217://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class PtyAddress:
+    """A pseudo-terminal by a path: whoever serves makes it there, a client opens it."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"pty:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedAddress:
     """A meter simulated in this very process, its state in ``store``."""
 
@@ -51,14 +73,26 @@ class SimulatedAddress:
         return f"sim:{self.store}"
 
 
-Address = TCPAddress | SerialAddress | SimulatedAddress
+#: What a link can be opened at, and a meter served.
+LinkAddress = TCPAddress | SerialAddress | RFC2217Address | PtyAddress
+Address = LinkAddress | SimulatedAddress
 
 
 def parse(text: str) -> Address:
     """Return the address a text stands for, or raise AddressError."""
     text = text.strip()
-    if text.lower().startswith("tcp://"):
-        return _parse_tcp(text)
+    scheme, _, rest = text.partition("://")
+    if scheme.lower() == "tcp" and "://" in text:
+        return TCPAddress(*_host_and_port("tcp", rest, text))
+    if scheme.lower() == "rfc2217" and "://" in text:
+        host, port = _host_and_port("rfc2217", rest, text)
+        if port == 0:
+            raise AddressError(f"{text!r} names port 0: write the one that the server listens on")
+        return RFC2217Address(host, port)
+    if text.startswith("pty:"):
+        if not text[4:]:
+            raise AddressError("pty: wants a path after the colon, as in pty:/tmp/meter")
+        return PtyAddress(text[4:])
     if text.startswith("sim:"):
         if not text[4:]:
             raise AddressError("sim: wants the meter's store after the colon, as in sim:meter.db")
@@ -70,14 +104,14 @@ def parse(text: str) -> Address:
     raise AddressError(f"{text!r} is not the address of a meter: write {FORMS}")
 
 
-def _parse_tcp(text: str) -> TCPAddress:
-    match = _TCP.fullmatch(text[len("tcp://") :])
+def _host_and_port(scheme: str, rest: str, text: str) -> tuple[str, int]:
+    match = _TCP.fullmatch(rest)
     if match is None:
         raise AddressError(
-            f"{text!r} is not a TCP address: write tcp://HOST:PORT, an IPv6 host in "
-            "brackets, as in tcp://meter.example:4059 or tcp://[::1]:4059"
+            f"{text!r} is no address of this kind: write {scheme}://HOST:PORT, an IPv6 host in "
+            f"brackets, as in {scheme}://meter.example:4059 or {scheme}://[::1]:4059"
         )
     port = int(match["port"])
     if port > 65535:
         raise AddressError(f"{text!r} names port {port}: TCP ports are 0 to 65535")
-    return TCPAddress(match["six"] or match["host"], port)
+    return match["six"] or match["host"], port

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from vtc07.carrier.endpoint import Endpoint
 from vtc07.carrier.events import ClientEvent, Command
@@ -18,6 +18,10 @@ Observer = Callable[[Sender, bytes, int], None]
 #: Told when one end of a link has gone on at another speed: which end, the speed in Bd, and when,
 #: in ns of the driver's clock. What was observed before it went out at the speed before.
 SpeedObserver = Callable[[Sender, int, int], None]
+
+
+#: A port that went away is looked for so often, in ns.
+AGAIN_NS: Final = 500_000_000
 
 
 class LinkUnavailable(Exception):

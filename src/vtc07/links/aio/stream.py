@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from vtc07.links.characters import CharacterCoder
-from vtc07.links.echo import EchoFilter
+from vtc07.links.echo import LATENESS_NS, EchoFilter
 from vtc07.links.link import LinkLost
 from vtc07.links.tcp import SEND_LIMIT_NS
 
@@ -16,20 +16,34 @@ _CLOSE_LIMIT_S = 5.0  # for what is still to be sent; a peer that takes nothing 
 
 
 class StreamLink(asyncio.Protocol):
-    """One open line over any transport. `receive` may be cancelled without losing a character."""
+    """One open line over any transport. `receive` may be cancelled without losing a character.
+
+    ``echo``: None where nothing can echo.
+    """
 
     def __init__(
         self,
         coder: CharacterCoder,
         *,
         character_ns: int = 0,
-        echo: bool = False,
+        echo: bool | None = None,
+        echo_lateness_ns: int = LATENESS_NS,
+        paced: bool = True,
         connected: Callable[[StreamLink], None] | None = None,
         arrived: Callable[[StreamLink], None] | None = None,
     ) -> None:
         self.coder = coder
         self._character_ns = character_ns
-        self._echo = EchoFilter(echoes=echo, character_ns=character_ns)
+        self._echo = (
+            None
+            if echo is None
+            else EchoFilter(
+                echoes=echo,
+                character_ns=character_ns,
+                paced=paced,
+                lateness_ns=echo_lateness_ns,
+            )
+        )
         self._connected = connected
         self._arrived = arrived
         self._transport: asyncio.Transport | None = None
@@ -92,9 +106,10 @@ class StreamLink(asyncio.Protocol):
     async def send(self, chars: bytes) -> None:
         """Send characters; LinkLost where the other side is gone or takes nothing for 30 s."""
         if self._end is None and self._transport is not None:
-            self._echo.sent(chars, time.monotonic_ns())
+            if self._echo is not None:
+                self._echo.sent(chars, time.monotonic_ns())
             try:
-                self._transport.write(self.coder.encode(chars))
+                self._transport.write(self._bytes(chars))
                 async with asyncio.timeout(SEND_LIMIT_NS / 1e9):
                     await self._writable.wait()
             except TimeoutError:
@@ -103,6 +118,10 @@ class StreamLink(asyncio.Protocol):
                 self.abort(f"the connection broke: {error}")
         if self._end is not None:
             raise LinkLost(self._end)
+
+    def _bytes(self, chars: bytes) -> bytes:
+        """Return the transport's bytes for characters."""
+        return self.coder.encode(chars)
 
     async def receive(self, timeout_ns: int | None) -> bytes:
         """Return what has arrived, waiting at most ``timeout_ns``; LinkLost at the end of it.
@@ -120,7 +139,8 @@ class StreamLink(asyncio.Protocol):
         if self._pending:
             data = bytes(self._pending)
             self._pending.clear()
-            return self._echo.heard(self.coder.decode(data), time.monotonic_ns())
+            chars = self.coder.decode(data)
+            return chars if self._echo is None else self._echo.heard(chars, time.monotonic_ns())
         if self._end is not None:
             raise LinkLost(self._end)
         return b""
@@ -133,6 +153,12 @@ class StreamLink(asyncio.Protocol):
 
     async def set_speed(self, speed: int) -> None:
         """Do nothing: TCP has no speed; a serial port has its own method."""
+
+    def _goes_on_at(self, character_ns: int) -> None:
+        """Take notice of another speed."""
+        self._character_ns = character_ns
+        if self._echo is not None:
+            self._echo.character_ns = character_ns
 
     async def close(self) -> None:
         """Close, and wait until it is. A second call does nothing more."""

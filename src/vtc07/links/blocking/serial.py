@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vtc07.carrier.companion import LinkSettings, Parity
@@ -10,12 +11,15 @@ from vtc07.links.address import SerialAddress
 from vtc07.links.characters import CharacterCoder
 from vtc07.links.echo import EchoFilter
 from vtc07.links.link import LinkLost
+from vtc07.links.ports import remember, whereabouts
 from vtc07.links.serial import (
     cannot_open,
-    character_ns,
+    go_on_at,
+    has_termios,
+    is_pseudo_terminal,
     load_serialx,
-    mark_damaged,
     options,
+    take_over,
     usual_parity,
 )
 
@@ -28,11 +32,17 @@ _CHUNK = 4096
 class SerialLink:
     """An open serial port; see `vtc07.links.serial` for how damaged characters are found."""
 
-    def __init__(self, port: BaseSerial, parity: Parity, character_ns: int, *, echo: bool) -> None:
+    def __init__(
+        self, port: BaseSerial, device: str, settings: LinkSettings, parity: Parity
+    ) -> None:
         self._port = port
-        self._echo = EchoFilter(echoes=echo, character_ns=character_ns)
-        self._character_ns = character_ns
-        self._coder = CharacterCoder(parity, marked=mark_damaged(port.fileno(), parity))
+        self._settings = settings
+        self._paced = not is_pseudo_terminal(device)
+        self._echo = EchoFilter(
+            echoes=settings.echo, character_ns=settings.character_ns, paced=self._paced
+        )
+        marked = take_over(port, parity, device)
+        self._coder = CharacterCoder(parity, marked=marked)
         self._buffer = bytearray(_CHUNK)
         self._closed = False
         from serialx import SerialException  # noqa: PLC0415 - an optional part, here by now
@@ -41,8 +51,8 @@ class SerialLink:
 
     @property
     def character_ns(self) -> int:
-        """Duration of one character in ns, by the port's speed."""
-        return self._character_ns
+        """Duration of one character in ns, by the port's speed; 0 on a pseudo-terminal."""
+        return self._settings.character_ns if self._paced else 0
 
     @classmethod
     def open(
@@ -50,19 +60,23 @@ class SerialLink:
     ) -> SerialLink:
         """Open a port with the settings' speed and parity (or another ``parity``).
 
-        A pseudo-terminal has neither speed nor UART: no parity there unless it is asked for.
+        A pseudo-terminal has neither speed nor UART: no parity there unless it is asked for. An
+        adapter that was open before is found again under the name that it has now.
 
         LinkUnavailable: no such port, no permission, in use, format not possible, no serialx.
         """
         serialx = load_serialx(address)
         parity = usual_parity(address, settings) if parity is None else parity
-        port: Any = serialx.Serial(address.device, **options(serialx, settings, parity))
+        device = whereabouts(address.device)
+        port: Any = serialx.Serial(device, **options(serialx, settings, parity))
         try:
             port.open()
-            return cls(port, parity, character_ns(address, settings), echo=settings.echo)
+            link = cls(port, device, settings, parity)
         except Exception as error:
             port.close()
             raise cannot_open(address, error) from error
+        remember(address.device)
+        return link
 
     def send(self, chars: bytes) -> None:
         """Hand characters to the port; LinkLost where it is gone."""
@@ -88,9 +102,21 @@ class SerialLink:
         return self._echo.heard(heard, time.monotonic_ns())
 
     def set_speed(self, speed: int) -> None:
-        """Go on at ``speed`` Bd once all that was handed over has gone out; else LinkLost."""
+        """Go on at ``speed`` Bd once all that was handed over has gone out.
+
+        LinkLost where the port is gone or does not take this speed.
+        """
         self._check_open()
-        raise LinkLost(f"the port cannot go on at {speed} Bd")
+        try:
+            if has_termios():
+                go_on_at(self._port.fileno(), speed)
+            else:
+                self._port.flush()
+                self._port.reconfigure_port(baudrate=speed)
+        except self._errors as error:
+            raise LinkLost(f"the serial port cannot go on at {speed} Bd: {error}") from error
+        self._settings = replace(self._settings, speed=speed)
+        self._echo.character_ns = self._settings.character_ns
 
     def close(self) -> None:
         """Close. A second call does nothing."""

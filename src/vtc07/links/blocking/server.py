@@ -8,6 +8,7 @@ from collections.abc import Callable
 from vtc07.carrier.endpoint import ServerEndpoint
 from vtc07.links.clock import Clock, MonotonicClock
 from vtc07.links.link import (
+    AGAIN_NS,
     Link,
     LinkLost,
     LinkUnavailable,
@@ -151,12 +152,31 @@ class ServerDriver:
 class LinkPort:
     """A port made of links that are opened one after the other, such as a serial port's.
 
-    ``open_link`` raises LinkUnavailable where there is none (any more), which ends `serve`.
+    ``open_link`` raises LinkUnavailable where there is none (any more). That ends `serve`; but with
+    ``waits``, where a link has been open before, it is tried again until it opens: an adapter was
+    unplugged, and is plugged in again. ``told`` hears of both. ``first``: a link that is open
+    already.
     """
 
-    def __init__(self, open_link: Callable[[], Link], *, character_ns: int = 0) -> None:
+    def __init__(
+        self,
+        open_link: Callable[[], Link],
+        *,
+        character_ns: int = 0,
+        first: Link | None = None,
+        waits: bool = False,
+        told: Callable[[str], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._open_link = open_link
         self._character_ns = character_ns
+        self._first = first
+        self._waits = waits
+        self._told = told
+        self._clock: Clock = clock if clock is not None else MonotonicClock()
+        self._opened = first is not None
+        self._lost = False  # and nobody has been told that it is back
+        self._again_ns: int | None = None  # not to be tried before
         self._closed = False
 
     @property
@@ -164,12 +184,49 @@ class LinkPort:
         """Duration of one character in ns; 0 where the links have no speed of their own."""
         return self._character_ns
 
-    def accept(self, timeout_ns: int | None) -> Link | None:  # noqa: ARG002 - a port's face
-        """Open the next link."""
+    def accept(self, timeout_ns: int | None) -> Link | None:
+        """Open the next link; None where it does not open in time, and is waited for."""
         if self._closed:
             raise LinkUnavailable("the port is closed")
-        return self._open_link()
+        if self._first is not None:
+            link, self._first = self._first, None
+            return link
+        if not self._may_try(timeout_ns):
+            return None
+        try:
+            link = self._open_link()
+        except LinkUnavailable as error:
+            if not (self._waits and self._opened):
+                raise
+            self._again_ns = self._clock.now_ns() + AGAIN_NS
+            self._say(f"{error}; waiting for it to come back", lost=True)
+            return None
+        self._opened = True
+        self._again_ns = None
+        self._say("the port is back", lost=False)
+        return link
+
+    def _may_try(self, timeout_ns: int | None) -> bool:
+        """Wait until it makes sense to try again; False where that is not in time."""
+        if self._again_ns is None:
+            return True
+        left = self._again_ns - self._clock.now_ns()
+        if timeout_ns is not None and timeout_ns < left:
+            self._clock.sleep_until(self._clock.now_ns() + timeout_ns)
+            return False
+        self._clock.sleep_until(self._again_ns)
+        return True
+
+    def _say(self, sentence: str, *, lost: bool) -> None:
+        """Tell of a change, once."""
+        if lost != self._lost:
+            self._lost = lost
+            if self._told is not None:
+                self._told(sentence)
 
     def close(self) -> None:
-        """Open no more links; the one that is open is its user's to close."""
+        """Open no more links; one that was given is its user's to close."""
         self._closed = True
+        if self._first is not None:
+            self._first.close()
+            self._first = None

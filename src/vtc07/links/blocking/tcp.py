@@ -25,8 +25,6 @@ _CHUNK = 4096
 class TCPLink:
     """One TCP connection. Nagle's delay is off: a message is small and waited for."""
 
-    character_ns = 0
-
     def __init__(self, connection: socket.socket, parity: Parity = Parity.NONE) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.settimeout(SEND_LIMIT_NS / 1e9)
@@ -36,6 +34,11 @@ class TCPLink:
         self._selector.register(connection, selectors.EVENT_READ)
         self._pending = b""
         self._end: str | None = None  # why nothing more will come
+
+    @property
+    def character_ns(self) -> int:
+        """0: TCP has no speed."""
+        return 0
 
     @classmethod
     def connect(
@@ -58,7 +61,7 @@ class TCPLink:
         if self._end is not None and not self._pending:
             raise LinkLost(self._end)
         try:
-            self._connection.sendall(self._coder.encode(chars))
+            self._connection.sendall(self._outgoing(self._coder.encode(chars)))
         except OSError as error:
             self._end = _why(error)
             raise LinkLost(self._end) from error
@@ -91,10 +94,19 @@ class TCPLink:
             return False
         finally:
             self._connection.settimeout(SEND_LIMIT_NS / 1e9)
-        self._pending += data
-        if not data:
+        if data:
+            self._pending += self._incoming(data)
+        else:
             self._end = "the other side closed the connection"
         return bool(data)
+
+    def _incoming(self, data: bytes) -> bytes:
+        """Return the characters' bytes among the connection's: over bare TCP, all of them."""
+        return data
+
+    def _outgoing(self, data: bytes) -> bytes:
+        """Return the connection's bytes for the characters'."""
+        return data
 
     def set_speed(self, speed: int) -> None:
         """Do nothing: TCP has no speed."""
