@@ -294,8 +294,9 @@ class HHU:
                     kind = HHUInput.ACK_BEFORE_LAST
             case HHUInput.BLOCK if self._is_twin(heard.chars):
                 kind = HHUInput.TWIN
-            case HHUInput.DAMAGED if self._naks >= self._most_naks:
-                kind = HHUInput.DAMAGED_TOO_OFTEN
+            case HHUInput.DAMAGED if row[kind].action is HHUAction.SEND_NAK:
+                if self._naks >= self._most_naks:
+                    kind = HHUInput.DAMAGED_TOO_OFTEN
         match row[kind].action:
             case HHUAction.OVER:
                 last = self._round >= self._attempts

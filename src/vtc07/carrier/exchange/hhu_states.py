@@ -8,7 +8,7 @@ a unit does after silence, damage and a lost session is our choice where the sta
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -90,20 +90,32 @@ _STAYS = frozenset(
     {HHUAction.DROP, HHUAction.SEND_NAK, HHUAction.SAME_BLOCK, HHUAction.REPEAT, HHUAction.OVER}
 )
 
+# What can be heard wherever something is awaited; where a readout is, ACK begins an echo.
+_STRAY = (HHUInput.OPERAND, HHUInput.NAK, HHUInput.BREAK, HHUInput.FOREIGN)
+_STRAY_ACK = (*_STRAY, HHUInput.ACK)
+_STRAY_DATA = (*_STRAY_ACK, HHUInput.DATA, HHUInput.BLOCK)
+
 
 def _row(
-    state: HHUState, does: Mapping[HHUInput, HHUAction | tuple[HHUState, HHUAction]]
+    state: HHUState,
+    stray: Iterable[HHUInput],
+    does: Mapping[HHUInput, HHUAction | tuple[HHUState, HHUAction]],
 ) -> Mapping[HHUInput, HHUTransition]:
-    """Complete a row: what is not named is dropped, a lost link ends every command."""
+    """Complete a row: a lost link ends every command, and what is ``stray`` is dropped.
+
+    What is in no row cannot happen there.
+    """
+    found: dict[HHUInput, HHUAction | tuple[HHUState, HHUAction]] = {
+        **dict.fromkeys(stray, HHUAction.DROP),
+        HHUInput.LINK_LOST: HHUAction.FAIL,
+        **does,
+    }
     row: dict[HHUInput, HHUTransition] = {}
-    for heard in HHUInput:
-        default = HHUAction.DROP
-        if heard is HHUInput.LINK_LOST and state is not _READY:
-            default = HHUAction.FAIL
-        found = does.get(heard, default)
-        if isinstance(found, HHUAction):
-            found = (state if found in _STAYS else _READY, found)
-        row[heard] = HHUTransition(*found)
+    for heard in (heard for heard in HHUInput if heard in found):
+        goes = found[heard]
+        if isinstance(goes, HHUAction):
+            goes = (state if goes in _STAYS else _READY, goes)
+        row[heard] = HHUTransition(*goes)
     return MappingProxyType(row)
 
 
@@ -119,22 +131,21 @@ _LEAVE = (HHUState.LEAVING, HHUAction.LEAVE)
 _REQUEST = (HHUState.IDENTIFICATION, HHUAction.REQUEST)
 
 HHU_TABLE: Final[Mapping[HHUState, Mapping[HHUInput, HHUTransition]]] = MappingProxyType({
-    _READY: _row(_READY, {}),
-    HHUState.LEAVING: _row(HHUState.LEAVING, {HHUInput.SENT: _REQUEST}),
+    _READY: MappingProxyType({}),  # nothing is awaited, so nothing that comes is an answer
+    HHUState.LEAVING: _row(HHUState.LEAVING, (), {HHUInput.SENT: _REQUEST}),
     # A readout that comes here is that of t_t: its end is awaited, as of anything else.
-    HHUState.IDENTIFICATION: _row(HHUState.IDENTIFICATION, {
+    HHUState.IDENTIFICATION: _row(HHUState.IDENTIFICATION, _STRAY_ACK, {
         HHUInput.IDENTIFICATION_AB: (HHUState.READOUT, HHUAction.LISTEN),
         HHUInput.IDENTIFICATION_C: (HHUState.OPTION, HHUAction.SELECT),
         HHUInput.DAMAGED: _REQUEST,
-        HHUInput.DAMAGED_TOO_OFTEN: _REQUEST,
         HHUInput.SILENCE: _REQUEST,
         HHUInput.GIVE_UP: HHUAction.FAIL,
     }),
-    HHUState.OPTION: _row(HHUState.OPTION, {
+    HHUState.OPTION: _row(HHUState.OPTION, (), {
         HHUInput.SENT_FOR_READOUT: (HHUState.READOUT, HHUAction.LISTEN),
         HHUInput.SENT_FOR_PROGRAMMING: (HHUState.OPERAND, HHUAction.LISTEN),
     }),
-    HHUState.READOUT: _row(HHUState.READOUT, {
+    HHUState.READOUT: _row(HHUState.READOUT, _STRAY, {
         HHUInput.READOUT: HHUAction.FINISH,
         HHUInput.DAMAGED: HHUAction.SEND_NAK,
         HHUInput.DAMAGED_TOO_OFTEN: HHUAction.FAIL,
@@ -142,24 +153,23 @@ HHU_TABLE: Final[Mapping[HHUState, Mapping[HHUInput, HHUTransition]]] = MappingP
         HHUInput.GIVE_UP: HHUAction.FAIL,
     }),
     # P0 error: B0. A readout in its place is consumed, and programming mode asked for with Z = 0.
-    HHUState.OPERAND: _row(HHUState.OPERAND, {
+    HHUState.OPERAND: _row(HHUState.OPERAND, _STRAY, {
         HHUInput.OPERAND: HHUAction.FINISH,
         HHUInput.READOUT: _REQUEST,
         HHUInput.READOUT_AGAIN: HHUAction.REFUSED,
         HHUInput.BREAK: _REQUEST,
         HHUInput.DAMAGED: _LEAVE,
-        HHUInput.DAMAGED_TOO_OFTEN: _LEAVE,
         HHUInput.SILENCE: _LEAVE,
         HHUInput.GIVE_UP: HHUAction.FAIL,
     }),
-    HHUState.ACCESS: _row(HHUState.ACCESS, {
+    HHUState.ACCESS: _row(HHUState.ACCESS, _STRAY_DATA, {
         **_REPORTED,
         HHUInput.ACK: HHUAction.FINISH,
         HHUInput.NAK: HHUAction.REPEAT,
         HHUInput.DAMAGED_TOO_OFTEN: HHUAction.REPEAT,
         HHUInput.SILENCE: HHUAction.REPEAT,
     }),
-    HHUState.ANSWER: _row(HHUState.ANSWER, {
+    HHUState.ANSWER: _row(HHUState.ANSWER, _STRAY_DATA, {
         **_REPORTED,
         HHUInput.DATA: HHUAction.FINISH,
         HHUInput.BLOCK: (HHUState.BLOCKS, HHUAction.NEXT),
@@ -169,7 +179,7 @@ HHU_TABLE: Final[Mapping[HHUState, Mapping[HHUInput, HHUTransition]]] = MappingP
         HHUInput.SILENCE: HHUAction.REPEAT,
     }),
     # After silence nobody knows whether the ACK or the block was lost: from the beginning again.
-    HHUState.BLOCKS: _row(HHUState.BLOCKS, {
+    HHUState.BLOCKS: _row(HHUState.BLOCKS, _STRAY_DATA, {
         **_REPORTED,
         HHUInput.DATA: HHUAction.FINISH,
         HHUInput.BLOCK: (HHUState.BLOCKS, HHUAction.NEXT),
@@ -178,7 +188,7 @@ HHU_TABLE: Final[Mapping[HHUState, Mapping[HHUInput, HHUTransition]]] = MappingP
         HHUInput.DAMAGED_TOO_OFTEN: _AGAIN,
         HHUInput.SILENCE: _AGAIN,
     }),
-    HHUState.WRITING: _row(HHUState.WRITING, {
+    HHUState.WRITING: _row(HHUState.WRITING, _STRAY_DATA, {
         **_REPORTED,
         HHUInput.ACK: (HHUState.WRITING, HHUAction.NEXT_BLOCK),
         HHUInput.ACK_BEFORE_LAST: (HHUState.LAST_BLOCK, HHUAction.NEXT_BLOCK),
@@ -186,7 +196,7 @@ HHU_TABLE: Final[Mapping[HHUState, Mapping[HHUInput, HHUTransition]]] = MappingP
         HHUInput.DAMAGED_TOO_OFTEN: _AFRESH,
         HHUInput.SILENCE: _AFRESH,
     }),
-    HHUState.LAST_BLOCK: _row(HHUState.LAST_BLOCK, {
+    HHUState.LAST_BLOCK: _row(HHUState.LAST_BLOCK, _STRAY_DATA, {
         **_REPORTED,
         HHUInput.DATA: HHUAction.FINISH,
         HHUInput.ACK: HHUAction.FINISH,
@@ -195,7 +205,7 @@ HHU_TABLE: Final[Mapping[HHUState, Mapping[HHUInput, HHUTransition]]] = MappingP
         HHUInput.SILENCE: _AFRESH,
     }),
     # B0 is not answered; B1, after a fast wake-up, is acknowledged.
-    HHUState.SIGN_OFF: _row(HHUState.SIGN_OFF, {
+    HHUState.SIGN_OFF: _row(HHUState.SIGN_OFF, _STRAY_ACK, {
         HHUInput.SENT: HHUAction.FINISH,
         HHUInput.ACK: HHUAction.FINISH,
         HHUInput.SILENCE: HHUAction.REPEAT,
