@@ -75,10 +75,12 @@ class Program(LazyGroup):
         "identify": ("vtc07.cli.identify:identify", "Ask a meter who it is."),
         "read": ("vtc07.cli.read:read_command", "Read registers of a meter."),
         "write": ("vtc07.cli.write:write_command", "Write registers of a meter."),
+        "readout": ("vtc07.cli.readout:readout", "Show the data of any IEC 62056-21 meter."),
         "send": ("vtc07.cli.send:send", "Send tokens to a meter, each exactly once."),
         "token": ("vtc07.cli.token:token", "Issue and decode tokens."),
         "meter": ("vtc07.cli.meter:meter", "Make, serve and look at virtual meters."),
         "companion": ("vtc07.cli.companion:companion", "List, show and check companions."),
+        "line": ("vtc07.cli.line:line", "Be a serial line between two programs."),
         "simulate": (
             "vtc07.cli.simulate:simulate",
             "Run deliveries in which everything goes wrong.",

@@ -1,0 +1,309 @@
+"""From ADDRESS to a hand-held unit of IEC 62056-21 on its line, for meters of any maker."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+import click
+
+from vtc07.carrier.companion import LinkSettings, Parity, Preset, Timing
+from vtc07.carrier.endpoint import Perform, Procedure
+from vtc07.carrier.exchange.events import (
+    ExchangeFailed,
+    ExchangeFailure,
+    HHUCommand,
+    HHUEvent,
+    MeterIdentity,
+)
+from vtc07.carrier.exchange.settings import (
+    MODE_C_SPEEDS,
+    PUSH_SPEED,
+    START_SPEED,
+    CheckCharacter,
+    Compatibility,
+    WakeUp,
+)
+from vtc07.carrier.grammar import ADDRESS
+from vtc07.cli.failure import ExitCode, Failure
+from vtc07.cli.tracing import open_trace
+from vtc07.links.address import SimulatedAddress, TCPAddress, parse
+
+if TYPE_CHECKING:
+    from vtc07.carrier.events import Command
+    from vtc07.carrier.exchange.mode_d import PushEvent
+    from vtc07.links.address import LinkAddress
+    from vtc07.links.blocking import ClientDriver
+    from vtc07.links.link import ClientEndpoint, Link
+    from vtc07.trace.recorder import Recorder
+
+NS: Final = 1_000_000_000
+#: How long an answer is waited for unless told otherwise: meters in the field take more than the
+#: 1.5 s of the standard.
+DEFAULT_TIMEOUT_S: Final = 4.0
+SPEEDS: Final = tuple(str(speed) for speed in MODE_C_SPEEDS.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeOptions:
+    """What the options of a command say about the way to a meter and about its deviations."""
+
+    address: str | None
+    meter_address: str
+    speed: str | None
+    timeout: float | None
+    check: str
+    no_readout_bcc: bool
+    decimal_comma: bool
+    address_not_echoed: bool
+    parity: str | None
+    wake_up: str
+    trace: str | None
+
+    @property
+    def compatibility(self) -> Compatibility:
+        """The deviations that are taken. Line ends of any kind always are."""
+        return Compatibility(
+            check=CheckCharacter(self.check),
+            no_readout_bcc=self.no_readout_bcc,
+            decimal_comma=self.decimal_comma,
+            address_not_echoed=self.address_not_echoed,
+        )
+
+    @property
+    def highest_speed(self) -> int | None:
+        """The highest speed wanted, in Bd; None: whatever the meter offers."""
+        return None if self.speed is None else int(self.speed)
+
+
+def exchange_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ADDRESS and these options; they arrive as ``exchange``."""
+
+    def gathered(*args: Any, **kwargs: Any) -> Any:
+        names = ExchangeOptions.__slots__
+        options = ExchangeOptions(**{name: kwargs.pop(name) for name in names})
+        return function(*args, exchange=options, **kwargs)
+
+    gathered.__name__ = function.__name__
+    gathered.__doc__ = function.__doc__
+    gathered.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+    for decorate in (
+        click.option(
+            "--trace",
+            metavar="FILE",
+            help="Record what goes over the line as JSON Lines.",
+        ),
+        click.option(
+            "--wake-up",
+            type=click.Choice([way.value for way in WakeUp]),
+            default=WakeUp.NONE.value,
+            show_default=True,
+            help="How a meter on a battery is woken before it is asked.",
+        ),
+        click.option(
+            "--parity",
+            type=click.Choice([parity.value for parity in Parity]),
+            help="uart: 7E1 by the port; software: even parity in bit 7 of 8N1; none. By default "
+            "uart on a serial port, none on TCP.",
+        ),
+        click.option(
+            "--address-not-echoed",
+            is_flag=True,
+            help="The meter answers a read with the value alone.",
+        ),
+        click.option(
+            "--decimal-comma",
+            is_flag=True,
+            help="The meter writes 7,4: show 7.4.",
+        ),
+        click.option(
+            "--no-readout-bcc",
+            is_flag=True,
+            help="The meter's readout has no check character, or none that is to be believed.",
+        ),
+        click.option(
+            "--check",
+            type=click.Choice([kind.value for kind in CheckCharacter]),
+            default=CheckCharacter.XOR.value,
+            show_default=True,
+            help="How the check character is computed; xor is the standard's.",
+        ),
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0.2, 3600),
+            metavar="SECONDS",
+            help=f"How long an answer is waited for; by default {DEFAULT_TIMEOUT_S:g} s.",
+        ),
+        click.option(
+            "--speed",
+            type=click.Choice(SPEEDS),
+            help="Highest speed in Bd to change to; by default what the meter offers.",
+        ),
+        click.option(
+            "--meter-address",
+            default="",
+            metavar="ADDRESS",
+            help="Device address of the meter, up to 32 characters; by default whichever answers.",
+        ),
+        click.argument("address", metavar="ADDRESS", required=False),
+    ):
+        gathered = decorate(gathered)
+    return gathered
+
+
+class ExchangeConnection:
+    """The way to one meter, and a hand-held unit on it. A context manager: closed at its end."""
+
+    def __init__(self, options: ExchangeOptions) -> None:
+        self._options = options
+        self._resources = contextlib.ExitStack()
+        self._driver: ClientDriver | None = None
+        self._recorder: Recorder | None = None
+        if not re.fullmatch(ADDRESS, options.meter_address):
+            raise Failure(
+                f"--meter-address: {options.meter_address!r} is no device address: up to 32 "
+                "digits, letters and spaces are wanted"
+            )
+        if options.address is None:
+            raise Failure("the meter's ADDRESS is missing: tcp://HOST:PORT or a serial port")
+        address = parse(options.address)
+        if isinstance(address, SimulatedAddress):
+            raise Failure(
+                "this is asked over a line, and sim:STORE has none: serve the meter with "
+                "vtc07 meter serve, and give the address that it says"
+            )
+        self._address: LinkAddress = address
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._resources.close()
+
+    @property
+    def address(self) -> str:
+        """Where the meter is."""
+        return str(self._address)
+
+    def perform(self, command: HHUCommand) -> HHUEvent:
+        """Carry out a command of a hand-held unit; LinkUnavailable without a link."""
+        if self._driver is None:
+            self._driver = self._hand_held_unit()
+        # The driver is the same for every core that ends a command in one event.
+        event = self._driver.run(_one(cast("Command", command)))
+        return cast("HHUEvent", event)
+
+    def listen(self, timeout_s: float | None, speed: int | None) -> PushEvent:
+        """Wait for the next telegram that a meter pushes."""
+        from vtc07.carrier.exchange import mode_d  # noqa: PLC0415 - only to listen
+
+        if self._driver is None:
+            compat = self._options.compatibility
+            core = mode_d.PushListener(speed=speed or PUSH_SPEED, compat=compat)
+            self._driver = self._drive(cast("ClientEndpoint", core))
+        timeout_ns = None if timeout_s is None else int(timeout_s * NS)
+        event = self._driver.run(_one(cast("Command", mode_d.Listen(timeout_ns))))
+        return cast("PushEvent", event)
+
+    def timing(self) -> Timing:
+        """Return the timers, with the time limit that was asked for."""
+        timeout = self._options.timeout
+        limit_ns = int((DEFAULT_TIMEOUT_S if timeout is None else timeout) * NS)
+        timing = Timing()
+        return replace(
+            timing,
+            repeat_ns=max(limit_ns, timing.reaction_ns + 1),
+            inter_character_ns=max(timing.inter_character_ns, limit_ns * 3 // 4),
+        )
+
+    def _hand_held_unit(self) -> ClientDriver:
+        from vtc07.carrier.exchange.hhu import HHU  # noqa: PLC0415 - not to listen
+
+        core = HHU(
+            self.timing(),
+            compatibility=self._options.compatibility,
+            paced=self._paced(),
+            wake_up=WakeUp(self._options.wake_up),
+        )
+        return self._drive(cast("ClientEndpoint", core))
+
+    def _paced(self) -> bool:
+        from vtc07.links.serial import character_ns  # noqa: PLC0415 - serial only
+
+        if isinstance(self._address, TCPAddress):
+            return False
+        return bool(character_ns(self._address, self._settings()))
+
+    def _settings(self) -> LinkSettings:
+        parity = Parity.UART if self._options.parity is None else Parity(self._options.parity)
+        return LinkSettings(Preset.OPTICAL, START_SPEED, parity)
+
+    def _drive(self, core: ClientEndpoint) -> ClientDriver:
+        from vtc07.links.blocking import ClientDriver, open_link  # noqa: PLC0415 - a late import
+
+        parity = None if self._options.parity is None else Parity(self._options.parity)
+
+        def opened() -> Link:
+            return open_link(self._address, self._settings(), parity=parity)
+
+        recorder = self._trace()
+        driver = ClientDriver(
+            core,
+            opened,
+            observer=None if recorder is None else recorder.observe,
+            on_speed=None if recorder is None else recorder.speed,
+        )
+        self._resources.callback(driver.close)
+        return driver
+
+    def _trace(self) -> Recorder | None:
+        path = self._options.trace
+        if path is None:
+            return None
+        recording = open_trace(path, "", self.address, lambda: None)
+        return self._resources.enter_context(recording)
+
+
+def _one(command: Command) -> Procedure[Any]:
+    return (yield Perform(command))
+
+
+_WHY: Final = {
+    ExchangeFailure.NO_ANSWER: "the meter does not answer",
+    ExchangeFailure.DAMAGED: "only damaged answers of the meter arrive",
+    ExchangeFailure.REFUSED_BY_NAK: "the meter found every attempt damaged",
+    ExchangeFailure.NOT_SIGNED_ON: "the meter has ended the session",
+    ExchangeFailure.LINK_LOST: "the link was lost",
+}
+_WHAT_TO_DO: Final = {
+    ExchangeFailure.NO_ANSWER: "check the head's place, --meter-address, and --wake-up for a meter "
+    "on a battery; a slow path wants a longer --timeout, and a meter that only sends by itself "
+    "--listen",
+    ExchangeFailure.DAMAGED: "check the head's place and --parity; if every attempt ends so, the "
+    "meter may compute its check in another way: --check sum, or --no-readout-bcc",
+}
+
+
+def failed(event: ExchangeFailed, address: str) -> Failure:
+    """Return the error of a command that came to nothing."""
+    why = f"{address}: {_WHY[event.failure]}"
+    what = _WHAT_TO_DO.get(event.failure, "try again")
+    return Failure(f"{why}: {what}", ExitCode.NO_LINK)
+
+
+def printable(text: str) -> str:
+    """Return characters that may go to a terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def identity_document(identity: MeterIdentity) -> dict[str, Any]:
+    """Return what an identification message says."""
+    return {
+        "flag": identity.flag,
+        "baud_identification": identity.baud_identification,
+        "identification": identity.identification,
+        "escapes": list(identity.escapes),
+    }
