@@ -66,7 +66,7 @@ def understand(framed: Framed, state: HHUState, compat: Compatibility) -> Heard:
         case Frame.DATA | Frame.BLOCK if state in READOUTS:
             return _readout(framed, compat)
         case Frame.DATA if state in _ANSWERS:
-            return _answer(framed, compat)
+            return _answer(framed, state, compat)
         case _:
             return FOREIGN
 
@@ -112,7 +112,7 @@ def _readout(framed: Framed, compat: Compatibility) -> Heard:
     return Heard(HHUInput.READOUT, chars=chars[1:].rstrip(b"\x03"))
 
 
-def _answer(framed: Framed, compat: Compatibility) -> Heard:
+def _answer(framed: Framed, state: HHUState, compat: Compatibility) -> Heard:
     chars = framed.chars
     if framed.damaged or framed.overlong or not framed.complete:
         return DAMAGED
@@ -122,7 +122,8 @@ def _answer(framed: Framed, compat: Compatibility) -> Heard:
     if chars[-2] == EOT:
         return Heard(HHUInput.BLOCK, chars=body)
     text = error_text(body.decode("latin-1"), compat)
-    if text is not None:
+    if text is not None and (state is not HHUState.BLOCKS or text.upper().startswith("ER")):
+        # The last block of an answer has no address either, and is no error for that.
         return Heard(HHUInput.ERROR, ErrorAnswered(text))
     return Heard(HHUInput.DATA, data(body), chars=body)
 
