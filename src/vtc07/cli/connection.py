@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,7 +96,7 @@ class Connection:
         if options.password_file is not None:
             self._password = secret.password_from_file(options.password_file, self._output)
         else:
-            self._password = secret.from_environment(PASSWORD_VARIABLE)
+            self._password = os.environ.get(PASSWORD_VARIABLE) or None  # spaces belong to it
         if isinstance(self.address, SimulatedAddress):
             from vtc07.cli.stores import open_store  # noqa: PLC0415 - sim: only
 
@@ -132,6 +133,13 @@ class Connection:
             except ValueError as error:
                 raise Failure(f"--meter-address: {error}") from None
         return self._session
+
+    def want_password(self) -> None:
+        """Ask a person at a terminal for the password, where none was given and one is known."""
+        rule = self.companion.mode_c
+        known = rule is not None and rule.password is not None
+        if self._password is None and known and secret.is_asked_at_a_terminal():
+            self._password = secret.password_from_prompt()
 
     def run(self, procedure: Procedure[T]) -> T:
         """Run a procedure of the session; LinkUnavailable where the link cannot be opened."""

@@ -6,11 +6,12 @@ import contextlib
 import json
 import sys
 
-from vtc07.cli.connection import open_trace, profiled
 from vtc07.cli.failure import ExitCode, Failure
+from vtc07.cli.link_options import profiled
 from vtc07.cli.output import Output
 from vtc07.cli.serving import open_served_port, stop_on_signals
-from vtc07.links.address import SerialAddress, TCPAddress
+from vtc07.cli.tracing import open_trace
+from vtc07.links.address import LinkAddress
 from vtc07.links.blocking import ServerDriver, TCPPort
 from vtc07.meter import OutOfOrderServer, Remains, StoreCorrupt
 
@@ -20,7 +21,7 @@ def serve_out_of_order(
     damage: StoreCorrupt,
     remains: Remains,
     *,
-    address: TCPAddress | SerialAddress,
+    address: LinkAddress,
     allow_remote: bool,
     profile: str | None,
     trace: str | None,
@@ -38,7 +39,12 @@ def serve_out_of_order(
         if trace is not None:
             recording = open_trace(trace, companion.name, str(address), lambda: companion)
             recorder = resources.enter_context(recording)
-        driver = ServerDriver(server, port, observer=None if recorder is None else recorder.observe)
+        driver = ServerDriver(
+            server,
+            port,
+            observer=None if recorder is None else recorder.observe,
+            on_speed=None if recorder is None else recorder.speed,
+        )
         stop_on_signals(driver, resources)
         output.warning(str(damage))
         where = port.address if isinstance(port, TCPPort) else address

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import click
 
-from vtc07.cli.connection import open_trace, profiled
 from vtc07.cli.control_port import control_port
 from vtc07.cli.failure import Failure
 from vtc07.cli.lazy import examples
+from vtc07.cli.link_options import profiled
 from vtc07.cli.loads import MOST_ACCELERATION
 from vtc07.cli.meter_out_of_order import serve_out_of_order
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.served_meter import ServedMeter
 from vtc07.cli.serving import open_served_port, stop_on_signals
 from vtc07.cli.stores import open_store, remains_of, store_key_option
+from vtc07.cli.tracing import open_trace
 from vtc07.links.address import SimulatedAddress, parse
 from vtc07.links.blocking import ServerDriver, TCPPort
 from vtc07.links.clock import MonotonicClock
@@ -105,7 +106,9 @@ def serve(
             )  # fmt: skip
             return
         companion = profiled(opened.companion(), profile)
-        port = open_served_port(address, companion, resources, allow_remote=allow_remote)
+        port = open_served_port(
+            address, companion, resources, allow_remote=allow_remote, told=output.progress
+        )
         recorder = None
         if trace is not None:
             recording = open_trace(trace, companion.name, listen, lambda: companion)
@@ -133,6 +136,7 @@ def serve(
             port,
             clock=clock,
             observer=None if recorder is None else recorder.observe,
+            on_speed=None if recorder is None else recorder.speed,
             each_turn=None if control is None else control.turn,
         )
         stop_on_signals(driver, resources)

@@ -97,3 +97,8 @@ def from_prompt(what: str) -> str:
     """Ask for a secret without showing it."""
     answer = click.prompt(f"{what} (hexadecimal, not shown)", hide_input=True, err=True)
     return str(answer).strip()
+
+
+def password_from_prompt() -> str:
+    """Ask for a meter's password without showing it; spaces are part of it."""
+    return str(click.prompt("the meter's password (not shown)", hide_input=True, err=True))

@@ -7,11 +7,13 @@ from typing import Any
 import click
 
 from vtc07.carrier.companion import Companion
+from vtc07.carrier.status import ErrorCode
 from vtc07.cli import selection, values
-from vtc07.cli.connection import Connection, LinkOptions, link_options
+from vtc07.cli.connection import Connection
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.identify import meter_document
 from vtc07.cli.lazy import examples
+from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
 from vtc07.hhu.writing import WriteResult, write
@@ -39,12 +41,16 @@ def write_command(
     Registers that the companion says cannot be written are asked for first, so that the meter
     refuses them before anything is changed.
 
+    A meter of mode C wants its password for that (--password-file, VTC07_PASSWORD, or typed).
+
     Numbers are decimal, in the register's unit. Credit, keys, limits and tamper are changed by
     tokens alone.
     """
     with Progressing(output) as progress, Connection(link, output, progress.heard) as connection:
         companion = connection.companion
         wanted = [selection.assignment(companion, word) for word in assignments]
+        if any(register.write_level for register, _ in wanted):
+            connection.want_password()
         meter = connection.greet()
         results = connection.run(write(connection.session, wanted, verify=verify))
         connection.sign_off()
@@ -74,6 +80,8 @@ def write_command(
         if bad.register.write_level is None:
             names = ", ".join(register.name for register in selection.writable(companion))
             sentence += f"; writable are {names or 'none'}"
+        elif bad.error is ErrorCode.ACCESS_DENIED and bad.register.write_level:
+            sentence += "; give the meter's password with --password-file"
         raise Failure(sentence, ExitCode.REFUSED)
 
 

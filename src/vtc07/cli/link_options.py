@@ -1,0 +1,120 @@
+"""The options by which a command says how to reach a meter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import click
+
+from vtc07.carrier.companion import Companion
+from vtc07.carrier.exchange.settings import WakeUp
+from vtc07.cli.failure import Failure
+
+AUTO: Final = "auto"
+#: The environment variable that holds the password of a meter's port.
+PASSWORD_VARIABLE: Final = "VTC07_PASSWORD"  # noqa: S105 - a variable's name
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """What the options of a command say about the way to the meter."""
+
+    address: str
+    companion: str
+    meter_address: str
+    speed: int | None
+    attempts: int | None
+    profile: str | None
+    wake_up: str
+    trace: str | None
+    store_key_file: str | None
+    password_file: str | None
+
+    @property
+    def how_to_wake(self) -> WakeUp:
+        """How the meter is woken before it is asked."""
+        return WakeUp(self.wake_up)
+
+
+def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ADDRESS and the options of the link; they arrive as ``link``."""
+
+    def gathered(*args: Any, **kwargs: Any) -> Any:
+        names = LinkOptions.__slots__
+        options = LinkOptions(**{name: kwargs.pop(name) for name in names})
+        return function(*args, link=options, **kwargs)
+
+    gathered.__name__ = function.__name__
+    gathered.__doc__ = function.__doc__
+    gathered.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+    for decorate in (
+        click.option(
+            "--store-key-file",
+            metavar="FILE",
+            help="sim: only: key of the store; else VTC07_STORE_KEY, else STORE.key beside it.",
+        ),
+        click.option(
+            "--password-file",
+            metavar="FILE",
+            help="Password of a meter with mode C; else VTC07_PASSWORD. - is stdin.",
+        ),
+        click.option(
+            "--trace",
+            metavar="FILE",
+            help="Record what goes over the line as JSON Lines; tokens stand in it.",
+        ),
+        click.option(
+            "--attempts",
+            type=click.IntRange(1, 20),
+            help="Attempts at a command; by default the companion's.",
+        ),
+        click.option(
+            "--wake-up",
+            type=click.Choice([way.value for way in WakeUp]),
+            default=WakeUp.NONE.value,
+            show_default=True,
+            help="How a meter on a battery is woken before it is asked.",
+        ),
+        click.option(
+            "--profile",
+            metavar="NAME",
+            help="Longer time limits for a slow path, as the companion names them: gsm.",
+        ),
+        click.option(
+            "--speed",
+            type=click.IntRange(50, 4_000_000),
+            help="Speed of the line in Bd, of mode C that of the sign-on; by default the "
+            "companion's.",
+        ),
+        click.option(
+            "--meter-address",
+            default="",
+            metavar="ADDRESS",
+            help="MeterPAN, DRN or device address of the meter; by default whichever answers.",
+        ),
+        click.option(
+            "--companion",
+            default=AUTO,
+            show_default=True,
+            metavar="NAME|FILE|auto",
+            help="The meter's companion; auto: the shipped one that it names itself.",
+        ),
+        click.argument("address", metavar="ADDRESS"),
+    ):
+        gathered = decorate(gathered)
+    return gathered
+
+
+def profiled(companion: Companion, profile: str | None) -> Companion:
+    """Return a companion with the timers of one of its profiles; Failure for an unknown one."""
+    if profile is None:
+        return companion
+    factor = companion.profiles.get(profile)
+    if factor is None:
+        known = ", ".join(companion.profiles) or "none"
+        raise Failure(
+            f"companion {companion.name} has no profile {profile!r}; the profiles it has: {known}"
+        )
+    return replace(companion, timing=companion.timing.stretched(factor))
