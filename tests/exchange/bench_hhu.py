@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vtc07.carrier.companion import MS, Timing
-from vtc07.carrier.exchange.events import HHUCommand, HHUEvent, Order, SignOff, SignOn
+from vtc07.carrier.exchange.events import Data, HHUCommand, HHUEvent, Order, SignOff, SignOn
 from vtc07.carrier.exchange.hhu import HHU
 from vtc07.carrier.exchange.hhu_states import HHUInput, HHUState
 from vtc07.carrier.exchange.messages import operand_message
@@ -134,6 +134,16 @@ class HHUBench:
     def last(self) -> HHUEvent:
         """The latest event."""
         return self.events[-1]
+
+    def reported(self) -> HHUEvent:
+        """Return the latest event."""
+        return self.events[-1]
+
+    def data(self) -> Data:
+        """Return the latest event, which is Data."""
+        event = self.events[-1]
+        assert isinstance(event, Data), event
+        return event
 
     # --- the way into a session ----------------------------------------------------------------
 

@@ -186,7 +186,7 @@ def _bring_about(bench: HHUBench, state: HHUState, heard: HHUInput) -> None:
                 if not bench.hhu.busy:
                     break
                 if bench.hhu.state is not state:
-                    REACH_AGAIN.get(bench.hhu.state, lambda b: b.advance(100))(bench)
+                    REACH_AGAIN[bench.hhu.state](bench)
                 else:
                     bench.advance(2_000)
         case HHUInput.LINK_LOST:
@@ -323,15 +323,16 @@ def test_what_a_whole_session_reports() -> None:
     assert isinstance(bench.last, SignedOn)
     assert (bench.last.operand, bench.last.speed, bench.speed) == ("4711", 9600, 9600)
     bench.sign_off()
-    assert bench.last == SignedOffFromMeter()
+    assert bench.reported() == SignedOffFromMeter()
     assert (bench.speed, bench.hhu.signed_on) == (300, False)
     bench.advance(2_000)
     bench.start(SignOn())
     bench.hear(IDENTIFICATION)
     bench.until_it_speaks()
     bench.hear(READOUT)
-    assert isinstance(bench.last, ReadOut)
-    assert (bench.last.chars, bench.last.checked, bench.last.speed) == (BLOCK, True, 9600)
+    readout = bench.reported()
+    assert isinstance(readout, ReadOut)
+    assert (readout.chars, readout.checked, readout.speed) == (BLOCK, True, 9600)
     assert bench.speed == 300
     assert [speed for _, speed in bench.told] == [300, 9600, 300, 9600, 300]
 
@@ -339,9 +340,9 @@ def test_what_a_whole_session_reports() -> None:
 def test_what_cannot_be_begun() -> None:
     bench = HHUBench(wake_up=WakeUp.NONE)
     bench.start(READ)
-    assert bench.last == ExchangeFailed(READ, ExchangeFailure.NOT_SIGNED_ON, 0)
+    assert bench.reported() == ExchangeFailed(READ, ExchangeFailure.NOT_SIGNED_ON, 0)
     bench.start(SignOff())
-    assert bench.last == SignedOffFromMeter()
+    assert bench.reported() == SignedOffFromMeter()
     with pytest.raises(ValueError, match="no address"):
         bench.start(SignOn("12-34"))
     bench.start(PROGRAM)
