@@ -63,15 +63,20 @@ def parity_of(address: PtyAddress, settings: LinkSettings, parity: Parity | None
     return Parity.NONE if settings.parity is Parity.UART else settings.parity
 
 
-def make_raw(fileno: int, speed: int, *, drop: bool) -> None:
-    """Let characters pass as they are; ``drop`` those that wait. OSError where that fails."""
+def make_raw(fileno: int, speed: int, *, drop: bool, served: bool = False) -> None:
+    """Let characters pass as they are; ``drop`` those that wait. OSError where that fails.
+
+    ``served``: as a client finds it. CLOCAL means nothing here and is left for the client to set:
+    the system refuses settings of which it can take none, and a client at our speed that wants 7E1
+    would have nothing else to change.
+    """
     import termios  # noqa: PLC0415 - POSIX only
 
     code = getattr(termios, f"B{speed}", termios.B9600)
     try:
         settings = termios.tcgetattr(fileno)
         settings[0] = settings[1] = settings[3] = 0
-        settings[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
+        settings[2] = termios.CS8 | termios.CREAD | (0 if served else termios.CLOCAL)
         settings[4] = settings[5] = code
         settings[6][termios.VMIN], settings[6][termios.VTIME] = 1, 0
         when = termios.TCSAFLUSH if drop else termios.TCSANOW
@@ -132,7 +137,7 @@ class ServedPty:
             raise _cannot_open(address, error) from error
         try:
             self._device = os.ttyname(clients)
-            make_raw(clients, speed, drop=False)
+            make_raw(clients, speed, drop=False, served=True)
             os.set_blocking(self.fileno, False)
             self._link(address)
         except BaseException:
@@ -173,7 +178,7 @@ class ServedPty:
 
         with contextlib.suppress(OSError, termios.error):
             termios.tcflush(self.fileno, termios.TCOFLUSH)  # what the client before did not read
-            make_raw(self.fileno, self._speed, drop=False)
+            make_raw(self.fileno, self._speed, drop=False, served=True)
 
     def close(self) -> None:
         """Remove the link and close. A second call does nothing."""
