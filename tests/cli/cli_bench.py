@@ -151,7 +151,7 @@ def served(store: str, *options: str) -> Iterator[Served]:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert "listening on tcp://" in line, process.communicate()[1]
+        assert "listening on " in line, process.communicate()[1]
         yield Served(process, line.split()[-1])
     finally:
         if process.poll() is None:

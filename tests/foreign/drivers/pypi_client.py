@@ -1,7 +1,7 @@
 """Drives the PyPI package iec62056-21 0.0.2, unchanged, against a meter.
 
 Reads a JSON object: ``tcp`` ([host, port]) or ``serial`` (a path), ``password``, ``token``,
-``reads`` (addresses), ``write`` ([address, value]), ``refused`` ([address, value]). Prints a JSON
+``read`` (an address), ``write`` ([address, value]), ``refused`` ([address, value]). Prints a JSON
 object: what each step came to.
 
 What the client cannot do by itself is done here, and said in docs/peers.md.
@@ -16,7 +16,7 @@ from typing import Any
 from iec62056_21 import messages
 from iec62056_21.client import Iec6205621Client
 
-ACK, STX, ETX = b"\x06", b"\x02", b"\x03"
+ACK, STX, ETX = b"\x06", "\x02", b"\x03"
 
 
 def client_for(plan: dict[str, Any]) -> Any:
@@ -42,7 +42,7 @@ def write(client: Any, address: str, value: str) -> str:
     try:
         client.write_single_value(address, value)
     except ValueError as error:
-        if repr("\x02") not in repr(str(error)) and "\x02" not in str(error):
+        if f"invalid response {STX}" not in str(error):
             raise
         rest = b""
         while not rest.endswith(ETX):
@@ -86,7 +86,7 @@ def main() -> None:
     done["challenge"] = [challenge.command, challenge.command_type, challenge.data_set.value]
     done["before_password"] = write(client, *plan["write"])
     done["password"] = give_password(client, plan["password"])
-    done["reads"] = {address: read(client, address) for address in plan["reads"]}
+    done["read"] = read(client, plan["read"])
     done["write"] = write(client, *plan["write"])
     done["written"] = read(client, plan["write"][0])
     done["no_such_register"] = read(client, "0FFF")
