@@ -46,7 +46,7 @@ def slow(*chars: bytes) -> Callable[[PortBench], None]:
 
     def run(bench: PortBench) -> None:
         for said in chars[:-1]:
-            bench.say(said, 600)
+            bench.say(said, 700)
         bench.hear(chars[-1])
         bench.now_ns += 2000 * MS
         bench.turn()
@@ -54,7 +54,7 @@ def slow(*chars: bytes) -> Callable[[PortBench], None]:
     return run
 
 
-def say(*chars: bytes, wait_ms: float = 600) -> Callable[[PortBench], None]:
+def say(*chars: bytes, wait_ms: float = 700) -> Callable[[PortBench], None]:
     def run(bench: PortBench) -> None:
         for said in chars:
             bench.say(said, wait_ms)

@@ -147,8 +147,8 @@ class MeterPort:
         self.handle_timer(first_ns)
         for at in range(len(chars)):
             char, char_ns = chars[at : at + 1], now_ns - (len(chars) - 1 - at) * self.character_ns
-            if self._answering() or char_ns < self._sent_ns:
-                self._overhear(char)
+            if self._answering() or char_ns - self.character_ns < self._sent_ns:
+                self._overhear(char)  # it began before our last character was out
                 continue
             self._heard_ns = char_ns
             for framed in self._reader.feed(char):
@@ -256,15 +256,17 @@ class MeterPort:
 
     def _overhear(self, char: bytes) -> None:
         """Listen for B0 alone."""
+        if not self.connected:
+            return
         b0 = break_message(self._kind)
         self._overheard = (self._overheard + char)[-len(b0) :]
-        if self._overheard == b0 and self.connected:
-            self._overheard = b""
-            if self._pending is not None:
-                self._break_due = True
-            else:
-                self._outgoing = None
-                self._transit(MeterInput.BREAK)
+        if self._overheard != b0:
+            return
+        if self._pending is not None:
+            self._break_due = True
+        else:
+            self._outgoing = None
+            self._transit(MeterInput.BREAK)
 
     def _incomplete(self) -> None:
         frame = self._reader.frame
@@ -394,6 +396,7 @@ class MeterPort:
 
     def _forget(self) -> None:
         self._pending = None
+        self._overheard = b""
         self._break_due = False
         self._latest = None
         self._repeats = 0
