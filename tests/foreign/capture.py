@@ -128,7 +128,7 @@ def captured(port: int) -> Iterator[Capture]:
     The test is skipped where tcpdump is missing or may not capture.
     """
     needs.program("tcpdump")
-    command = ["tcpdump", "-i", "lo", "-n", "-U", "--immediate-mode", "-s", "0", "-w", "-"]
+    command = ["tcpdump", "-i", "lo", "-p", "-n", "-U", "--immediate-mode", "-s", "0", "-w", "-"]
     process = subprocess.Popen(
         [*command, f"tcp port {port}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
