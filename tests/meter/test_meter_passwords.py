@@ -27,7 +27,7 @@ from vtc07.meter import (
     SQLiteStore,
     disk_error,
 )
-from vtc07.meter.encoding import RecordsBroken, decode, encode
+from vtc07.meter.encoding import RecordsBroken, decode, encode, encode_changes
 from vtc07.meter.passwords import PasswordGuard, PasswordHash, PasswordRefused
 
 POLICY = PasswordPolicy(opens=2, failures=3, first_s=60, growth=2, longest_s=200)
@@ -300,6 +300,41 @@ def test_an_orderly_end_counts_what_was_offered() -> None:
     line.work()
     assert line.state.password_guard.failures == 1
     assert not line.state.powered
+
+
+def test_a_store_that_fails_for_a_token_leaves_no_password_without_an_answer() -> None:
+    line = ModeCLine()
+    assert isinstance(line.store, Fragile)
+    line.sign_on()
+    assert line.ask("W1", f"000F({'0' * 20})") == ACK
+    line.held = True
+    assert line.ask("P1", f"({PASSWORD})") == b""
+    comparison = line.server.next_work()
+    assert comparison is not None
+    comparison()
+    line.now_ns += S  # the token is due, and goes first
+    line.server.work_done(None, line.now_ns)
+    line.store.broken = True
+    line.held = False
+    assert line.run(1) == B0
+    assert line.bench.meter.store_fault
+
+
+def test_the_rest_of_a_delay_is_stored_until_it_ends_and_no_longer() -> None:
+    made = new_meter("electricity-mode-c", password=PASSWORD)
+    store = Fragile(replace(made, password_guard=PasswordGuard(3, 55 * S, 60)))
+    line = ModeCLine(store=store)
+    at_power_up = store.commits
+    line.run(500)
+    assert store.commits - at_power_up == 5
+
+
+def test_another_password_is_another_record() -> None:
+    made = new_meter("electricity-mode-c", password=PASSWORD)
+    other = replace(made, password=PasswordHash.of(WRONG))
+    assert encode_changes(made, made).secrets == {}
+    assert encode_changes(made, other).secrets == {"password": encode(other).secrets["password"]}
+    assert encode_changes(made, replace(made, password=None)).secrets == {"password": None}
 
 
 def test_it_goes_beside_a_token() -> None:
