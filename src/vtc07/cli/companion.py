@@ -17,6 +17,7 @@ from vtc07.carrier.companion_file import (
 )
 from vtc07.carrier.exchange.settings import STANDARD
 from vtc07.carrier.registers import Register
+from vtc07.cli.companion_probe import probe
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
@@ -29,10 +30,14 @@ _MS = 1_000_000
         "vtc07 companion list",
         "vtc07 companion show electricity",
         "vtc07 companion check my-meter.toml",
+        "vtc07 companion probe /dev/ttyUSB0 --out my-meter.toml",
     )
 )
 def companion() -> None:
-    """List, show and check companions: the files that describe a meter's registers and policy."""
+    """List, show, check and draft companions: files that describe a meter's registers and policy."""
+
+
+companion.add_command(probe)
 
 
 @companion.command("list", epilog=examples("vtc07 companion list", "vtc07 companion list --json"))

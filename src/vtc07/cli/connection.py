@@ -13,8 +13,8 @@ from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, LinkSettings, SignOn, Timing
 from vtc07.carrier.companion_file import companion_by_identity, load_companion
 from vtc07.carrier.endpoint import Procedure, perform, wait
-from vtc07.carrier.events import ClientEvent, CommandFailed, Identified, Identify, Identity
-from vtc07.carrier.exchange.settings import START_SPEED
+from vtc07.carrier.events import Break, ClientEvent, CommandFailed, Identified, Identify, Identity
+from vtc07.carrier.exchange.settings import START_SPEED, WakeUp
 from vtc07.carrier.grammar import ADDRESS
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.cli import secret
@@ -293,7 +293,7 @@ class Connection:
         speeds = [asking.link.speed, START_SPEED] if self._options.speed is None else [
             self._options.speed
         ]  # fmt: skip
-        if not self._character_ns(asking.link):
+        if not self._character_ns(asking.link) and self._options.how_to_wake is WakeUp.NONE:
             speeds = speeds[:1]  # on a path that paces nothing no speed is a wrong one
         once = replace(timing, attempts=1) if len(speeds) > 1 else timing
         rounds = timing.attempts if len(speeds) > 1 else 1
@@ -306,11 +306,15 @@ class Connection:
 
     def _ask_at(self, speed: int, asking: Companion, timing: Timing) -> ClientEvent:
         settings = replace(asking.link, speed=speed)
+        asking = replace(asking, link=settings)  # which also says how many NULs wake it
         if self._kept is not None:
             self._kept.set_speed(speed)
         run = self._driver(asking, timing, settings, keep=True)
-        event: ClientEvent = run(perform(Identify(self.meter_address, self._options.how_to_wake)))
+        wake_up = self._options.how_to_wake
+        event: ClientEvent = run(perform(Identify(self.meter_address, wake_up)))
         if isinstance(event, Identified):
+            if wake_up is not WakeUp.NONE:
+                run(perform(Break()))  # it is woken again, from a sleep that is whole
             # The next command is another core's, which heard nothing of this answer.
             run(wait(asking.reaction_ns))
         return event

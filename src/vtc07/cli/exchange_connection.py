@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import click
 
-from vtc07.carrier.companion import LinkSettings, Parity, Preset, Timing
+from vtc07.carrier.companion import Companion, LinkSettings, Parity, Preset, Timing
 from vtc07.carrier.endpoint import Perform, Procedure
 from vtc07.carrier.exchange.events import (
     ExchangeFailed,
@@ -162,6 +162,7 @@ class ExchangeConnection:
         self._resources = contextlib.ExitStack()
         self._driver: ClientDriver | None = None
         self._recorder: Recorder | None = None
+        self._compatibility = options.compatibility
         if not re.fullmatch(ADDRESS, options.meter_address):
             raise Failure(
                 f"--meter-address: {options.meter_address!r} is no device address: up to 32 "
@@ -188,6 +189,35 @@ class ExchangeConnection:
         """Where the meter is."""
         return str(self._address)
 
+    @property
+    def compatibility(self) -> Compatibility:
+        """The deviations that are taken."""
+        return self._compatibility
+
+    def restart(self, compatibility: Compatibility) -> None:
+        """Close the link; the next command is another unit's, which takes these deviations."""
+        self._close()
+        self._compatibility = compatibility
+
+    def _close(self) -> None:
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
+
+    def direct(self, companion: Companion) -> Callable[[Procedure[Any]], Any]:
+        """Return what runs procedures of a direct port's client, on a link of its own."""
+        from vtc07.carrier.client import Client  # noqa: PLC0415 - for a direct port only
+        from vtc07.links.serial import character_ns  # noqa: PLC0415 - likewise
+
+        self._close()
+        settings = replace(companion.link, parity=self._settings().parity)
+        pace_ns = 0
+        if not isinstance(self._address, TCPAddress):
+            pace_ns = character_ns(self._address, settings)
+        core = Client(companion, character_ns=pace_ns, timing=self.timing())
+        self._driver = self._drive(core, settings)
+        return self._driver.run
+
     def perform(self, command: HHUCommand) -> HHUEvent:
         """Carry out a command of a hand-held unit; LinkUnavailable without a link."""
         if self._driver is None:
@@ -201,9 +231,8 @@ class ExchangeConnection:
         from vtc07.carrier.exchange import mode_d  # noqa: PLC0415 - only to listen
 
         if self._driver is None:
-            compat = self._options.compatibility
-            core = mode_d.PushListener(speed=speed or PUSH_SPEED, compat=compat)
-            self._driver = self._drive(cast("ClientEndpoint", core))
+            core = mode_d.PushListener(speed=speed or PUSH_SPEED, compat=self._compatibility)
+            self._driver = self._drive(cast("ClientEndpoint", core), self._settings())
         timeout_ns = None if timeout_s is None else int(timeout_s * NS)
         event = self._driver.run(_one(cast("Command", mode_d.Listen(timeout_ns))))
         return cast("PushEvent", event)
@@ -224,11 +253,11 @@ class ExchangeConnection:
 
         core = HHU(
             self.timing(),
-            compatibility=self._options.compatibility,
+            compatibility=self._compatibility,
             paced=self._paced(),
             wake_up=WakeUp(self._options.wake_up),
         )
-        return self._drive(cast("ClientEndpoint", core))
+        return self._drive(cast("ClientEndpoint", core), self._settings())
 
     def _paced(self) -> bool:
         from vtc07.links.serial import character_ns  # noqa: PLC0415 - serial only
@@ -241,13 +270,13 @@ class ExchangeConnection:
         parity = Parity.UART if self._options.parity is None else Parity(self._options.parity)
         return LinkSettings(Preset.OPTICAL, START_SPEED, parity)
 
-    def _drive(self, core: ClientEndpoint) -> ClientDriver:
+    def _drive(self, core: ClientEndpoint, settings: LinkSettings) -> ClientDriver:
         from vtc07.links.blocking import ClientDriver, open_link  # noqa: PLC0415 - a late import
 
         parity = None if self._options.parity is None else Parity(self._options.parity)
 
         def opened() -> Link:
-            return open_link(self._address, self._settings(), parity=parity)
+            return open_link(self._address, settings, parity=parity)
 
         recorder = self._trace()
         driver = ClientDriver(
@@ -261,10 +290,10 @@ class ExchangeConnection:
 
     def _trace(self) -> Recorder | None:
         path = self._options.trace
-        if path is None:
-            return None
-        recording = open_trace(path, "", self.address, lambda: None)
-        return self._resources.enter_context(recording)
+        if path is not None and self._recorder is None:
+            recording = open_trace(path, "", self.address, lambda: None)
+            self._recorder = self._resources.enter_context(recording)
+        return self._recorder
 
 
 def _one(command: Command) -> Procedure[Any]:

@@ -48,6 +48,7 @@ EXIT_CODES: Final[dict[str, ExitCode]] = {
     "vtc07.hhu.plan.CannotRead": ExitCode.USAGE,
     "vtc07.hhu.journal.JournalError": ExitCode.USAGE,
     "vtc07.hhu.session.NoLink": ExitCode.NO_LINK,
+    "vtc07.hhu.session.SignOnRefused": ExitCode.REFUSED,
     "vtc07.hhu.session.AnotherMeter": ExitCode.REFUSED,
     "vtc07.meter.loads_profile.ProfileError": ExitCode.USAGE,
     "vtc07.meter.manufacture.ManufactureRefused": ExitCode.USAGE,

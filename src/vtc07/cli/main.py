@@ -79,7 +79,7 @@ class Program(LazyGroup):
         "send": ("vtc07.cli.send:send", "Send tokens to a meter, each exactly once."),
         "token": ("vtc07.cli.token:token", "Issue and decode tokens."),
         "meter": ("vtc07.cli.meter:meter", "Make, serve and look at virtual meters."),
-        "companion": ("vtc07.cli.companion:companion", "List, show and check companions."),
+        "companion": ("vtc07.cli.companion:companion", "List, show, check and draft companions."),
         "line": ("vtc07.cli.line:line", "Be a serial line between two programs."),
         "simulate": (
             "vtc07.cli.simulate:simulate",

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import click
 
+from vtc07.carrier.companion import Companion
+from vtc07.carrier.endpoint import ServerEndpoint
+from vtc07.carrier.exchange.settings import WakeUp
+from vtc07.carrier.wake_up_meter import SleepingPort
 from vtc07.cli.control_port import control_port
 from vtc07.cli.failure import Failure
 from vtc07.cli.lazy import examples
@@ -61,6 +65,13 @@ from vtc07.meter import StoreCorrupt
     metavar="NAME",
     help="Longer time limits for a slow path, as the companion names them: gsm.",
 )
+@click.option(
+    "--wake-up",
+    type=click.Choice([way.value for way in WakeUp]),
+    default=WakeUp.NONE.value,
+    show_default=True,
+    help="The port sleeps, as on a battery, until it is woken; fast: either way.",
+)
 @click.option("--trace", metavar="FILE", help="Record what goes over the line; tokens stand in it.")
 @store_key_option
 @json_option
@@ -74,6 +85,7 @@ def serve(
     load: str | None,
     acceleration: int,
     profile: str | None,
+    wake_up: str,
     trace: str | None,
     store_key_file: str | None,
 ) -> None:
@@ -132,7 +144,7 @@ def serve(
         except OSError as error:
             output.warning(f"vtc07 meter set will not reach the meter: {error.strerror or error}")
         driver = ServerDriver(
-            meter,
+            _endpoint(meter, WakeUp(wake_up), companion),
             port,
             clock=clock,
             observer=None if recorder is None else recorder.observe,
@@ -150,3 +162,10 @@ def serve(
             driver.serve()
         finally:
             meter.switch_off(clock.now_ns(), output)
+
+
+def _endpoint(meter: ServedMeter, wake_up: WakeUp, companion: Companion) -> ServerEndpoint:
+    """Return what the driver turns: the meter, or a port before it that sleeps until woken."""
+    if wake_up is WakeUp.NONE:
+        return meter
+    return SleepingPort(meter, wake_up, companion.timing, character_ns=companion.link.character_ns)

@@ -30,7 +30,7 @@ from vtc07.hhu.outcome import (
     Unresolved,
 )
 from vtc07.hhu.progress import Progress, Resolved
-from vtc07.hhu.session import AnotherMeter
+from vtc07.hhu.session import AnotherMeter, SignOnRefused
 from vtc07.hhu.session import NoLink as NoSession
 from vtc07.tokens import TokenData
 
@@ -131,7 +131,8 @@ def _greet(connection: Connection) -> None:
     try:
         connection.greet(compare=False)
     except (NoSession, AnotherMeter) as error:
-        code = ExitCode.NO_LINK if isinstance(error, NoSession) else ExitCode.REFUSED
+        reached = isinstance(error, AnotherMeter | SignOnRefused)
+        code = ExitCode.REFUSED if reached else ExitCode.NO_LINK
         raise Failure(f"nothing was sent: {error}", code) from None
 
 

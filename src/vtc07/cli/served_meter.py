@@ -100,6 +100,11 @@ class ServedMeter:
         """Return the next change of the line's speed at this end, or None."""
         return None if self._server is None else self._server.next_speed_change()
 
+    @property
+    def connected(self) -> bool:
+        """True while a client's session is open."""
+        return self._server is not None and self._server.connected
+
     def next_work(self) -> Callable[[], None] | None:
         """Return a commit to run, or None."""
         return None if self._server is None else self._server.next_work()
