@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from vtc07.carrier.client import Client
-from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.companion import Companion, S, SignOn
 from vtc07.carrier.endpoint import Durably, Now, Perform, Procedure, Reopen, Wait
 from vtc07.carrier.events import (
     Break,
@@ -31,6 +31,7 @@ from vtc07.carrier.events import (
     Write,
     Written,
 )
+from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.registers import Register, Value
 from vtc07.hhu.resolution import Snapshot
 from vtc07.links.simulated import Fault, SimulatedLine
@@ -71,13 +72,18 @@ def credit(number: int = 0, amount: int = 100) -> str:
     return encode(token, KEY).digits
 
 
-def new_meter(companion: Companion, pan: str = PAN) -> MeterState:
+def new_meter(companion: Companion, pan: str = PAN, *, password: str | None = None) -> MeterState:
     attributes = KeyAttributes(KT.DUTK, SGC("123456"), TI("01"), KRN(1), KEN(255), BaseDate.Y2014)
-    return manufacture(companion, MeterPAN(pan), KEY, attributes, TID(5_000_000))
+    made = TID(5_000_000)
+    return manufacture(companion, MeterPAN(pan), KEY, attributes, made, password=password)
 
 
 class MeterLine:
-    """A real client core, a real meter with its server core, and the line between them."""
+    """A real client core, a real meter with its server core, and the line between them.
+
+    A companion of mode C brings the cores of mode C; the line then begins at 300 Bd, and the client
+    gives ``password``.
+    """
 
     def __init__(
         self,
@@ -85,16 +91,22 @@ class MeterLine:
         *,
         state: MeterState | None = None,
         fault: Fault | None = None,
-        speed: int = 2400,
+        speed: int | None = None,
         execution_ns: int = S,
         server_sees_close: bool = False,
+        password: str | None = None,
     ) -> None:
         self.companion = companion
+        speed = speed or companion.link.speed
         self.execution_ns = execution_ns
         self.store = MemoryStore(state or new_meter(companion))
         self.character_ns = -(-10 * S // speed)
+        client: Client | ModeCClient = Client(companion, character_ns=self.character_ns)
+        if companion.sign_on is SignOn.MODE_C:
+            client = ModeCClient(companion, character_ns=self.character_ns, password=password)
+        self.client = client
         self.line = SimulatedLine(
-            Client(companion, character_ns=self.character_ns),
+            client,
             self._power_up(0),
             speed=speed,
             fault=fault,

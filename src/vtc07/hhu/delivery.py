@@ -41,7 +41,7 @@ from vtc07.hhu.resolution import (
     NeverExecuted,
     Snapshot,
 )
-from vtc07.hhu.session import AnotherMeter, Session, SessionError
+from vtc07.hhu.session import AnotherMeter, Session, SessionError, SignOnRefused
 from vtc07.hhu.session import NoLink as LinkFailure
 from vtc07.hhu.snapshot import (
     Settlement,
@@ -201,7 +201,7 @@ class Deliverer:
             else:
                 pan = None
         except LinkFailure as failure:
-            return NoLink(str(failure))
+            return _unreached(failure)
         except AnotherMeter as other:
             return NotTaken(NotTakenReason.ANOTHER_METER, detail=str(other))
         if pan is None:
@@ -263,7 +263,7 @@ class Deliverer:
                     return broken
                 s0 = self._last or (yield from await_ready(self._session))
             except LinkFailure as failure:
-                return NoLink(str(failure))
+                return _unreached(failure)
             except AnotherMeter as other:
                 return NotTaken(NotTakenReason.ANOTHER_METER, detail=str(other))
             if s0 is None:
@@ -363,6 +363,13 @@ class Deliverer:
             )
         except JournalError as error:
             self._problems.append(str(error))
+
+
+def _unreached(failure: LinkFailure) -> Outcome:
+    """Return the outcome of a token that was not sent, for want of a session."""
+    if isinstance(failure, SignOnRefused):
+        return NotTaken(NotTakenReason.SIGN_ON_REFUSED, detail=str(failure))
+    return NoLink(str(failure))
 
 
 def _outcome(decision: Decision | Unresolved) -> Outcome | None:

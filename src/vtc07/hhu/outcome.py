@@ -93,6 +93,7 @@ class NotTakenReason(enum.Enum):
     OUT_OF_ORDER = "the meter is out of order, for its store is faulty; nothing was sent"
     NOT_ARRIVED = "no entry reached the meter"
     ANOTHER_METER = "another meter is there; nothing was sent"
+    SIGN_ON_REFUSED = "the meter did not let this client in; nothing was sent"
     PAN_UNKNOWN = "the MeterPAN could not be read and compared; nothing was sent"
     JOURNAL = "the journal could not be written, so the token was not entered"
 

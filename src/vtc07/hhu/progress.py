@@ -53,6 +53,13 @@ class Reconnecting:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitingInactivity:
+    """A meter of mode C hears no sign-on before its last session has run out, in ``seconds``."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvingEarlier:
     """A delivery without result stands in the journal and is looked into first."""
 
@@ -77,6 +84,7 @@ Progress = (
     | EntryWritten
     | Polling
     | Reconnecting
+    | AwaitingInactivity
     | ResolvingEarlier
     | Resolved
 )
@@ -104,6 +112,8 @@ def sentence(progress: Progress) -> str:
             return f"waiting for the result ({status})"
         case Reconnecting(number, of):
             return f"no answer, reconnecting ({number} of {of})"
+        case AwaitingInactivity(seconds):
+            return f"the meter may still be in the session that was lost: waiting {seconds} s"
         case ResolvingEarlier(delivery):
             return f"looking into delivery {delivery}, which stands open in the journal"
         case Resolved(_, outcome):

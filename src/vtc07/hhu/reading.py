@@ -47,26 +47,26 @@ def read(
     wanted: Iterable[Register],
     *,
     together: Iterable[Collection[Register]] = (),
-    level: int = 0,
 ) -> Procedure[Registers]:
     """Read registers, hailing the meter first where need be.
 
     A MeterPAN that is still to be compared is read along with them; nothing is returned that was
     read of another meter.
 
-    ``together``: groups whose values must be of one instant. ``level``: the access level of the
-    session. A register at which the meter refuses to begin is reported in `Registers.refused` (a
-    group as a whole), and the others are read all the same.
+    ``together``: groups whose values must be of one instant. A register at which the meter refuses
+    to begin is reported in `Registers.refused` (a group as a whole), and the others are read all
+    the same. What may be read is by the access level that the session's sign-on opens.
 
     Raises CannotRead, NoLink or AnotherMeter.
     """
     groups = [tuple(group) for group in together]
     order = list(dict.fromkeys([*wanted, *(r for group in groups for r in group)]))
-    planner = _planner(session, level)
-    spans = planner.spans(order, groups)
     if session.meter is None:
+        highest = max((level.level for level in session.companion.access), default=0)
+        _planner(session, highest).spans(order, groups)  # CannotRead before anything is sent
         yield from session.hail()
-        planner = _planner(session, level)
+    planner = _planner(session, session.level)
+    spans = planner.spans(order, groups)
     pan = _pan_to_compare(session, planner)
     if pan is not None:
         spans = planner.spans([*order, pan], groups)

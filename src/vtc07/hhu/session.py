@@ -29,7 +29,7 @@ from vtc07.carrier.events import (
 from vtc07.carrier.exchange.settings import WakeUp, mode_and_speed
 from vtc07.carrier.registers import Value
 from vtc07.hhu.plan import Pace
-from vtc07.hhu.progress import Identifying, OnProgress, Reconnecting, unheard
+from vtc07.hhu.progress import AwaitingInactivity, Identifying, OnProgress, Reconnecting, unheard
 
 METER_PAN = "meterPAN"
 _MAX_ADDRESS = 32
@@ -50,6 +50,31 @@ class NoLink(SessionError):
             "check the head or cable, the address and the speed, and whether another client is "
             "connected"
         )
+
+
+#: Sentences for a meter that answers and does not let this client in.
+_REFUSED = {
+    Failure.PASSWORD_REFUSED: (
+        "refused the password; check it, and wait before the next try: after wrong passwords a "
+        "meter refuses every one, each time for longer"
+    ),
+    Failure.PROGRAMMING_REFUSED: (
+        "refused programming mode, and sent its readout in its place; look whether it wants a "
+        "button pressed or a cover opened first, and whether the companion is its own"
+    ),
+}
+
+
+class SignOnRefused(NoLink):
+    """The meter answers and does not let this client in (mode C); trying again would not help.
+
+    ``failure``: `Failure.PASSWORD_REFUSED` or `Failure.PROGRAMMING_REFUSED`.
+    """
+
+    def __init__(self, failure: Failure, address: str) -> None:
+        super().__init__(failure, address)
+        meter = f"meter {address}" if address else "the meter"
+        self.args = (f"{meter} {_REFUSED[failure]}",)
 
 
 class AnotherMeter(SessionError):
@@ -73,13 +98,14 @@ class Meter:
     ``identification``: the registers that the IDResponse carries, decoded; empty where it is not
     laid out as the companion says. ``meter_pan``: None where the companion has no such register,
     the meter refused to tell it, or it was hailed only. ``warnings``: sentences about what does not
-    fit the companion.
+    fit the companion. ``level``: the access level that the sign-on opened.
     """
 
     identity: Identity
     identification: tuple[RegisterValue, ...]
     meter_pan: str | None
     warnings: tuple[str, ...]
+    level: int = 0
 
     def value(self, name: str) -> Value | None:
         """Return the identification's value of the register of this name, or None."""
@@ -136,6 +162,11 @@ class Session:
         """Say whether the companion has a register that tells the MeterPAN."""
         table = self.companion.table
         return table.has(METER_PAN) and table.named(METER_PAN).read_level is not None
+
+    @property
+    def level(self) -> int:
+        """The access level that is open: 0, or in mode C what the password opened."""
+        return 0 if self.meter is None else self.meter.level
 
     @property
     def pace(self) -> Pace:
@@ -255,12 +286,24 @@ class Session:
     # --- steps ---------------------------------------------------------------------------------
 
     def _reconnect(self, budget: int, failure: Failure) -> Procedure[int]:
-        """Open the link again and greet the meter; returns how many tries are left."""
+        """Open the link again and greet the meter; returns how many tries are left.
+
+        A meter of mode C that lost its client in the middle of a session may still listen at that
+        session's speed: where its B0 was lost as well, it hears a sign-on again once it was
+        inactive for long enough (docs/protocol.md 8).
+        """
         tries = self.timing.reconnects
+        inactive = self.meter is not None and self.companion.sign_on is SignOn.MODE_C
+        unanswered = False
+        self._refused(failure)
         while budget:
             budget -= 1
+            pause_ns = self.timing.reconnect_pause_ns
+            if unanswered and inactive:
+                pause_ns, inactive = self.timing.inactivity_ns + pause_ns, False
+                self.on_progress(AwaitingInactivity(-(-pause_ns // S)))
             self.on_progress(Reconnecting(tries - budget, tries))
-            yield from wait(self.timing.reconnect_pause_ns)
+            yield from wait(pause_ns)
             if not (yield from reopen()):
                 failure = Failure.LINK_LOST
                 continue
@@ -268,8 +311,16 @@ class Session:
             if failed is None:
                 return budget
             failure = failed.failure
+            unanswered = failure is Failure.NO_ANSWER
+            self._refused(failure)
         self.meter = None
         raise NoLink(failure, self.address)
+
+    def _refused(self, failure: Failure) -> None:
+        """End here where the meter will not let this client in however often it tries."""
+        if failure in _REFUSED:
+            self.meter = None
+            raise SignOnRefused(failure, self.address)
 
     def _greet(self, *, compare: bool = True) -> Procedure[CommandFailed | None]:
         """IDRequest and, to ``compare`` it, MeterPAN, each once; returns what failed."""
@@ -300,7 +351,7 @@ class Session:
                 for register, value in zip(self.companion.identification, values, strict=True)
             )
         )
-        self.meter = Meter(event.identity, identification, pan, warnings)
+        self.meter = Meter(event.identity, identification, pan, warnings, event.level)
         return None
 
     def _pan_read(self) -> Read:

@@ -43,14 +43,14 @@ def write(
     values: Sequence[tuple[Register, Value]],
     *,
     verify: bool = False,
-    level: int = 0,
 ) -> Procedure[tuple[WriteResult, ...]]:
     """Write registers in this order and stop at the first that the meter refuses.
 
     All values are checked first: ValueRefused where a register cannot hold one, ValueError for
     the token-entry register; nothing has been sent then. A register that the companion lists as
     not to be written is the meter's to refuse; such go first, so that a refusal leaves everything
-    as it was. The meter is identified first where need be. Raises NoLink or AnotherMeter.
+    as it was. So is one that needs a password, where none was given. The meter is identified
+    first where need be. Raises NoLink or AnotherMeter.
     """
     for register, value in values:
         if register == session.companion.token_entry.register:
@@ -74,9 +74,11 @@ def write(
     readable = [
         r.register
         for r in results
-        if r.written and r.register.read_level is not None and r.register.read_level <= level
+        if r.written
+        and r.register.read_level is not None
+        and r.register.read_level <= session.level
     ]
-    found = yield from read(session, readable, level=level)
+    found = yield from read(session, readable)
     back = {v.register: v.value for v in found.values}
     return tuple(
         WriteResult(r.register, r.value, r.written, r.error, r.error_text, back.get(r.register))
