@@ -25,6 +25,7 @@ from vtc07.links.address import (
         ("tcp://[fe80::1%eth0]:65535", TCPAddress("fe80::1%eth0", 65535)),
         (" /dev/ttyUSB0 ", SerialAddress("/dev/ttyUSB0")),
         ("/dev/serial/by-id/usb-head", SerialAddress("/dev/serial/by-id/usb-head")),
+        ("/tmp/head", SerialAddress("/tmp/head")),
         ("com3", SerialAddress("COM3")),
         ("COM120", SerialAddress("COM120")),
         ("rfc2217://10.0.0.7:2217", RFC2217Address("10.0.0.7", 2217)),

@@ -99,7 +99,7 @@ def parse(text: str) -> Address:
         return SimulatedAddress(text[4:])
     if _COM.fullmatch(text):
         return SerialAddress(text.upper())
-    if text.startswith("/dev/") and len(text) > len("/dev/"):
+    if text.startswith("/") and not text.endswith("/"):
         return SerialAddress(text)
     raise AddressError(f"{text!r} is not the address of a meter: write {FORMS}")
 
