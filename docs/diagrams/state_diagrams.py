@@ -1,8 +1,9 @@
-"""Draws the state tables of `vtc07.carrier.states` as SVG: ``make diagrams``.
+"""Draws the state tables of the carrier as SVG: ``make diagrams``.
 
-One state is the hub (Idle, no command): every arrow begins or ends there, and the others stand in
-a column beside it. The drawing is made from the tables alone and is the same, byte for byte, as
-long as they are. It brings its own background, so it can be read on a dark page as well.
+One state is the hub (Idle, no command), and the others stand in a column beside it. Arrows that
+neither begin nor end at the hub are short ones on the right that name the state they lead to. The
+drawing is made from the tables alone and is the same, byte for byte, as long as they are. It
+brings its own background, so it can be read on a dark page as well.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from vtc07.carrier.client import BEGINS
+from vtc07.carrier.exchange.hhu_states import HHU_BEGINS, HHU_TABLE
+from vtc07.carrier.exchange.meter_states import METER
 from vtc07.carrier.states import CLIENT, SERVER, ClientState
 
 Table = Mapping[Any, Mapping[Any, Any]]
@@ -36,6 +39,7 @@ text {{ font: {FONT}px Helvetica, Arial, sans-serif; fill: #1f2328; }}
 .name {{ font-weight: bold; }}
 .action {{ fill: #0550ae; font-style: italic; }}
 .note {{ fill: #59636e; }}
+.goal {{ fill: #59636e; }}
 path {{ fill: none; stroke: #1f2328; stroke-width: 1.3; }}
 .begun {{ stroke-dasharray: 6 4; }}
 marker path {{ fill: #1f2328; stroke: none; }}"""
@@ -93,8 +97,8 @@ class Arrow:
         return _width((line for _, _, line in self.lines()), PLAIN)
 
 
-def arrows(table: Table, hub: Enum) -> list[Arrow]:
-    """Return the arrows of a table; ValueError where one leaves out the hub."""
+def arrows(table: Table) -> list[Arrow]:
+    """Return the arrows of a table."""
     found: list[Arrow] = []
     for source, row in table.items():
         for target in table:
@@ -104,8 +108,6 @@ def arrows(table: Table, hub: Enum) -> list[Arrow]:
                     by_action.setdefault(action.value, []).append(heard.value)
             if not by_action:
                 continue
-            if hub not in (source, target) and source is not target:
-                raise ValueError(f"no place for an arrow from {source.value} to {target.value}")
             most = max(by_action, key=lambda action: len(by_action[action]))
             labels = []
             if source is target and len(by_action[most]) >= MANY:
@@ -116,11 +118,11 @@ def arrows(table: Table, hub: Enum) -> list[Arrow]:
     return found
 
 
-def begun() -> list[Arrow]:
-    """Return the arrows of commands that begin, which are no inputs of the client's table."""
-    found: dict[ClientState, Arrow] = {}
-    for command, state in BEGINS.items():
-        arrow = found.setdefault(state, Arrow(ClientState.READY, state, begun=True))
+def begun(begins: Mapping[type, Any], hub: Enum) -> list[Arrow]:
+    """Return the arrows of commands that begin, which are no inputs of a client's table."""
+    found: dict[Enum, Arrow] = {}
+    for command, state in begins.items():
+        arrow = found.setdefault(state, Arrow(hub, state, begun=True))
         arrow.labels.append(Label((command.__name__,), ""))
     return list(found.values())
 
@@ -128,38 +130,55 @@ def begun() -> list[Arrow]:
 def draw(title: str, table: Table, more: Iterable[Arrow] = ()) -> str:
     """Return the diagram of a table whose first state is the hub."""
     hub, *others = table
-    every = [*arrows(table, hub), *more]
+    every = [*arrows(table), *more]
     out = {arrow.target: arrow for arrow in every if arrow.source is hub}
     back = {arrow.source: arrow for arrow in every if arrow.target is hub}
     loops = {arrow.source: arrow for arrow in every if arrow.source is arrow.target}
+    aside = {
+        state: [
+            arrow for arrow in every if arrow.source is state and arrow.target not in (state, hub)
+        ]
+        for state in others
+    }
 
     hub_x = MARGIN
     hub_width = _width(_named(hub), BOLD) + 2 * PAD
     lane_x = hub_x + hub_width
-    lane = max(arrow.width for state in others for arrow in (out[state], back[state])) + 2 * PAD
+    lanes = {state: [found[state] for found in (out, back) if state in found] for state in others}
+    lane = max(arrow.width for found in lanes.values() for arrow in found) + 2 * PAD
     box_x = lane_x + lane + PAD
     box_width = max(_width(_named(state), BOLD) for state in others) + 2 * PAD
     list_x = box_x + box_width + LOOP + PAD
-    width = list_x + max(loops[state].width for state in others) + MARGIN
+    listed = {
+        state: [*([loops[state]] if state in loops else []), *aside[state]] for state in others
+    }
+    width = list_x + max(arrow.width for found in listed.values() for arrow in found) + MARGIN
 
     body: list[str] = []
     top = y = MARGIN
     for state in others:
-        loop = loops[state]
-        lanes = out[state].height + back[state].height + 4 * PAD
-        height = max(lanes, loop.height + PAD, LINE * len(_named(state)) + 2 * PAD)
+        left = sum(arrow.height + 2 * PAD for arrow in lanes[state])
+        right = sum(_listed(arrow) + PAD for arrow in listed[state])
+        height = max(left, right, LINE * len(_named(state)) + 2 * PAD)
         body += _box(state, box_x, y, box_width, height)
-        spare = (height - lanes) // 2
-        at = y + spare + out[state].height + PAD + 4
-        body += _line(out[state], lane_x, box_x, at)
-        at += back[state].height + 2 * PAD
-        body += _line(back[state], box_x, lane_x, at)
-        body += _loop(loop, box_x + box_width, y + height // 2)
+        at = y + (height - left) // 2 + 4 - PAD
+        for arrow in lanes[state]:
+            at += arrow.height + 2 * PAD
+            ends = (lane_x, box_x) if arrow.source is hub else (box_x, lane_x)
+            body += _line(arrow, *ends, at)
+        at = y + (height - right + PAD) // 2
+        for arrow in listed[state]:
+            if arrow.source is arrow.target:
+                body += _loop(arrow, box_x + box_width, at + _listed(arrow) // 2)
+            else:
+                body += _aside(arrow, box_x + box_width, at + FONT)
+            at += _listed(arrow) + PAD
         y += height + GAP
     body += _box(hub, hub_x, top, hub_width, y - GAP - top)
-    own = loops[hub]
-    body += _loop_below(own, hub_x + hub_width // 2, y - GAP, lane_x + PAD)
-    y += max(LOOP, own.height) - GAP + 2 * PAD
+    if hub in loops:
+        body += _loop_below(loops[hub], hub_x + hub_width // 2, y - GAP, lane_x + PAD)
+        y += max(LOOP, loops[hub].height) - LINE
+    y += LINE - GAP + 2 * PAD
     note = "input / what is done" + ("; dashed: a command begins" if more else "")
     body.append(f'<text class="note" x="{width - MARGIN}" y="{y}" text-anchor="end">{note}</text>')
     height = y + MARGIN
@@ -247,16 +266,34 @@ def _loop(arrow: Arrow, x: int, middle: int) -> list[str]:
     return _arrow(arrow, path, x + LOOP + PAD // 2, middle - arrow.height // 2 + FONT)
 
 
+def _listed(arrow: Arrow) -> int:
+    """Return the height of an arrow on the right: one that leads elsewhere names the state."""
+    return arrow.height + (0 if arrow.source is arrow.target else LINE)
+
+
+def _aside(arrow: Arrow, x: int, first: int) -> list[str]:
+    text_x = x + LOOP + PAD // 2
+    opening, *texts, closing = _arrow(arrow, f"M{x} {first - 5}h{LOOP}", text_x, first + LINE)
+    goal = f'<text class="goal" x="{text_x}" y="{first}">to {escape(arrow.target.value)}:</text>'
+    return [opening, goal, *texts, closing]
+
+
 def _loop_below(arrow: Arrow, x: int, y: int, labels: int) -> list[str]:
     path = f"M{x - 12} {y}C{x - 30} {y + LOOP} {x + 30} {y + LOOP} {x + 12} {y}"
     return _arrow(arrow, path, labels, y + FONT + PAD)
 
 
 def main(folder: Path) -> None:
-    """Write both diagrams into a folder."""
+    """Write all diagrams into a folder."""
     for name, text in {
         "server.svg": draw("The states of the server", SERVER),
-        "client.svg": draw("The states of the client", CLIENT, begun()),
+        "client.svg": draw("The states of the client", CLIENT, begun(BEGINS, ClientState.READY)),
+        "hand-held-unit.svg": draw(
+            "The states of a hand-held unit of IEC 62056-21",
+            HHU_TABLE,
+            begun(HHU_BEGINS, next(iter(HHU_TABLE))),
+        ),
+        "meter-port.svg": draw("The states of a meter's port of IEC 62056-21", METER),
     }.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
