@@ -24,6 +24,7 @@ _REASONS = {
     errno.ENETUNREACH: "there is no route to this network; check the network and the address",
     errno.EADDRINUSE: "the port is taken by another program; choose another port",
     errno.EADDRNOTAVAIL: "this machine has no such address; listen on one of its own",
+    errno.EMFILE: "this process may open no more files; raise the limit (ulimit -n)",
     errno.EACCES: "the system does not allow this port; choose one above 1023",
 }
 
