@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vtc07.carrier.client import Client
-from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.companion import Companion, S, SignOn
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.endpoint import Procedure, SpeedChange, perform
 from vtc07.carrier.events import EnterToken, Entry, TokenEntryAnswered
+from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.registers import Value
 from vtc07.hhu.delivery import TokenToSend, send
 from vtc07.hhu.journal import MemoryJournal
@@ -167,15 +168,27 @@ class Scene:
         self.keypad_results: list[str] = []
         self.heard: list[tuple[Sender, int]] = []
         self.waiting: tuple[Sender, bytes, Callable[[], None]] | None = None
+        mode_c = self.companion.sign_on is SignOn.MODE_C
+        self.character_ns = self.companion.link.character_ns if mode_c else 0
         self.line = SimulatedLine(
-            Client(self.companion), self._power_up(0), speed=9600, observers=[self._observe]
+            ModeCClient(self.companion, character_ns=self.character_ns)
+            if mode_c
+            else Client(self.companion),
+            self._power_up(0),
+            speed=self.companion.link.speed if mode_c else 9600,
+            observers=[self._observe],
         )
 
     def _power_up(self, now_ns: int) -> MeterServer:
         self.meter = Meter(
             self.companion, self.store, now_ns=now_ns, execution_ns=self.execution_ns
         )
-        return MeterServer(self.companion, self.meter, token_executed=self._executed)
+        return MeterServer(
+            self.companion,
+            self.meter,
+            character_ns=self.character_ns,
+            token_executed=self._executed,
+        )
 
     def _executed(self, executed: TokenExecuted) -> None:
         if executed.carrier is TCT.NUMERIC:

@@ -18,6 +18,7 @@ from scene import Flag, Scene, Waits
 
 from meter_cases import Case, cases, content, manufactured
 from vtc07.carrier.companion import S
+from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.messages import WriteCommand, close
 from vtc07.hhu.delivery import TokenToSend
 from vtc07.links.link import Sender
@@ -37,6 +38,8 @@ EFFECTS = (
     *("maximumPowerLimit", "maximumPhasePowerUnbalanceLimit", "tamperStatus"),
     *(f"acceptedTID.{n}" for n in range(1, 51)),
 )
+#: Whatever the sign-on, a token is the same token.
+COMPANIONS = ("electricity", "electricity-mode-c")
 STAGED = {"1stKCT": 3, "2ndKCT": 4, "3rdKCT": 8, "4thKCT": 9}
 
 
@@ -68,8 +71,8 @@ def first_word(expect: str) -> str:
 class Judge:
     """Delivers tokens to one meter and compares each result and its effect."""
 
-    def __init__(self, state: MeterState) -> None:
-        self.scene = Scene(state=state)
+    def __init__(self, state: MeterState, companion: str = "electricity") -> None:
+        self.scene = Scene(state=state, companion=load_companion(companion))
         self.sequence = 0
         self.staged: dict[int, str] = {}
 
@@ -131,9 +134,10 @@ class Judge:
         return [value for name, value in registers.items() if name.startswith("acceptedTID")]
 
 
+@pytest.mark.parametrize("companion", COMPANIONS)
 @pytest.mark.parametrize("scenario", cases("meter_scenarios.json", "scenarios"))
-def test_scenario(scenario: Case) -> None:
-    judge = Judge(manufactured(scenario["meter"]))
+def test_scenario(scenario: Case, companion: str) -> None:
+    judge = Judge(manufactured(scenario["meter"]), companion)
     played = 0
     for number, step in enumerate(scenario["steps"]):
         try:
@@ -152,13 +156,14 @@ def test_scenario(scenario: Case) -> None:
     assert played == len(scenario["steps"])
 
 
+@pytest.mark.parametrize("companion", COMPANIONS)
 @pytest.mark.parametrize("case", wire_cases())
-def test_rejection(case: Case) -> None:
+def test_rejection(case: Case, companion: str) -> None:
     if "meter_pan" not in case:  # class 1: any meter, of this manufacturer
         drn = DRN.of(MfrCode(case.get("meter_mfr", "12")), "34567890")
         case = content("negative.json")["cases"][0] | case
         case |= {"meter_pan": MeterPAN.from_drn(drn).digits}
-    judge = Judge(manufactured(case))
+    judge = Judge(manufactured(case), companion)
     if case["expect"].startswith("refused at the carrier: ER05"):
         refused_at_the_carrier(judge.scene, case["token"])
         return
@@ -190,6 +195,7 @@ def refused_at_the_carrier(scene: Scene, digits: str) -> None:
 
     scene.line.observers = (hear,)
     for _ in range(6):  # one more than a lockout takes
+        scene.line.idle(S // 4)  # the reaction time
         heard.clear()
         entry = scene.companion.token_entry.register.address
         scene.line.inject("client", WriteCommand(entry, digits).to_chars())
