@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from vtc07.carrier.companion import Companion, SignOn
+from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import (
     CompanionError,
     check,
@@ -34,7 +34,7 @@ _MS = 1_000_000
     )
 )
 def companion() -> None:
-    """List, show, check and draft companions: files that describe a meter's registers and policy."""
+    """List, show, check, draft companions: the files that describe registers and policy."""
 
 
 companion.add_command(probe)
@@ -133,17 +133,6 @@ def check_command(output: Output, files: tuple[str, ...]) -> None:
     count = sum(len(document["problems"]) for document in documents)
     if count:
         raise Failure(f"{count} problem{'s' * (count > 1)} found", ExitCode.USAGE)
-
-
-def require_direct(described: Companion) -> Companion:
-    """Return a companion of a direct port; Failure for one whose sign-on is not spoken here."""
-    if described.sign_on is not SignOn.DIRECT:
-        raise Failure(
-            f"the companion {described.name} asks for the sign-on {described.sign_on.value}, which "
-            "this version does not speak; only companions with sign_on.mode = "
-            f'"{SignOn.DIRECT.value}" can be used'
-        )
-    return described
 
 
 def _problems(name: str) -> list[Any]:
