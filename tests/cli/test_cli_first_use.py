@@ -104,7 +104,17 @@ def test_results_are_told_in_words(here: Path) -> None:
 
 def test_a_meter_on_a_battery_and_a_slow_path(here: Path) -> None:
     new_meter("m.meter")
-    done("read", "sim:m.meter", "creditBalance", "--wake-up", "normal", "--profile", "gsm", "--trace", "t")
+    done(
+        "read",
+        "sim:m.meter",
+        "creditBalance",
+        "--wake-up",
+        "normal",
+        "--profile",
+        "gsm",
+        "--trace",
+        "t",
+    )
     notes = [json.loads(line)["note"] for line in (here / "t").read_text().splitlines()[1:]]
     assert notes[0] == "wake-up, 528 NUL"
     assert notes[1].startswith("IDRequest")
