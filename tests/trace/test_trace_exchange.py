@@ -7,9 +7,27 @@ import io
 import pytest
 
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.endpoint import perform
+from vtc07.carrier.events import Break, Identify
 from vtc07.carrier.exchange.messages import close
 from vtc07.carrier.exchange.reader import Frame
 from vtc07.carrier.exchange.settings import CheckCharacter
+from vtc07.carrier.mode_c_client import ModeCClient
+from vtc07.links.simulated import SimulatedLine
+from vtc07.meter import MemoryStore, Meter, MeterServer, manufacture
+from vtc07.tokens import (
+    EA,
+    KEN,
+    KRN,
+    KT,
+    SGC,
+    TI,
+    TID,
+    BaseDate,
+    DecoderKey,
+    KeyAttributes,
+    MeterPAN,
+)
 from vtc07.trace.file import TraceError, TraceHeader, TraceWriter, read_entries, read_trace
 from vtc07.trace.message import Sender, TraceEntry, TraceMessage, TraceSpeed
 from vtc07.trace.recorder import Recorder
@@ -272,3 +290,38 @@ def test_a_message_that_a_change_of_speed_cuts_off_is_not_continued_behind_it() 
 def test_what_is_no_change_of_speed_is_refused(line: str) -> None:
     with pytest.raises(TraceError, match="line 1: this is no change of speed"):
         read_entries([line])
+
+
+def test_a_simulated_line_tells_its_changes_of_speed() -> None:
+    entries: list[TraceEntry] = []
+    recorder = Recorder(entries.append, on_speed=entries.append, start_ns=0)
+    pan = MeterPAN("600727111111111153")
+    attributes = KeyAttributes(KT.DUTK, SGC("123456"), TI("01"), KRN(1), KEN(255), BaseDate.Y2014)
+    state = manufacture(MODE_C, pan, DecoderKey(EA.MISTY1, bytes(16)), attributes, TID(5_000_000))
+    character_ns = MODE_C.link.character_ns
+    meter = Meter(MODE_C, MemoryStore(state), now_ns=0)
+    line = SimulatedLine(
+        ModeCClient(MODE_C, character_ns=character_ns),
+        MeterServer(MODE_C, meter, character_ns=character_ns),
+        speed=300,
+        observers=[recorder.character],
+        on_speed=recorder.speed,
+    )
+    line.run(perform(Identify()))
+    line.run(perform(Break()))
+    line.idle(S)
+    recorder.finish()
+    option = next(
+        at
+        for at, entry in enumerate(entries)
+        if isinstance(entry, TraceMessage) and entry.frame is Frame.OPTION_SELECT
+    )
+    changes = entries[option + 1 : option + 3]
+    assert {(e.sender, e.speed) for e in changes if isinstance(e, TraceSpeed)} == {
+        ("client", 9600), ("server", 9600),
+    }  # fmt: skip
+    assert entries[option].time_ns <= changes[0].time_ns <= changes[1].time_ns
+    assert changes[1].time_ns < entries[option].time_ns + character_ns
+    assert {(e.sender, e.speed) for e in entries[-2:] if isinstance(e, TraceSpeed)} == {
+        ("client", 300), ("server", 300),
+    }  # fmt: skip

@@ -30,7 +30,6 @@ from vtc07.links.link import LinkUnavailable
 if TYPE_CHECKING:
     from vtc07.links.blocking import ClientDriver
     from vtc07.links.link import Link
-    from vtc07.links.simulated import LineObserver
     from vtc07.meter import SQLiteStore
     from vtc07.trace.recorder import Recorder
 
@@ -276,9 +275,13 @@ class Connection:
         meter = VirtualMeter(own, store, now_ns=0)
         server = MeterServer(own, meter, character_ns=settings.character_ns)
         core = self._core(session.companion, settings.character_ns, session.timing)
-        observer = self._line_observer(session.companion)
+        recorder = self._trace(session.companion)
         line = SimulatedLine(
-            core, server, speed=settings.speed, observers=[observer] if observer else ()
+            core,
+            server,
+            speed=settings.speed,
+            observers=() if recorder is None else [recorder.character],
+            on_speed=None if recorder is None else recorder.speed,
         )
 
         self._resources.callback(lambda: switch_off(meter, server, line.now_ns, self._output))
@@ -333,10 +336,6 @@ class Connection:
         return found
 
     # --- trace ---------------------------------------------------------------------------------
-
-    def _line_observer(self, companion: Companion) -> LineObserver | None:
-        recorder = self._trace(companion)
-        return None if recorder is None else recorder.character
 
     def _trace(self, companion: Companion) -> Recorder | None:
         if self._options.trace is None or self._recorder is not None:

@@ -24,7 +24,7 @@ from vtc07.links.fault import (
     Verdict,
 )
 from vtc07.links.lane import Lane
-from vtc07.links.link import Sender
+from vtc07.links.link import Sender, SpeedObserver
 from vtc07.links.noise import Noise
 from vtc07.links.waveform import Format
 from vtc07.links.wire import CLIENT, SERVER, Wire
@@ -49,6 +49,7 @@ class Channel:
         fault: Fault | None,
         fault_places: FaultPlaces | None,
         observers: Iterable[LineObserver],
+        on_speed: SpeedObserver | None,
         in_runs: bool,
         echoes: tuple[bool, bool],
         echo_fault: EchoFault | None,
@@ -60,6 +61,7 @@ class Channel:
         self.fault = fault
         self.fault_places = fault_places
         self.observers = tuple(observers)
+        self._on_speed = on_speed
         self._first_speeds = speeds
         self._clock: Clock = clock if clock is not None else VirtualClock()
         self._now = self._clock.now_ns()
@@ -157,12 +159,17 @@ class Channel:
         """Let an end be at its first speed again."""
         if self._lanes[end].speed != self._first_speeds[end]:
             self._lanes[end].speed = self._first_speeds[end]
-            self._wire.retune(end, self._now)
+            self._retune(end)
 
     def _change(self, end: int, change: SpeedChange) -> None:
         _check_speed(change.speed)
         if self._lanes[end].change_speed(change.speed):
-            self._wire.retune(end, self._now)
+            self._retune(end)
+
+    def _retune(self, end: int) -> None:
+        self._wire.retune(end, self._now)
+        if self._on_speed is not None:
+            self._on_speed(_SENDERS[end], self._lanes[end].speed, self._now)
 
     # --- time -----------------------------------------------------------------------------------
 
@@ -286,7 +293,7 @@ class Channel:
 
     def _advance(self, end: int, number: int) -> None:
         if self._lanes[end].advance(number):
-            self._wire.retune(end, self._now)
+            self._retune(end)
 
     def _asked(self, lane: Lane) -> bool | None:
         """Say whether the fault wants to see the next character; None: it wants no more."""

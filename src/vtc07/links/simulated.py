@@ -40,7 +40,7 @@ from vtc07.links.fault import (
     LineObserver,
     Verdict,
 )
-from vtc07.links.link import ClientEndpoint, RaisedForProcedure
+from vtc07.links.link import ClientEndpoint, RaisedForProcedure, SpeedObserver
 from vtc07.links.noise import Noise
 from vtc07.links.waveform import EVEN_PARITY, Format
 from vtc07.links.wire import CLIENT, SERVER
@@ -91,6 +91,9 @@ class SimulatedLine(Channel):
     is several times as fast, and faster still where ``fault_places`` says which characters the
     fault wants to see (by default every one).
 
+    ``on_speed``: told of every end that goes on at another speed, behind its last character at
+    the speed before.
+
     ``echo``: the head or loop returns what the client sends to the client, as it arrives; the
     client's endpoint has to take it out (`vtc07.links.echo`). ``server_echo``: likewise for the
     server. ``echo_fault``: what becomes of the characters on their way back.
@@ -117,6 +120,7 @@ class SimulatedLine(Channel):
         fault: Fault | None = None,
         fault_places: FaultPlaces | None = None,
         observers: Iterable[LineObserver] = (),
+        on_speed: SpeedObserver | None = None,
         server_sees_close: bool = False,
         in_runs: bool = False,
         echo: bool = False,
@@ -132,6 +136,7 @@ class SimulatedLine(Channel):
             fault=fault,
             fault_places=fault_places,
             observers=observers,
+            on_speed=on_speed,
             in_runs=in_runs,
             echoes=(echo, server_echo),
             echo_fault=echo_fault,
