@@ -193,3 +193,46 @@ def test_what_is_left_of_a_meter_of_mode_c_is_served(here: Path) -> None:
             assert readout.startswith(f"\x020.0.0({PAN})\r\n".encode())
             assert b"F.F(0041)" in readout
         assert meter.stop()[0] == 2
+
+
+def test_the_companion_is_listed_shown_and_good(here: Path) -> None:
+    listed = done("companion", "list", "--json").json["companions"]
+    assert {c["name"]: c["sign_on"] for c in listed}["electricity-mode-c"] == "mode-c"
+    assert "good" in done("companion", "check", "electricity-mode-c").out
+    shown = done("companion", "show", "electricity-mode-c").out
+    for said in (
+        "300, 600, 1200, 2400, 4800, 9600 Bd",
+        "opens level 2",
+        "0.0.0, C.1.0",
+        "1.8.0",
+        "rw (w: 2)",
+        "(000F, 19.40.9)",
+    ):
+        assert said in shown
+    document = done("companion", "show", "electricity-mode-c", "--json").json
+    assert document["mode_c"]["password"]["opens"] == 2
+    assert document["mode_c"]["readout"][0] == "meterPAN"
+    assert document["mode_c"]["compatibility"]["check"] == "xor"
+    assert [level["gate"] for level in document["access"]] == ["none", "password"]
+    registers = {register["name"]: register for register in document["registers"]}
+    assert registers["totalConsumption"]["alias"] == "1.8.0"
+    assert registers["lowCreditThreshold"]["write_level"] == 2
+    assert registers["lowCreditThreshold"]["access"] == "rw"
+    assert registers["tokenEntry"]["read_level"] is None
+    direct = done("companion", "show", "electricity")
+    assert "alias" not in direct.out
+    assert done("companion", "show", "electricity", "--json").json["mode_c"] is None
+
+
+def test_deviations_are_shown(here: Path) -> None:
+    (here / "own.toml").write_text(
+        'extends = "electricity-mode-c"\n[compatibility]\ncheck = "sum"\nlf_line_ends = true\n'
+    )
+    assert "check sum, lf_line_ends" in done("companion", "show", "./own.toml").out
+
+
+def test_a_companion_that_is_wrong_is_told_with_line_and_key(here: Path) -> None:
+    (here / "own.toml").write_text('extends = "electricity-mode-c"\n[mode_c]\nspeeds = [9600]\n')
+    result = vtc07("companion", "check", "own.toml")
+    assert result.code == 2
+    assert "own.toml, line 3: mode_c.speeds: 300 is missing" in result.out
