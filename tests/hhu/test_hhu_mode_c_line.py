@@ -84,7 +84,7 @@ def _assert_true(outcome: Outcome, bench: MeterLine, journal: MemoryJournal) -> 
             pytest.fail(f"{outcome} is not true")
 
 
-def _characters(companion: Companion, password: str | None = None) -> dict[str, int]:
+def _characters(companion: Companion, password: str | None = None) -> dict[Sender, int]:
     """Return how many characters each end sends in an undisturbed delivery."""
     counts = dict.fromkeys(SENDERS, 0)
 
