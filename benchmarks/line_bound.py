@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vtc07.carrier.companion import Companion, SignOn
+from vtc07.carrier.companion import Companion
 from vtc07.carrier.registers import Register
 
 CHARACTER = 10 * 10**9  # ns at 1 Bd
@@ -81,13 +81,14 @@ def sign_on(companion: Companion, line: Line) -> int:
     """Return the time from the first character to the identification, or to P0 in mode C."""
     widths = [register.width or 0 for register in companion.identification]
     response = len("/FLGZ\r\n") + sum(widths)
-    if companion.sign_on is SignOn.DIRECT:
+    rule = companion.mode_c
+    if rule is None:
         return line.burst(len("/?!\r\n")) + line.reaction_ns + line.burst(response)
     slow = Line(SIGN_ON_SPEED, line.reaction_ns)
     return (
         slow.burst(len("/?!\r\n"))
         + line.reaction_ns
-        + slow.burst(response + len("\\W"))
+        + slow.burst(response + (len("\\2") if rule.mode_e else 0))
         + line.reaction_ns
         + slow.burst(len("\x060Z1\r\n"))
         + line.reaction_ns

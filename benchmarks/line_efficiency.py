@@ -25,6 +25,8 @@ from vtc07.carrier.companion import MS, Companion, SignOn
 from vtc07.carrier.companion_file import load_companion, shipped_companions
 from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.events import Read, RegistersRead
+from vtc07.carrier.exchange.settings import MODE_C_SPEEDS, START_SPEED
+from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.registers import Register
 from vtc07.hhu.delivery import TokenToSend, send
 from vtc07.hhu.journal import MemoryJournal
@@ -63,9 +65,6 @@ NEXT_ATTRIBUTES = KeyAttributes(KT.DUTK, SGC("123456"), TI("07"), KRN(2), KEN(25
 HISTORY = 12  # tokens that the meter has taken before
 OVERVIEW = ("creditBalance", "totalConsumption", "loadSwitch", "disconnectReason", "tokenStatus")
 
-#: The value of "Z" that promises a speed in mode C (IEC 62056-21 6.3.14).
-BAUD_IDENTIFICATION = {s: str(z) for z, s in enumerate((300, 600, 1200, 2400, 4800, 9600, 19200))}
-
 
 # --- The meter -----------------------------------------------------------------------------------
 
@@ -102,12 +101,15 @@ class Bench:
 
     def __post_init__(self) -> None:
         """Connect them."""
-        character_ns = -(-10_000 * MS // self.speed)
+        in_mode_c = self.companion.sign_on is SignOn.MODE_C
+        start = START_SPEED if in_mode_c else self.speed
+        character_ns = -(-10_000 * MS // start)
         self.meter = Meter(self.companion, MemoryStore(self.state), now_ns=0)
+        core = ModeCClient if in_mode_c else Client
         self.line = SimulatedLine(
-            Client(self.companion, character_ns=character_ns),
+            core(self.companion, character_ns=character_ns),
             MeterServer(self.companion, self.meter, character_ns=character_ns),
-            speed=self.speed,
+            speed=start,
             in_runs=True,
         )
         self.session = Session(
@@ -240,8 +242,11 @@ def measure(names: Sequence[str], speeds: Sequence[int]) -> Iterator[Measured]:
         shipped = load_companion(name)
         for speed in speeds:
             companion = shipped
-            if shipped.sign_on is SignOn.MODE_C:
-                companion = replace(shipped, baud_identification=BAUD_IDENTIFICATION[speed])
+            if shipped.mode_c is not None:
+                if speed not in shipped.mode_c.speeds:
+                    continue
+                z = next(z for z, promised in MODE_C_SPEEDS.items() if promised == speed)
+                companion = replace(shipped, baud_identification=z)
             line = Line(speed, companion.reaction_ns)
             state = used_meter(companion)
             for task, wanted in reading_tasks(companion).items():

@@ -12,7 +12,7 @@ registers (or groups) not yet read take the one that begins first. Some message 
 among those that do, the one that starts with it and reaches furthest holds every other that any of
 them holds. So asking from there as far as the answer can reach is never worse in messages, whatever
 the lengths turn out to be. It stops short of that only before unwanted registers that cost more
-than a message, a text among them counted half as long as it can be.
+than a message, as far as their lengths can be told (`usual`).
 """
 
 from __future__ import annotations
@@ -81,6 +81,16 @@ def shortest(register: Register) -> int:
             return 0
 
 
+def usual(register: Register) -> int:
+    """Return about how many characters a value of the register has, where that is not fixed.
+
+    A text is taken to be half as long as it can be; of a decimal number's digits, which are as many
+    as the largest number of its type has, a quarter.
+    """
+    least, most = shortest(register), register.longest
+    return least + (most - least) // (4 if register.encoding is Encoding.DECIMAL else 2)
+
+
 def data_set_length(register: Register, value_length: int) -> int:
     """Return the characters of a data set with a value of this length (IEC 62056-21 6.5)."""
     unit = 0 if register.unit is None else 1 + len(register.unit)
@@ -123,9 +133,7 @@ class Planner:
         self._places = {r.address: i for i, r in enumerate(self.readable)}
         self._short = [data_set_length(r, shortest(r)) for r in self.readable]
         self._long = [data_set_length(r, r.longest) for r in self.readable]
-        self._middle = [
-            (short + long) // 2 for short, long in zip(self._short, self._long, strict=True)
-        ]
+        self._usual = [data_set_length(r, usual(r)) for r in self.readable]
 
     def spans(
         self, wanted: Iterable[Register], together: Iterable[Collection[Register]] = ()
@@ -211,7 +219,7 @@ class Planner:
     ) -> tuple[Cost, tuple[tuple[int, int], ...]] | None:
         """Return the best plan and its cost, None where a span does not fit.
 
-        ``fits``: the lengths that must fit a message. What a register costs is its middle length.
+        ``fits``: the lengths that must fit a message. What a register costs is its usual length.
         ``roughly``: line ends and the last characters aside, so that of messages which cost about
         the same the one that reaches furthest is taken.
 
@@ -236,7 +244,7 @@ class Planner:
             total, line, at = 3, 0, start
             for chosen in range(index, bisect_left(ends, reach + 1)):
                 while at <= ends[chosen]:
-                    length = self._middle[at]
+                    length = self._usual[at]
                     if line and line + length > self._limits.line and not roughly:
                         total, line = total + 2, 0
                     total, line, at = total + length, line + length, at + 1
