@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -526,6 +527,73 @@ def test_a_woken_meter_answers(electricity: Companion) -> None:
     assert len(bench.sent) == 2
     bench.hear(ID_RESPONSE, 100)
     assert isinstance(bench.events[0], Identified)
+
+
+def _woken_fast(bench: Bench) -> None:
+    bench.start(Identify(wake_up=WakeUp.FAST))
+    bench.hear(ACK_MESSAGE, 560)
+    bench.advance(600)
+    bench.hear(ID_RESPONSE, 300)
+    assert isinstance(bench.events[-1], Identified)
+    bench.advance(300)
+
+
+@pytest.mark.parametrize("character_ns", [0, 4_166_667], ids=["TCP", "2400 Bd"])
+def test_a_meter_that_is_woken_fast_hears_bursts_until_it_acknowledges(
+    electricity: Companion, character_ns: int
+) -> None:
+    bench = Bench(electricity, character_ns=character_ns)
+    bench.start(Identify(wake_up=WakeUp.FAST))
+    bench.advance(2_000)
+    pace_ms = electricity.link.character_ns / MS
+    for (at, nuls), (following, _) in pairwise(bench.sent):
+        burst_ms = len(nuls) * pace_ms
+        assert set(nuls) == {0}
+        assert 500 <= burst_ms <= 600
+        assert 20 <= following - at - burst_ms - 2 * pace_ms <= 41
+    bench.hear(ACK_MESSAGE)
+    woken = bench.now_ns // MS
+    bench.advance(1_500)
+    assert bench.commands[-1] == b"/?!\r\n"
+    assert 200 <= bench.sent[-1][0] - woken <= 1_500
+
+
+def test_a_meter_that_no_fast_wake_up_wakes_is_asked_after_4500_ms(bench: Bench) -> None:
+    bench.start(Identify(wake_up=WakeUp.FAST))
+    bench.advance(5_500)
+    assert bench.commands[-1] == b"/?!\r\n"
+    assert bench.sent[-1][0] - bench.sent[0][0] >= 4_500
+
+
+@pytest.mark.parametrize(
+    "answer", [ACK_MESSAGE, ErrorMessage("ER01").to_chars()], ids=["ACK", "error message"]
+)
+def test_b1_ends_the_session_of_a_meter_that_was_woken_fast(bench: Bench, answer: bytes) -> None:
+    _woken_fast(bench)
+    bench.start(Break())
+    assert bench.commands[-1] == b"\x01B1\x03p"
+    bench.advance(100)
+    assert bench.client.busy
+    bench.hear(answer, 200)
+    assert bench.events[-1] == SignedOff()
+    bench.advance(1_000)
+    bench.start(Break())
+    assert bench.commands[-1] == BREAK_MESSAGE
+
+
+def test_b1_is_said_three_times_and_then_the_session_is_over_all_the_same(bench: Bench) -> None:
+    _woken_fast(bench)
+    bench.start(Break())
+    bench.advance(30_000)
+    assert bench.commands.count(b"\x01B1\x03p") == 3
+    assert bench.events[-1] == SignedOff()
+    assert not bench.client.busy
+
+
+def test_b0_from_a_meter_of_direct_mode_means_nothing(bench: Bench) -> None:
+    bench.start(read_pan(bench))
+    bench.hear(BREAK_MESSAGE, 250)
+    assert bench.client.busy
 
 
 def test_a_link_lost_during_wake_up_ends_it(bench: Bench) -> None:
