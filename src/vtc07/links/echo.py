@@ -86,6 +86,7 @@ class EchoFilter:
         elif self._echoes and self._paced and now_ns <= self._certain_ns:
             self._take_all(chars)
             return b""
+        self._came_back(self._strange)  # each stood for one that will not come any more
         at = 0
         while self._due and at < len(chars):
             taken = self._take(chars, at) if self._echoes else self._learn(chars[at])
@@ -101,7 +102,7 @@ class EchoFilter:
     def _take_all(self, chars: bytes) -> None:
         """Take what comes before any answer can, and find out what is still due of the echo."""
         for char in chars:
-            place = self._place(char, self._strange + _LOST)
+            place = self._place(char)
             if place is None:
                 self._strange += 1
             else:
@@ -111,13 +112,10 @@ class EchoFilter:
     def _take(self, chars: bytes, at: int) -> int:
         """Return how many of the characters heard are echo for sure or very likely; 0: none."""
         char = chars[at]
-        place = self._place(char, self._strange)
-        if place is None and char == DAMAGED:
-            place = min(self._strange, len(self._due) - 1)
-        if place is not None:
+        if char in (self._due[0], DAMAGED):
             if not self._begun:
                 self._held.append(char)
-            self._came_back(place + 1)
+            self._came_back(1)
             if self._begun or len(self._held) >= _BEGUN or not self._due:
                 self._begun = True
                 self._held.clear()
@@ -142,9 +140,9 @@ class EchoFilter:
             self._held.clear()
         return 1
 
-    def _place(self, char: int, reach: int) -> int | None:
+    def _place(self, char: int) -> int | None:
         """Return where in what is due a character stands, as near as can be to where it should."""
-        places = range(min(len(self._due), reach + 1))
+        places = range(min(len(self._due), self._strange + _LOST + 1))
         for place in sorted(places, key=lambda each: abs(each - self._strange)):
             if self._due[place] == char:
                 return place

@@ -173,12 +173,20 @@ class ServedPty:
         return not events or bool(events[0][1] & select.POLLIN)
 
     def hang_up(self) -> None:
-        """Make the other side as the next client should find it; to be called without a client."""
+        """Make the other side as the next client should find it; to be called without a client.
+
+        What the client before did not read stands in a buffer of the clients' side: so that is
+        opened for a moment.
+        """
         import termios  # noqa: PLC0415 - POSIX only
 
         with contextlib.suppress(OSError, termios.error):
-            termios.tcflush(self.fileno, termios.TCOFLUSH)  # what the client before did not read
-            make_raw(self.fileno, self._speed, drop=False, served=True)
+            clients = os.open(self._device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            try:
+                termios.tcflush(clients, termios.TCIFLUSH)
+                make_raw(clients, self._speed, drop=False)
+            finally:
+                os.close(clients)
 
     def close(self) -> None:
         """Remove the link and close. A second call does nothing."""

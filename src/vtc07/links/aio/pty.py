@@ -147,7 +147,7 @@ class PtyPort:
 
     async def accept(self, timeout_ns: int | None) -> PtyLink | None:
         """Wait until a client has opened the other side; None where none did in time."""
-        if self._link is not None:
+        if self._link is not None and self._served.fileno >= 0:
             await self._link.close()
             self._link = None
             if not self._served.has_client():
