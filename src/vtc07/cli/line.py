@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import signal
 import sys
 from pathlib import Path
@@ -114,6 +115,8 @@ def line(
         from vtc07.links.pty_line import LineOptions, PtyLine  # noqa: PLC0415 - POSIX systems only
     except ImportError as error:
         raise LinkUnavailable("pseudo-terminals are not on this system") from error
+    if path_a == path_b:
+        raise Failure(f"{path_a} is only one end: a line needs two paths")
     if plug_after is not None and cut_after is None:
         raise Failure("--plug-after needs --cut-after: a line that was not cut is plugged already")
     options = LineOptions(
@@ -124,8 +127,8 @@ def line(
         echo_b=echo in ("b", "both"),
         noise=None if noise is None else _noise(noise, seed),
         collisions=collisions,
-        cut_after_ns=None if cut_after is None else round(cut_after * S),
-        plug_after_ns=None if plug_after is None else round(plug_after * S),
+        cut_after_ns=_nanoseconds("--cut-after", cut_after),
+        plug_after_ns=_nanoseconds("--plug-after", plug_after),
     )
     shown = _Shown(output, 0x7F if parity == "software" else 0xFF) if show else None
     with contextlib.ExitStack() as resources:
@@ -137,10 +140,7 @@ def line(
                 told=output.progress,
             )
         except FileExistsError as error:
-            raise Failure(
-                f"{error.filename2} exists already and is not replaced: name a path that does "
-                "not exist"
-            ) from error
+            raise _taken(Path(error.filename2)) from error
         except OSError as error:
             where = error.filename2 or "a pseudo-terminal"
             raise Failure(f"{where} cannot be made: {error.strerror}; check name and rights") from (
@@ -162,6 +162,23 @@ def line(
             output.line(f"a line of {speed} Bd between {path_a} and {path_b}")
         sys.stdout.flush()
         running.serve()
+
+
+def _taken(path: Path) -> Failure:
+    if path.is_symlink() and not path.exists():
+        return Failure(
+            f"{path} is a link that leads nowhere any more, perhaps of a line that was killed: "
+            "remove it, or name another path"
+        )
+    return Failure(f"{path} exists already and is not replaced: name a path that does not exist")
+
+
+def _nanoseconds(option: str, seconds: float | None) -> int | None:
+    if seconds is None:
+        return None
+    if not math.isfinite(seconds):
+        raise Failure(f"{option} takes a number of seconds, not {seconds}")
+    return round(seconds * S)
 
 
 def _noise(rate: float, seed: int) -> Noise:
