@@ -7,6 +7,7 @@ from vtc07.carrier.exchange.events import Data, HHUCommand, HHUEvent, Order, Sig
 from vtc07.carrier.exchange.hhu import HHU
 from vtc07.carrier.exchange.hhu_states import HHUInput, HHUState
 from vtc07.carrier.exchange.messages import operand_message
+from vtc07.carrier.exchange.reader import LONGEST_DATA
 from vtc07.carrier.exchange.settings import STANDARD, Compatibility, Purpose, WakeUp
 from vtc07.carrier.messages import close
 
@@ -55,6 +56,7 @@ class HHUBench:
         naks: int | None = None,
         wake_up: WakeUp = WakeUp.NONE,
         silence_ms: int = 0,
+        longest: int = LONGEST_DATA,
     ) -> None:
         self.hhu = HHU(
             timing or Timing(),
@@ -63,6 +65,7 @@ class HHUBench:
             naks=naks,
             wake_up=wake_up,
             silence_ns=silence_ms * MS,
+            longest=longest,
         )
         self.now_ns = 1_000 * MS
         self.sent: list[tuple[int, int, bytes]] = []

@@ -256,8 +256,7 @@ def test_the_readout_of_t_t_is_heard_to_its_end_before_the_next_request() -> Non
 
 
 def test_a_line_that_babbles_does_not_hold_a_unit_for_ever() -> None:
-    bench = HHUBench(timing=Timing(attempts=1))
-    bench.hhu._line._longest = 1_000
+    bench = HHUBench(timing=Timing(attempts=1), longest=1_000)
     bench.start(SignOn())
     for _ in range(3_000):
         bench.hear(b"x", 100)
@@ -558,6 +557,20 @@ def test_blocks_that_are_alike_are_taken_all_the_same() -> None:
         assert bench.said[-1] == ACK
     bench.hear(part(b"(1)", more=False))
     assert bench.data().chars == b"(0)(0)(1)"
+
+
+def test_an_answer_without_end_is_not_kept_without_end() -> None:
+    bench = HHUBench(longest=100)
+    bench.sign_on()
+    order = Order("R6", "P.01()")
+    bench.order(order)
+    for number in range(60):
+        if not bench.hhu.busy:
+            break
+        bench.hear(part(b"(%030d)" % number))
+        bench.until_it_speaks(1_000)
+        assert bench.hhu.held <= 200
+    assert bench.reported() == ExchangeFailed(order, ExchangeFailure.NO_ANSWER, 3)
 
 
 def test_a_partial_write_repeats_the_damaged_block_only() -> None:

@@ -18,7 +18,6 @@ from vtc07.carrier.exchange.events import (
     HHUCommand,
     HHUEvent,
     MeterIdentity,
-    Order,
     ProgrammingRefused,
     ReadOut,
     SignedOffFromMeter,
@@ -26,6 +25,7 @@ from vtc07.carrier.exchange.events import (
     SignOff,
     SignOn,
 )
+from vtc07.carrier.exchange.hhu_counts import Counts
 from vtc07.carrier.exchange.hhu_echo import EchoWatch
 from vtc07.carrier.exchange.hhu_hearing import READOUTS, Heard, data, understand
 from vtc07.carrier.exchange.hhu_line import HHULine
@@ -87,7 +87,6 @@ class HHU:
         self.wake_up = wake_up
         self._timing = timing
         self._compat = compatibility
-        self._most_naks = timing.naks if naks is None else naks
         self._silence_ns = silence_ns
         self._reader = HHUReader(limits, unchecked=compatibility.no_readout_bcc, longest=longest)
         self._echo = EchoWatch()
@@ -101,15 +100,9 @@ class HHU:
         self._place = 0  # of the message said last
         self._identity = MeterIdentity("", "", "")
         self._selected_speed = START_SPEED
-        self._readouts = 0  # that came in place of P0
-        self._joined = bytearray()  # blocks of an answer
-        self._block = b""  # the latest of them
-        self._block_place = 0
-        self._twins: set[int] = set()  # places of blocks that do repeat the one before
+        most_naks = timing.naks if naks is None else naks
+        self._counts = Counts(timing.attempts, most_naks, longest)
         self._waking: WakeUpCaller | None = None
-        self._attempt = 0
-        self._round = 0  # of all blocks from the first
-        self._naks = 0
         self._failure = ExchangeFailure.NO_ANSWER
 
     # --- what others ask -----------------------------------------------------------------------
@@ -137,7 +130,7 @@ class HHU:
     @property
     def held(self) -> int:
         """How many characters it holds."""
-        return self._reader.length + len(self._line.outgoing) + len(self._joined)
+        return self._reader.length + len(self._line.outgoing) + len(self._counts.joined)
 
     # --- the face ------------------------------------------------------------------------------
 
@@ -158,11 +151,9 @@ class HHU:
         elif not isinstance(command, SignOff):
             parts = messages(command, self._compat.check)
         self._command, self._parts, self._place = command, parts, 0
-        self._attempt, self._round = 0, 1
+        self._counts.begin(command)
         self._failure = ExchangeFailure.NO_ANSWER
-        self._twins.clear()
         if isinstance(command, SignOn):
-            self._readouts = 0
             self._begin_sign_on(now_ns)
         elif self._session_speed is None:
             failed = ExchangeFailed(command, ExchangeFailure.NOT_SIGNED_ON, 0)
@@ -281,53 +272,15 @@ class HHU:
     def _hear(self, framed: Framed, now_ns: int) -> None:
         self._transit(understand(framed, self._state, self._compat), now_ns)
 
-    def _refined(self, heard: Heard) -> HHUInput:
-        """Return the input by what has been before it: counts, places, the blocks known."""
-        kind, row = heard.input, HHU_TABLE[self._state]
-        last = self._attempt >= self._attempts
-        match kind:
-            case HHUInput.READOUT if self._state is HHUState.OPERAND:
-                if self._selected_speed == START_SPEED and (self._readouts or last):
-                    kind = HHUInput.READOUT_AGAIN
-            case HHUInput.ACK if self._state is HHUState.WRITING:
-                if self._place == len(self._parts) - 2:
-                    kind = HHUInput.ACK_BEFORE_LAST
-            case HHUInput.BLOCK if self._is_twin(heard.chars):
-                kind = HHUInput.TWIN
-            case HHUInput.DAMAGED if row[kind].action is HHUAction.SEND_NAK:
-                if self._naks >= self._most_naks:
-                    kind = HHUInput.DAMAGED_TOO_OFTEN
-        match row[kind].action:
-            case HHUAction.OVER:
-                last = self._round >= self._attempts
-            case HHUAction.REQUEST if self._state is HHUState.LEAVING:
-                last = False
-            case HHUAction.REQUEST | HHUAction.LEAVE | HHUAction.REPEAT | HHUAction.SAME_BLOCK:
-                pass
-            case _:
-                last = False
-        return HHUInput.GIVE_UP if last else kind
-
-    @property
-    def _attempts(self) -> int:
-        once = isinstance(self._command, Order) and self._command.once
-        return 1 if once else self._timing.attempts
-
-    def _is_twin(self, chars: bytes) -> bool:
-        """Say whether a block is the one before it, the ACK of which may not have arrived.
-
-        A block may well be like the one before: it is where it is so a second time.
-        """
-        if self._state is not HHUState.BLOCKS or chars != self._block:
-            return False
-        known = self._block_place in self._twins
-        self._twins.add(self._block_place)
-        return not known
-
     # --- acting --------------------------------------------------------------------------------
 
     def _transit(self, heard: Heard, now_ns: int) -> None:
-        kind = self._refined(heard)
+        kind = self._counts.refined(
+            self._state,
+            heard,
+            slow=self._selected_speed == START_SPEED,
+            before_last=self._place == len(self._parts) - 2,
+        )
         if self.on_transition is not None:
             self.on_transition(self._state, kind)
         row, was = HHU_TABLE[self._state], self._state
@@ -359,20 +312,20 @@ class HHU:
                 self._events.append(ProgrammingRefused(self._identity, heard.chars))
                 self._end_session()
             case HHUAction.SEND_NAK:
-                self._naks += 1
+                self._counts.naks += 1
                 self._schedule(NAK, now_ns)
             case HHUAction.NEXT:
-                self._take_block(heard.chars)
+                self._counts.take_block(heard.chars)
                 self._schedule(ACK, now_ns)
             case HHUAction.NEXT_BLOCK:
                 self._place += 1
-                self._attempt = 0
+                self._counts.next_block_written()
                 self._try(now_ns)
             case HHUAction.SAME_BLOCK | HHUAction.REPEAT:
                 self._try(now_ns)
             case HHUAction.OVER:
-                self._place, self._attempt = 0, 0
-                self._round += 1
+                self._place = 0
+                self._counts.all_over()
                 self._try(now_ns)
             case HHUAction.FAIL:
                 self._fail()
@@ -386,15 +339,15 @@ class HHU:
                 self._events.append(SignedOffFromMeter(heard.input is not HHUInput.SILENCE))
                 self._end_session()
             case _:
-                if heard.input is HHUInput.DATA and self._joined:
-                    self._take_block(heard.chars)
-                    self._events.append(data(bytes(self._joined)))
+                if heard.input is HHUInput.DATA and self._counts.joined:
+                    self._counts.take_block(heard.chars)
+                    self._events.append(data(bytes(self._counts.joined)))
                 else:
                     assert heard.event is not None
                     self._events.append(heard.event)
                 if heard.input is HHUInput.BREAK:
                     self._end_session()
-        self._joined.clear()
+        self._counts.joined.clear()
 
     def _finish_sign_on(self, heard: Heard, purpose: Purpose) -> None:
         if heard.input is HHUInput.OPERAND:
@@ -412,8 +365,8 @@ class HHU:
         self._events.append(SignedOn(self._identity, "", START_SPEED))
 
     def _fail(self) -> None:
-        self._events.append(ExchangeFailed(self._command, self._failure, self._attempt))
-        self._joined.clear()
+        self._events.append(ExchangeFailed(self._command, self._failure, self._counts.attempt))
+        self._counts.joined.clear()
         if self._session_speed is None:
             self._line.change_speed(START_SPEED)
 
@@ -436,7 +389,7 @@ class HHU:
     def _request(self, now_ns: int, why: HHUInput | None, was: HHUState) -> None:
         assert isinstance(self._command, SignOn)
         if why is HHUInput.READOUT:
-            self._readouts += 1
+            self._counts.readouts += 1
         woken_fast = self._woken_fast and why is HHUInput.DAMAGED  # it is awake
         self._end_session()
         self._woken_fast = woken_fast
@@ -471,8 +424,8 @@ class HHU:
     def _select(self, now_ns: int) -> None:
         assert isinstance(self._command, SignOn)
         command, wanted = self._command, self._command.speed
-        last = self._attempt >= self._attempts
-        if command.purpose is Purpose.PROGRAMMING and (self._readouts or last):
+        counts = self._counts
+        if command.purpose is Purpose.PROGRAMMING and (counts.readouts or counts.is_last):
             wanted = START_SPEED
         z = self._identity.baud_identification
         chars, self._selected_speed = option_select(z, command.purpose, wanted)
@@ -484,17 +437,8 @@ class HHU:
         return break_message(self._compat.check, after_fast_wake_up=self._woken_fast)
 
     def _try(self, now_ns: int) -> None:
-        self._attempt += 1
-        self._naks = 0
-        self._joined.clear()
-        self._block_place = 0
+        self._counts.tried()
         self._schedule(self._parts[self._place], now_ns)
-
-    def _take_block(self, chars: bytes) -> None:
-        self._joined += chars
-        self._block = chars
-        self._block_place += 1
-        self._naks = 0
 
     def _schedule(self, chars: bytes, now_ns: int) -> None:
         self._reader.discard()
