@@ -96,6 +96,20 @@ def sign_on(companion: Companion, line: Line) -> int:
     )
 
 
+def readout(line: Line, response: int, block: int) -> int:
+    """Return the least time for a readout of mode C with so many characters in its two messages."""
+    slow = Line(SIGN_ON_SPEED, line.reaction_ns)
+    return (
+        slow.burst(len("/?!\r\n"))
+        + slow.reaction_ns
+        + slow.burst(response)
+        + slow.reaction_ns
+        + slow.burst(len("\x060Z0\r\n"))
+        + line.reaction_ns
+        + line.burst(block)
+    )
+
+
 def reading(
     companion: Companion, line: Line, wanted: frozenset[Register], length: Length
 ) -> tuple[int, int]:

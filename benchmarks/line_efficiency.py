@@ -16,15 +16,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import line_bound
 from line_bound import Line, TokenTask
 from vtc07.carrier.client import Client
-from vtc07.carrier.companion import MS, Companion, SignOn
+from vtc07.carrier.companion import MS, Companion
 from vtc07.carrier.companion_file import load_companion, shipped_companions
-from vtc07.carrier.endpoint import Procedure
-from vtc07.carrier.events import Read, RegistersRead
+from vtc07.carrier.endpoint import Perform, Procedure
+from vtc07.carrier.events import Command, Read, RegistersRead
+from vtc07.carrier.exchange.events import ReadOut, SignOn
+from vtc07.carrier.exchange.hhu import HHU
 from vtc07.carrier.exchange.settings import MODE_C_SPEEDS, START_SPEED
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.registers import Register
@@ -34,6 +36,7 @@ from vtc07.hhu.outcome import Delivered
 from vtc07.hhu.progress import EntryWritten, Polling, Progress
 from vtc07.hhu.reading import read
 from vtc07.hhu.session import Session
+from vtc07.links.link import ClientEndpoint
 from vtc07.links.simulated import SimulatedLine
 from vtc07.meter import MemoryStore, Meter, MeterServer, MeterState, manufacture
 from vtc07.tokens import (
@@ -101,7 +104,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         """Connect them."""
-        in_mode_c = self.companion.sign_on is SignOn.MODE_C
+        in_mode_c = self.companion.mode_c is not None
         start = START_SPEED if in_mode_c else self.speed
         character_ns = -(-10_000 * MS // start)
         self.meter = Meter(self.companion, MemoryStore(self.state), now_ns=0)
@@ -198,6 +201,25 @@ def measure_reading(
     return Measured(companion.name, task, line.speed, session_ns, bound_ns, one_by_one_ns=simple_ns)
 
 
+def measure_readout(companion: Companion, state: MeterState, line: Line) -> Measured:
+    """Measure what `vtc07 readout` asks of a meter of mode C."""
+    bench = Bench(companion, state, line.speed)
+    bench.line.client = cast(
+        "ClientEndpoint", HHU(companion.timing, limits=companion.limits, paced=True)
+    )
+
+    def sign_on() -> Procedure[Any]:
+        return (yield Perform(cast("Command", SignOn())))
+
+    session_ns, event = bench.time(sign_on())
+    if not isinstance(event, ReadOut):
+        raise SystemExit(f"{companion.name}: no readout, but {event}")
+    response = len(f"/{event.identity.flag}Z{event.identity.identification}\r\n")
+    block = bench.line.sent("server") - response
+    bound_ns = line_bound.readout(line, response, block)
+    return Measured(companion.name, "readout", line.speed, session_ns, bound_ns)
+
+
 def measure_tokens(
     companion: Companion, state: MeterState, line: Line, task: str, digits: Sequence[str]
 ) -> Measured:
@@ -251,6 +273,8 @@ def measure(names: Sequence[str], speeds: Sequence[int]) -> Iterator[Measured]:
             state = used_meter(companion)
             for task, wanted in reading_tasks(companion).items():
                 yield measure_reading(companion, state, line, task, wanted)
+            if shipped.mode_c is not None:
+                yield measure_readout(companion, state, line)
             change = key_change_set(KEY, NEXT_KEY, NEXT_ATTRIBUTES, ro=False)
             one = [credit(companion, HISTORY)]
             yield measure_tokens(companion, state, line, "one token", one)
