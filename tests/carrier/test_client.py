@@ -565,16 +565,22 @@ def test_a_meter_that_no_fast_wake_up_wakes_is_asked_after_4500_ms(bench: Bench)
     assert bench.sent[-1][0] - bench.sent[0][0] >= 4_500
 
 
-@pytest.mark.parametrize(
-    "answer", [ACK_MESSAGE, ErrorMessage("ER01").to_chars()], ids=["ACK", "error message"]
-)
-def test_b1_ends_the_session_of_a_meter_that_was_woken_fast(bench: Bench, answer: bytes) -> None:
+def test_b0_follows_where_b1_means_nothing(bench: Bench) -> None:
+    _woken_fast(bench)
+    bench.start(Break())
+    bench.hear(ErrorMessage("ER01").to_chars(), 250)
+    bench.advance(300)
+    assert bench.commands[-2:] == [b"\x01B1\x03p", BREAK_MESSAGE]
+    assert bench.events[-1] == SignedOff()
+
+
+def test_b1_ends_the_session_of_a_meter_that_was_woken_fast(bench: Bench) -> None:
     _woken_fast(bench)
     bench.start(Break())
     assert bench.commands[-1] == b"\x01B1\x03p"
     bench.advance(100)
     assert bench.client.busy
-    bench.hear(answer, 200)
+    bench.hear(ACK_MESSAGE, 200)
     assert bench.events[-1] == SignedOff()
     bench.advance(1_000)
     bench.start(Break())

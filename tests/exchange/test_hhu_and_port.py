@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 from bench_meter_port import BLOCKS, LINES, host
 
-from vtc07.carrier.companion import Timing
+from vtc07.carrier.companion import S, Timing
 from vtc07.carrier.endpoint import Perform, Procedure, Reopen, Wait
 from vtc07.carrier.exchange.events import (
     Accepted,
@@ -42,6 +42,7 @@ from vtc07.carrier.exchange.settings import (
 )
 from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.messages import DataSet
+from vtc07.carrier.wake_up_meter import SleepingPort
 from vtc07.links.link import ClientEndpoint, Sender
 from vtc07.links.simulated import DROPPED, Fault, SimulatedLine, Verdict
 
@@ -81,6 +82,13 @@ class Served(MeterPort):
         self._reply(now_ns)
 
 
+class Woken(SleepingPort):
+    """A port that sleeps until it is woken."""
+
+    def __init__(self, port: Served, wake_up: WakeUp) -> None:
+        super().__init__(port, wake_up, Timing(), character_ns=-(-10 * S // 300))
+
+
 class Pair:
     """Both ends and the line between them."""
 
@@ -102,7 +110,7 @@ class Pair:
         self.sent = {"client": 0, "server": 0}
         self.line = SimulatedLine(
             cast("ClientEndpoint", self.hhu),
-            self.port,
+            self.port if wake_up is WakeUp.NONE else Woken(self.port, wake_up),
             speed=300,
             fault=fault,
             observers=[self._count],
@@ -220,6 +228,22 @@ def test_a_meter_without_programming_mode_at_the_speed_asked_for() -> None:
     (event,) = pair.run(SignOn(purpose=Purpose.PROGRAMMING, speed=2400))
     assert isinstance(event, SignedOn)
     assert event.speed == 300
+
+
+@pytest.mark.parametrize("paced", [True, False], ids=["serial", "TCP"])
+@pytest.mark.parametrize("wake_up", [WakeUp.NORMAL, WakeUp.FAST])
+def test_a_meter_that_sleeps_is_woken_and_sleeps_again(wake_up: WakeUp, paced: bool) -> None:
+    pair = Pair(wake_up=wake_up, paced=paced)
+    for _ in range(2):
+        signed_on, data, off = pair.run(PROGRAM, Order("R1", "1.8.0()"), SignOff())
+        assert isinstance(signed_on, SignedOn)
+        assert isinstance(data, Data)
+        assert off == SignedOffFromMeter(acknowledged=True)
+        pair.idle(3)
+        assert not cast("Woken", pair.line.server).awake
+    pair.hhu.wake_up = WakeUp.NONE
+    (failed,) = pair.run(PROGRAM)
+    assert isinstance(failed, ExchangeFailed)
 
 
 def _strikes(sender: Sender, index: int, verdict: Callable[[int], Verdict]) -> Fault:

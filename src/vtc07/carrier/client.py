@@ -35,7 +35,7 @@ from vtc07.carrier.events import (
 )
 from vtc07.carrier.exchange.messages import break_message
 from vtc07.carrier.exchange.settings import WakeUp
-from vtc07.carrier.messages import NAK_MESSAGE, ErrorMessage, parse_id_response
+from vtc07.carrier.messages import BREAK_MESSAGE, NAK_MESSAGE, ErrorMessage, parse_id_response
 from vtc07.carrier.reader import Frame, Framed, Reader
 from vtc07.carrier.registers import Register
 from vtc07.carrier.states import CLIENT, ClientAction, ClientInput, ClientState
@@ -318,7 +318,8 @@ class Client:
         if isinstance(message, ErrorMessage):
             error = self._companion.error_of(message.text)
             if isinstance(command, Break):
-                return ClientInput.ERROR, SignedOff()  # B1 means nothing to it
+                self._chars, self._woken_fast = BREAK_MESSAGE, False  # it does not know B1
+                return ClientInput.ERROR, None
             if isinstance(command, EnterToken):
                 return ClientInput.ERROR, TokenEntryAnswered(Entry.REFUSED, error, message.text)
             return ClientInput.ERROR, CommandRefused(command, error, message.text)

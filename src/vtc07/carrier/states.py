@@ -189,13 +189,14 @@ CLIENT: Mapping[ClientState, Mapping[ClientInput, ClientTransition]] = {
             ClientInput.LINK_LOST: ClientAction.UNCERTAIN,
         },
     ),
-    # B0 is not answered. B1, after a fast wake-up, is acknowledged, and may be repeated.
+    # B0 is not answered. B1, after a fast wake-up, is acknowledged; to a meter that does not know
+    # it, B0 is said in its place.
     ClientState.SIGN_OFF: _waits(
         ClientState.SIGN_OFF,
         {
             ClientInput.SENT: ClientAction.FINISH,
             ClientInput.ANSWER: ClientAction.FINISH,
-            ClientInput.ERROR: ClientAction.FINISH,
+            ClientInput.ERROR: ClientAction.REPEAT,
             ClientInput.SILENCE: ClientAction.REPEAT,
             ClientInput.GIVE_UP: ClientAction.FINISH,
             ClientInput.LINK_LOST: ClientAction.FAIL,
