@@ -254,6 +254,24 @@ def test_an_alias_finds_its_register() -> None:
         replace(table, registers=twice)
 
 
+def test_messages_must_have_room_for_an_alias() -> None:
+    text = """\
+extends = "electricity-mode-c"
+[limits]
+command = 55
+[[register]]
+address = "0031"
+alias = "C.2.9"
+type = "text 32"
+"""
+    longest = len("\x01W1\x02") + len("C.2.9()") + 32 + len("\x03?")
+    assert longest < 55
+    assert check(text, "x.toml") == []
+    (problem,) = check(text.replace('"C.2.9"', '"C.2.9.0123456789"'), "x.toml")
+    assert problem.key == "limits.command"
+    assert "installationReference" in problem.message
+
+
 def test_an_alias_is_taken_back_by_an_empty_one() -> None:
     text = 'extends = "electricity-mode-c"\n[[register]]\naddress = "0021"\nalias = ""\n'
     table = parse_companion(text, "x.toml").table

@@ -246,6 +246,7 @@ def _limits(root: Keys) -> MessageLimits:
         identification=keys.integer("identification", IDENTIFICATION_SENT, 1024),
         errors=keys.integer("errors", 1, 20),
         repeats=keys.integer("repeats", 0, 20),
+        registers=keys.integer("registers", 1, 255, default=255),
     )
     keys.finish()
     return limits
@@ -406,7 +407,8 @@ def _sizes(root: Keys, registers: Registers, limits: MessageLimits) -> None:
 
 
 def _longest_message(register: Register, *, writes: bool) -> int:
-    data_set = len(register.address) + 2 + register.longest
+    address = max(len(register.address), len(register.alias or ""))
+    data_set = address + 2 + register.longest
     if writes:
         return data_set + len("\x01W1\x02\x03") + 1
     unit = 1 + len(register.unit) if register.unit else 0
