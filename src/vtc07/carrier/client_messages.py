@@ -156,7 +156,8 @@ class ClientMessages:
             except ValueRefused:
                 break
             text = text[width:]
-        laid_out = len(values) == len(self._companion.identification) and not text
+        parts = self._companion.identification
+        laid_out = len(values) == len(parts) and not (parts and text)  # no parts: not looked at
         return Identity(
             flag, baud_identification, identification, tuple(values) if laid_out else None
         )

@@ -108,7 +108,8 @@ class MessageLimits:
     ``data_message`` and ``command`` bound what a server sends and stores; ``line`` what stands
     between STX, CR LF and ETX (IEC 62056-21 6.6); ``identification`` what a client takes.
     ``errors``: the damaged message in succession that makes a server Idle; ``repeats``: how often
-    a server says its last message again on NAK.
+    a server says its last message again on NAK. ``registers``: what one read asks for at most (1 to
+    255); 1 where the order of the meter's registers is not known.
     """
 
     data_message: int = 1024
@@ -117,6 +118,7 @@ class MessageLimits:
     identification: int = 64
     errors: int = 3
     repeats: int = 3
+    registers: int = 255
 
 
 class Gate(enum.Enum):

@@ -203,7 +203,7 @@ class Planner:
     def _reach(self, start: int, lengths: Sequence[int]) -> int:
         """Return the last place that an answer from ``start`` holds; ``start`` - 1 for none."""
         total, line = 3, 0
-        for place in range(start, min(start + LARGEST_COUNT, len(lengths))):
+        for place in range(start, min(start + self._limits.registers, len(lengths))):
             length = lengths[place]
             if line and line + length > self._limits.line:
                 total += 2
@@ -212,7 +212,7 @@ class Planner:
             line += length
             if total > self._limits.data_message:
                 return place - 1
-        return min(start + LARGEST_COUNT, len(lengths)) - 1
+        return min(start + self._limits.registers, len(lengths)) - 1
 
     def _least(
         self, spans: Sequence[Span], *, fits: Sequence[int], roughly: bool = False

@@ -17,7 +17,7 @@ from vtc07.carrier.events import CommandRefused, Read, ReadSnapshot, RegistersRe
 from vtc07.carrier.registers import Register, RegisterTable
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.outcome import Unresolved, UnresolvedReason
-from vtc07.hhu.plan import LARGEST_COUNT, command_length
+from vtc07.hhu.plan import command_length
 from vtc07.hhu.progress import Polling
 from vtc07.hhu.resolution import (
     SEQUENCE_MODULUS,
@@ -216,7 +216,8 @@ def _read_log(
     reached = False  # S0+1, or one before it, or the log's unused end
     place, end = 0, min(count, len(log))
     while place < end:
-        event = yield from session.command(Read(log[place], min(end - place, LARGEST_COUNT)))
+        most = session.companion.limits.registers
+        event = yield from session.command(Read(log[place], min(end - place, most)))
         if isinstance(event, CommandRefused):
             return Unresolved(UnresolvedReason.REFUSED_READ, event.error_text)
         assert isinstance(event, RegistersRead)
