@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import pytest
 
@@ -159,6 +161,56 @@ def test_a_lone_ack_after_an_identification_is_an_ack(pause: int) -> None:
     assert b"".join(m.chars for m in found) == b"/VTM5x\r\n\x06/?!\r\n"
     assert found[-1].frame is Frame.REQUEST
     assert found[1].frame is (Frame.ACK if pause else None)
+
+
+def test_an_answer_whose_check_is_an_exclamation_mark_is_no_readout() -> None:
+    chars = close(b"\x021.8.0(3*Wh)")
+    other = next(c for c in (close(b"\x021.8.0(%d*Wh)" % n) for n in range(9999)) if c[-1] == 0x21)
+    for answer in (chars, other):
+        (message,) = recorded(("server", answer))
+        assert str(annotate(message, None)).startswith("← Data 1.8.0 ")
+
+
+def test_pushes_with_crc16_that_follow_each_other_at_once() -> None:
+    push = b"/KFM5x\r\n\r\n1-0:1.8.1(000001.5*kWh)\r\n!0A4F\r\n"
+    found: list[TraceMessage] = []
+    recorder = Recorder(found.append)
+    recorder.observe("server", push * 3, 0)
+    assert frames(found) == [("server", Frame.IDENTIFICATION), ("server", Frame.BLOCK)] * 3
+    assert annotate(found[1], None).lines() == [
+        "← readout, 1 data set", "  1-0:1.8.1 000001.5 kWh",
+    ]  # fmt: skip
+
+
+def test_recorded_readouts_have_rows(shared: Path) -> None:
+    files = sorted((shared / "telegrams").glob("*.bin"))
+    assert files
+    for file in files:
+        if "p01" in file.name:
+            continue  # an answer in programming mode without its check
+        chars = bytes(char & 0x7F for char in file.read_bytes())
+        found: list[TraceMessage] = []
+        recorder = Recorder(found.append)
+        recorder.observe("server", chars, 0)
+        recorder.finish()
+        assert [m.frame for m in found[-2:]] == [Frame.IDENTIFICATION, Frame.BLOCK], file.name
+        assert b"".join(m.chars for m in found) == chars
+        assert len(annotate(found[-1], None).rows) >= 4, file.name
+
+
+def test_recorded_sessions_are_whole_messages(shared: Path) -> None:
+    files = sorted((shared / "telegrams").glob("*.session.json"))
+    assert files
+    for file in files:
+        turns: list[tuple[Sender, bytes]] = [
+            ("client" if turn["from"] == "HHU" else "server", bytes.fromhex(turn["hex"]))
+            for turn in json.loads(file.read_text())
+        ]
+        found = recorded(*turns)
+        assert [m.sender for m in found] == [sender for sender, _ in turns], file.name
+        assert None not in {m.frame for m in found}, file.name
+        for message, (_, chars) in zip(found, turns, strict=True):
+            assert message.masked == chars.startswith((b"\x01P1", b"\x01P2")), file.name
 
 
 # --- words ----------------------------------------------------------------------------------------

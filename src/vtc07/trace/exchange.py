@@ -30,6 +30,8 @@ _MODES = {"0": "data readout", "1": "programming mode", "2": "binary (HDLC)"}
 _ESCAPES = {"2": "HDLC (mode E)"}
 _PARTIAL = frozenset({"R3", "R4", "R6"})
 _FORMATTED = frozenset({"R2", "R4", "W2", "W4"})
+_CHECK = re.compile(rb"[\x03\x04].?\Z", re.DOTALL)
+_BLOCK_END = re.compile(rb"!(?:[0-9A-Fa-f]{4})?[\r\n]*\Z")
 _COUNT = re.compile(r"[0-9A-Fa-f]{1,4}")
 
 
@@ -150,10 +152,9 @@ def _write(command: CommandMessage, companion: Companion | None) -> Iterator[Pie
 
 def block_of(chars: bytes) -> str | None:
     """Return the lines of a readout, with or without STX and check; None where it is none."""
-    text = chars.lstrip(b"\r\n").removeprefix(b"\x02")
-    text = re.sub(rb"[\x03\x04].\Z", b"", text, flags=re.DOTALL)
-    text = text.rstrip(b"\r\n")
-    return text[:-1].decode("latin-1") if text.endswith(b"!") else None
+    text = _CHECK.sub(b"", chars.lstrip(b"\r\n").removeprefix(b"\x02"))
+    end = _BLOCK_END.search(text)
+    return None if end is None else text[: end.start()].decode("latin-1")
 
 
 def block_rows(block: str, companion: Companion | None) -> tuple[Row, ...]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from vtc07.carrier.exchange.reader import LONGEST_DATA, Frame, Framed, HHUReader, PortReader
 from vtc07.trace.message import LIMITS, Sender
+
+#: A readout that has begun with STX but has no check, or has a CRC16 behind its `!`.
+_UNCHECKED = re.compile(rb"[\r\n]*\x02?[^\x01-\x06!]*\)[\r\n]*!(?:[0-9A-Fa-f]{4})?[\r\n]*\x03?\Z")
+_PUSH_END = re.compile(rb"![0-9A-Fa-f]{4}\r?\n\Z")
 
 #: More characters than the longest message that a trace takes as one.
 LONGEST = LONGEST_DATA + 2
@@ -54,11 +59,11 @@ def frame_of(sender: Sender, chars: bytes) -> Frame | None:
         frame = framed[0].frame
         # Mode D has an empty line before its block, and only there it belongs to a message.
         return frame if len(body) == len(chars) or frame is Frame.BLOCK else None
-    if sender == "server" and _unchecked(chars):
+    if sender == "server" and _UNCHECKED.match(chars):
         return Frame.BLOCK
     return None
 
 
-def _unchecked(chars: bytes) -> bool:
-    """Tell a readout that began with STX, but has no ETX and no check."""
-    return chars[:1] == b"\x02" and b"\x03" not in chars and chars.endswith((b"!\r\n", b"!\n"))
+def ends_push(chars: bytes) -> bool:
+    """Tell whether a meter's characters end as a pushed telegram with CRC16 does (DSMR P1)."""
+    return _PUSH_END.search(chars) is not None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vtc07.carrier.exchange.reader import Frame, Framed
-from vtc07.carrier.grammar import DAMAGED
-from vtc07.trace.framing import LONGEST, Framer, frame_of
+from vtc07.carrier.grammar import DAMAGED, LF
+from vtc07.trace.framing import LONGEST, Framer, ends_push, frame_of
 from vtc07.trace.masking import Masking
 from vtc07.trace.message import LIMITS, Damage, Sender, TraceMessage, TraceSpeed
 
@@ -43,6 +43,10 @@ class _Side:
             frame,
             damage,
         )
+
+    def pushed(self) -> bool:
+        """Say whether the characters since the last message end a telegram with CRC16."""
+        return ends_push(bytes(sent & 0xFF for sent, _, _ in self.pending[-7:]))
 
     def rest(self) -> TraceMessage | None:
         """Make a message of what has no end, and begin anew."""
@@ -98,6 +102,8 @@ class Recorder:
         side.pending.append((sent, arrived, time_ns))
         for framed in side.framer.feed(bytes((sent,)), sign_on=self._sign_on[sender]):
             self._frame(side, framed)
+        if sent == LF and sender == "server" and side.pushed():
+            self._emit(side.rest())
 
     def speed(self, sender: Sender, speed: int, time_ns: int) -> None:
         """Take notice that one end has gone on at another speed, in Bd.
