@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bench_meter import MeterBench, iter_events, new_meter
+from bench_meter import PAN, MeterBench, iter_events, new_meter
 from bench_mode_c import ACK, B0, PASSWORD, WRONG, Fragile, ModeCLine
 from bench_store import KEY
 from hypothesis import given
@@ -16,12 +16,18 @@ from hypothesis import strategies as st
 
 from vtc07.carrier.companion import PasswordPolicy, S
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.mode_c_client import ModeCClient
+from vtc07.hhu.session import Session
+from vtc07.hhu.writing import write
+from vtc07.links.simulated import SimulatedLine
 from vtc07.meter import (
     AccessJudged,
     CompanionSource,
     CompanionUnfit,
     ManufactureRefused,
     MemoryDatabase,
+    MemoryStore,
+    Meter,
     MeterServer,
     PowerLost,
     SQLiteStore,
@@ -513,3 +519,28 @@ def test_the_password_is_never_shown(tmp_path: Path) -> None:
     for kept in (hashed.salt, hashed.digest):
         for form in (kept, kept.hex().encode(), repr(kept)[2:-1].encode()):
             assert form not in everything
+
+
+# --- with a hand-held unit at the other end ------------------------------------------------------
+
+
+@pytest.mark.parametrize("opens", ["password", "algorithm"])
+def test_a_hand_held_unit_opens_it(opens: str) -> None:
+    companion = load_companion("electricity-mode-c")
+    pace = companion.link.character_ns
+    meter = Meter(companion, MemoryStore(new_meter(companion, password=PASSWORD)), now_ns=0)
+    algorithm = Backwards()
+    client = ModeCClient(
+        companion,
+        character_ns=pace,
+        password=PASSWORD if opens == "password" else None,
+        algorithm=None if opens == "password" else lambda operand: operand[::-1],
+    )
+    server = MeterServer(companion, meter, character_ns=pace, algorithm=algorithm)
+    line = SimulatedLine(client, server, speed=companion.link.speed)
+    session = Session(companion, address=PAN.digits)
+    register = companion.table.named("lowCreditThreshold")
+    (written,) = line.run(write(session, [(register, 25)], verify=True))
+    assert written.good
+    assert meter.committed.settings.low_credit_threshold == 25
+    assert algorithm.asked == ([] if opens == "password" else [("first", "tsrif")])
