@@ -9,7 +9,7 @@ SEEDS ?= 200000
 JOBS ?= 2
 FOREIGN := .foreign
 
-.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench fuzz diagrams format clean
+.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench bench-tokens bench-line bench-readout bench-fleet fuzz diagrams format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -60,8 +60,22 @@ crash: $(STAMP)
 power: $(STAMP)
 	$(BIN)/python tests/durability/power_proof.py
 
-bench: $(STAMP)
+bench: bench-tokens bench-line bench-readout bench-fleet
+
+bench-tokens: $(STAMP)
 	$(BIN)/python benchmarks/tokens.py
+
+# Sessions on slow lines beside the least time for their tasks.
+bench-line: $(STAMP)
+	$(BIN)/python benchmarks/line_efficiency.py
+
+# A readout beside the same one by another client.
+bench-readout: $(STAMP)
+	$(BIN)/python benchmarks/readout.py
+
+# Up to 2,000 meters in one process on one core.
+bench-fleet: $(STAMP)
+	$(BIN)/python benchmarks/fleet.py --store memory --store sqlite
 
 fuzz: $(STAMP)
 	$(BIN)/python fuzz/fuzz_run.py --seconds $(FUZZ_SECONDS)

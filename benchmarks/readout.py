@@ -23,7 +23,7 @@ import statistics
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -111,11 +111,11 @@ def timed(found: list[float], work: Any) -> Values:
     return values
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Read out in turn, and print."""
     parser = argparse.ArgumentParser(description="Two clients' readouts of one meter.")
     parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     companion = load_companion("electricity-mode-c")
     times: dict[str, list[float]] = {"vtc07": [], "PyPI iec62056-21 0.0.2": []}
     pauses = Pauses()

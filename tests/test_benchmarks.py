@@ -1,0 +1,105 @@
+"""The benchmarks measure what they say, and sessions keep to their bound."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import fleet
+import line_bound
+import line_efficiency
+import needs
+import readout
+from line_efficiency import LIMIT, Measured
+from vtc07.carrier.companion_file import load_companion
+
+CHOSEN = (
+    ("electricity", 300),
+    ("electricity", 19200),
+    ("water", 2400),
+    ("electricity-mode-c", 300),
+    ("electricity-mode-c", 9600),
+)
+
+
+@pytest.fixture(scope="module")
+def measured() -> list[Measured]:
+    return [m for name, speed in CHOSEN for m in line_efficiency.measure([name], [speed])]
+
+
+def test_no_session_is_far_above_its_bound(measured: list[Measured]) -> None:
+    assert len(measured) == 6 * 3 + 7 * 2
+    assert [m for m in measured if m.excess > LIMIT] == []
+
+
+def test_no_session_is_below_its_bound(measured: list[Measured]) -> None:
+    """A bound that something beats is none. Each message may round up to a whole ns."""
+    assert [m for m in measured if m.session_ns < m.bound_ns - 10_000] == []
+
+
+def test_a_client_without_a_plan_takes_longer(measured: list[Measured]) -> None:
+    everything = [m for m in measured if m.task == "all registers"]
+    assert len(everything) == len(CHOSEN)
+    assert all(m.one_by_one_ns is not None for m in everything)
+    assert all((m.one_by_one_ns or 0) > 3 * m.session_ns for m in everything)
+
+
+def test_the_tables_hold_every_session(measured: list[Measured]) -> None:
+    told: list[str] = []
+    line_efficiency.print_table(measured, told.append)
+    rows = [line for line in told if line.startswith("|") and "%" in line]
+    assert len(rows) == len(measured)
+    assert len({line.count("|") for line in told if line.startswith("|")}) == 1
+
+
+def test_the_bound_of_an_identification_by_hand() -> None:
+    """5 and 19 characters, 12 and 27, three reaction times: 63 characters at 2400 Bd."""
+    companion = load_companion("electricity")
+    line = line_bound.Line(2400, 200_000_000)
+    length = {"meterPAN": 18}
+    taken = (
+        line_bound.sign_on(companion, line)
+        + line_bound.reading(
+            companion, line, line_bound.pan(companion), lambda r: length.get(r.name, 1)
+        )[0]
+    )
+    assert abs(taken - (63 * 10 * 10**9 // 2400 + 600_000_000)) < 10
+
+
+@pytest.mark.parametrize("store", ["memory", "sqlite"])
+def test_a_fleet_of_twenty_is_answered_rightly(store: str) -> None:
+    row = fleet.measure(20, 2.0, store)
+    assert row.wrong == 0
+    assert row.answers > 0
+    assert row.store == store
+    assert all(time >= fleet.SHORTEST_S for time in row.times)
+
+
+def test_the_fleet_benchmark_notices_a_wrong_answer() -> None:
+    async def run() -> fleet.Tally:
+        tally = fleet.Tally(counting=True)
+        caller = fleet.Caller(fleet.meter_pan(1), tally)
+        caller.connection_made(Deaf())
+        caller.data_received(b"/VTC3010000010000\r\n")
+        await caller.identified
+        other = f"\x020010({fleet.meter_pan(2)})\x03".encode()
+        for answer in (other, b"\x02(ER03)\x03"):
+            caller.ask()
+            caller.data_received(answer + fleet.bcc(answer[1:]))
+        return tally
+
+    assert asyncio.run(run()).wrong == 2
+
+
+class Deaf(asyncio.Transport):
+    """Takes whatever is written."""
+
+    def write(self, data: object) -> None:
+        pass
+
+
+def test_both_clients_read_out_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    needs.module("iec62056_21")
+    assert readout.main(["--repeats", "1"]) == 0
+    assert "| PyPI" in capsys.readouterr().out
