@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vtc07.carrier.companion import MS, Companion
 from vtc07.carrier.companion_file import load_companion
@@ -399,3 +401,45 @@ def test_a_decimal_comma_by_the_companion(companion: Companion) -> None:
     read = bench.event()
     assert isinstance(read, RegistersRead)
     assert read.values[0].value == 74
+
+
+PIECES = st.one_of(
+    st.sampled_from(
+        [ACK, NAK, B0, P0, PAN_DATA, READOUT, IDENTIFICATION, close(b"\x02(ER05)"), b"\x02\xff"]
+    ),
+    st.binary(max_size=10),
+)
+HEARD = st.lists(st.tuples(PIECES, st.integers(0, 2_500)), max_size=6)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["on", "read", "snapshot", "token", "off", "cut"]), HEARD)),
+    st.sampled_from([None, "12345678"]),
+)
+def test_whatever_is_heard_every_command_ends_once_and_a_token_is_said_once(
+    script: list[tuple[str, list[tuple[bytes, int]]]], password: str | None
+) -> None:
+    bench = Bench(load_companion("electricity-mode-c"), password=password)
+    commands: dict[str, Command] = {
+        "on": Identify(),
+        "read": Read(bench.table.named("meterPAN")),
+        "snapshot": ReadSnapshot(),
+        "token": EnterToken(TOKEN),
+        "off": Break(),
+    }
+    entries = ended = 0
+    for name, heard in script:
+        if name == "cut":
+            bench.lose()
+            continue
+        bench.start(commands[name])
+        entries += name == "token"
+        for chars, after_ms in heard:
+            bench.hear(bytes(0xFF if char > 0x7F else char for char in chars), after_ms)
+        while bench.client.busy:
+            bench.advance(5_000)
+        ended += 1
+        assert len(bench.events) == ended
+    said = b"".join(bench.said)
+    assert said.count(TOKEN.encode()) <= entries
+    assert all(b"P1" not in chars or password is not None for chars in bench.said)
