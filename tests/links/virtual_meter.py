@@ -34,10 +34,11 @@ GUARD_S = 60
 PAN = "600727000000000009"
 
 
-def quick_companion() -> Companion:
+def quick_companion(reaction_ms: int = 1) -> Companion:
     """The shipped one, with reaction times that let a test over a real port be quick."""
     companion = load_companion("electricity")
-    timing = replace(companion.timing, reaction_ns=MS, fast_reaction_ns=MS)
+    reaction_ns = reaction_ms * MS
+    timing = replace(companion.timing, reaction_ns=reaction_ns, fast_reaction_ns=reaction_ns)
     return replace(companion, timing=timing)
 
 

@@ -202,12 +202,12 @@ class RemotePort:
             return
         for request in self._awaited:
             if request.command + _ANSWER == command:
-                self._awaited.remove(request)
                 if value != request.value:
                     asked = int.from_bytes(request.value, "big")
                     raise LinkLost(
                         f"the server's port does not take {_ASKED[request.command]} {asked}"
                     )
+                self._awaited.remove(request)
                 return
 
     def _tell(self, command: int, value: bytes) -> None:

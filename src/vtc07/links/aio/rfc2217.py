@@ -109,9 +109,10 @@ class RFC2217Link(StreamLink):
         A server changes at once, with what it still has to send: so this end waits.
         """
         await asyncio.sleep(max(0, self._out_ns + SETTLE_NS - time.monotonic_ns()) / 1e9)
-        if self._end is None:
-            self._port.set_speed(speed)
-            self._say()
+        if self._end is not None:
+            raise LinkLost(self._end)
+        self._port.set_speed(speed)
+        self._say()
         await self._until(lambda: self._port.settled, "the server does not change the speed")
         self._settings = replace(self._settings, speed=speed)
         self._goes_on_at(self._settings.character_ns)
