@@ -95,6 +95,7 @@ class MeterLine:
         execution_ns: int = S,
         server_sees_close: bool = False,
         password: str | None = None,
+        echo: bool = False,
     ) -> None:
         self.companion = companion
         speed = speed or companion.link.speed
@@ -111,6 +112,7 @@ class MeterLine:
             speed=speed,
             fault=fault,
             server_sees_close=server_sees_close,
+            echo=echo,
         )
 
     def _power_up(self, now_ns: int) -> MeterServer:

@@ -215,6 +215,22 @@ def test_meters_that_deviate_are_delivered_to(
     _assert_true(outcome, bench, journal)
 
 
+def test_a_head_that_echoes_and_nobody_said_so(companion: Companion) -> None:
+    """The echo of every command is passed over, and nothing has to be asked twice for it."""
+    said = dict.fromkeys(SENDERS, 0)
+    bench, journal = MeterLine(companion, echo=True), MemoryJournal()
+
+    def count(who: Sender, char: int, _place: int, _now: int) -> Verdict:
+        said[who] += 1
+        return char
+
+    bench.line.fault = count
+    (outcome,) = _send(bench, journal).outcomes
+    assert isinstance(outcome, Delivered)
+    assert said == _characters(companion)
+    _assert_true(outcome, bench, journal)
+
+
 def test_the_meter_ends_the_session_in_the_middle_of_a_delivery(companion: Companion) -> None:
     """B0 from the meter, at the entry: only a snapshot of the next session tells."""
     bench, journal = MeterLine(companion), MemoryJournal()

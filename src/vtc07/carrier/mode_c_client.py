@@ -43,6 +43,7 @@ from vtc07.carrier.exchange.events import (
     SignOn,
 )
 from vtc07.carrier.exchange.hhu import HHU
+from vtc07.carrier.exchange.hhu_echo import EchoWatch
 from vtc07.carrier.exchange.hhu_saying import messages
 from vtc07.carrier.exchange.settings import CheckCharacter, Mode, Purpose, mode_and_speed
 
@@ -97,6 +98,7 @@ class ModeCClient:
             limits=companion.limits,
             paced=character_ns > 0,
         )
+        self._echo = EchoWatch()  # of the commands'; the HHU has its own
         self._messages = ClientMessages(companion)
         self._command: Identify | Break | None = None  # that the HHU is carrying out
         self._signed_on: SignedOn | None = None
@@ -165,7 +167,8 @@ class ModeCClient:
         """Take 7-bit characters, FF for a damaged one, timed by the last of them."""
         if self._command is None:
             self._hhu.heed(now_ns)
-            self._client.receive(chars, now_ns)
+            self._client.heed(now_ns)
+            self._client.receive(self._echo.without(chars), now_ns)
             self._look(now_ns)
         else:
             self._client.heed(now_ns)
@@ -177,6 +180,7 @@ class ModeCClient:
         signing = self._command is not None
         chars = (self._hhu if signing else self._client).bytes_to_send(now_ns)
         if chars:
+            self._echo.sent(b"" if signing else chars)
             until_ns = now_ns + len(chars) * self._hhu.line.character_ns
             (self._client if signing else self._hhu).heed(until_ns)
         return chars
@@ -201,6 +205,7 @@ class ModeCClient:
     def connection_lost(self, now_ns: int) -> None:
         """End the running command: the link closed. The session may still be open at the meter."""
         self._ready = False
+        self._echo.forget()
         self._client.connection_lost(now_ns)
         self._look(now_ns)
         self._hhu.connection_lost(now_ns)
