@@ -42,7 +42,7 @@ from vtc07.carrier.exchange.events import (
     SignedOnTo,
 )
 from vtc07.carrier.exchange.meter_port import MeterPort, PortSettings
-from vtc07.carrier.exchange.meter_states import MeterState
+from vtc07.carrier.exchange.meter_states import MeterInput, MeterState
 from vtc07.carrier.exchange.settings import (
     MODE_B_SPEEDS,
     MODE_C_SPEEDS,
@@ -99,6 +99,8 @@ def test_idle_anything_else_address_of_another_meter_silence(
 ) -> None:
     assert bench.say(chars, 5000) == b""
     assert bench.events == []
+    assert bench.port.state is MeterState.IDLE
+    assert not bench.port.connected
     assert bench.say(REQUEST) == IDENTIFICATION
 
 
@@ -366,6 +368,51 @@ def test_any_inactivity_60_to_120_s_idle_300(state: MeterState) -> None:
     bench.advance(3_000)
     assert (bench.port.state, bench.line_speed) == (MeterState.IDLE, 300)
     assert bench.end is SessionEnd.INACTIVITY
+
+
+def test_any_a_request_under_way_when_inactivity_is_over_is_still_heard() -> None:
+    bench = PortBench(SETTINGS)
+    bench.sign_on(b"\x06001\r\n")
+    bench.advance(117_500)
+    for _ in range(4):
+        bench.hear(b"/?")
+        bench.advance(1000)
+    assert bench.end is SessionEnd.INACTIVITY
+    assert bench.say(b"10203!\r\n") == IDENTIFICATION
+
+
+def test_any_a_command_under_way_when_inactivity_is_over_is_forgotten() -> None:
+    bench = PortBench(SETTINGS)
+    bench.sign_on(b"\x06001\r\n")
+    bench.advance(117_500)
+    for _ in range(4):
+        bench.hear(b"\x01R")
+        bench.advance(1000)
+    assert bench.end is SessionEnd.INACTIVITY
+    assert bench.port.held == 0
+
+
+def test_any_an_incomplete_request_is_a_damaged_one(signed_on: PortBench) -> None:
+    signed_on.say(b"/?102", 1600)
+    assert signed_on.used[-1] == (MeterState.PROG, MeterInput.REQUEST_DAMAGED)
+    assert signed_on.say(R1) == DATA
+
+
+def test_prog_every_message_may_be_repeated_three_times(signed_on: PortBench) -> None:
+    for said, answer in ((b"", P0), (R1, DATA), (P1, ACK), (R1[:-1] + b"\x00", NAK)):
+        if said:
+            assert signed_on.say(said) == answer
+        assert [signed_on.say(NAK) for _ in range(4)] == [answer] * 3 + [b""]
+    assert len(signed_on.executed) == 2
+
+
+def test_partial_all_blocks_are_held_until_they_are_sent(signed_on: PortBench) -> None:
+    block = len(str(BLOCKS[0])) + 5
+    held = []
+    for said in (command("R3", "0001(3)"), ACK, ACK, R1):
+        signed_on.say(said)
+        held.append(signed_on.port.held)
+    assert held == [3 * block - 2, 2 * block - 2, block - 2, len(DATA)]
 
 
 # --- modes A and B --------------------------------------------------------------------------------
