@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtc07.carrier.companion import MS, Companion
+from vtc07.carrier.companion import MS, Companion, S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.events import (
     Break,
@@ -331,6 +331,26 @@ def test_b1_and_its_ack_after_a_fast_wake_up(companion: Companion) -> None:
     assert (bench.said[-1], bench.speed) == (B1, 300)
 
 
+def test_a_silence_before_the_sign_on(companion: Companion) -> None:
+    client = ModeCClient(companion, silence_ns=400 * MS)
+    client.start(Identify(), 1_000 * MS)
+    assert client.next_timer() == 1_400 * MS
+    assert client.bytes_to_send(1_399 * MS) == b""
+    assert client.bytes_to_send(1_400 * MS) == b"/?!\r\n"
+
+
+def test_a_line_that_babbles_holds_a_sign_on_for_the_longest_readout_only(
+    companion: Companion,
+) -> None:
+    bench = Bench(companion)
+    bench.start(Identify())
+    began_ns = bench.now_ns
+    while not bench.events:
+        bench.hear(b"x", 1_000)
+    assert bench.event() == CommandFailed(Identify(), Failure.NO_ANSWER, 3)
+    assert bench.now_ns - began_ns < 3 * 280 * S
+
+
 def test_a_greatest_speed(companion: Companion) -> None:
     bench = Bench(companion, speed=2400)
     bench.sign_on()
@@ -409,7 +429,8 @@ PIECES = st.one_of(
     ),
     st.binary(max_size=10),
 )
-HEARD = st.lists(st.tuples(PIECES, st.integers(0, 2_500)), max_size=6)
+SEGMENTS = st.lists(PIECES, max_size=3).map(b"".join)  # several messages may come in one piece
+HEARD = st.lists(st.tuples(SEGMENTS, st.integers(0, 2_500)), max_size=6)
 
 
 @given(

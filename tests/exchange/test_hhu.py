@@ -672,6 +672,41 @@ def test_answers_without_echoed_address() -> None:
     assert bench.reported() == ErrorAnswered("ER04")
 
 
+def test_what_is_dropped_and_the_answer_in_one_piece() -> None:
+    bench = HHUBench()
+    bench.sign_on()
+    bench.order(READ)
+    bench.hear(P0 + DATA)
+    assert bench.data().chars == DATA[1:-2]
+
+
+def test_an_answer_and_what_comes_behind_it_in_one_piece() -> None:
+    bench = HHUBench()
+    bench.sign_on()
+    bench.order(READ)
+    known = len(bench.events)
+    bench.hear(DATA + ACK + B0 + DATA)
+    assert len(bench.events) == known + 1
+    assert bench.hhu.signed_on
+    bench.advance(300)
+    bench.order(READ)  # nothing of it is taken for the next answer
+    bench.hear(DATA)
+    assert len(bench.events) == known + 2
+
+
+def test_a_failure_says_what_happened_to_its_own_command() -> None:
+    bench = HHUBench()
+    bench.sign_on()
+    bench.order(READ)
+    for _ in range(12):
+        bench.hear(damaged(DATA))
+        bench.until_it_speaks(1_000)
+    assert bench.reported() == ExchangeFailed(READ, ExchangeFailure.DAMAGED, 3)
+    bench.start(READ)
+    bench.advance(30_000)
+    assert bench.reported() == ExchangeFailed(READ, ExchangeFailure.NO_ANSWER, 3)
+
+
 def test_a_value_of_128_characters() -> None:
     value = "0123456789ABCDEF" * 8
     bench = HHUBench()
@@ -884,13 +919,14 @@ PIECES = st.one_of(
     ),
     st.binary(max_size=12),
 )
+SEGMENTS = st.lists(PIECES, max_size=3).map(b"".join)  # several messages may come in one piece
 COMMANDS = st.sampled_from(
     [PROGRAM, SignOn(), READ, GivePassword("x"), SignOff(), Order("W3", "a(0123)", block=2)]
 )
 
 
 @given(
-    st.lists(st.tuples(COMMANDS, st.lists(st.tuples(PIECES, st.integers(0, 2_500)), max_size=6))),
+    st.lists(st.tuples(COMMANDS, st.lists(st.tuples(SEGMENTS, st.integers(0, 2_500)), max_size=6))),
     st.sampled_from(list(WakeUp)),
 )
 def test_every_command_ends_in_one_event_whatever_is_heard(

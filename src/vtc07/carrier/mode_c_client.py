@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from vtc07.carrier.client import Client
 from vtc07.carrier.client_messages import ClientMessages
@@ -50,6 +51,10 @@ from vtc07.carrier.exchange.settings import CheckCharacter, Mode, Purpose, mode_
 #: A secure algorithm of P2: given P0's operand, it returns the result. It must not block.
 Algorithm = Callable[[str], str]
 
+#: Characters of a readout in place of P0 that is heard to its end. At 300 Bd they take 273 s, and
+#: so long a line that babbles can hold a sign-on (our choice).
+LONGEST_READOUT: Final = 8_192
+
 _FAILURES = {
     ExchangeFailure.NO_ANSWER: Failure.NO_ANSWER,
     ExchangeFailure.DAMAGED: Failure.DAMAGED,
@@ -65,7 +70,8 @@ class ModeCClient:
     ``character_ns``: 0 where the path does not pace characters (TCP); else it is paced, by the
     speed of the moment. ``timing``: another set of timers than the companion's. ``password``: is
     given (P1) with every sign-on; ``algorithm`` answers P0's operand (P2) in its place. ``speed``:
-    the greatest to ask for, in Bd; None: the meter's.
+    the greatest to ask for, in Bd; None: the meter's. ``silence_ns``: silence that the meter wants
+    before a sign-on.
 
     `Identify` is the whole sign-on into programming mode, after B0 where a session may still be
     open. A password that the meter refused is not given again: every later `Identify` fails with
@@ -83,6 +89,7 @@ class ModeCClient:
         password: str | None = None,
         algorithm: Algorithm | None = None,
         speed: int | None = None,
+        silence_ns: int = 0,
     ) -> None:
         if companion.mode_c is None:
             raise ValueError(f"companion {companion.name} does not speak mode C")
@@ -97,6 +104,8 @@ class ModeCClient:
             compatibility=companion.compatibility,
             limits=companion.limits,
             paced=character_ns > 0,
+            silence_ns=silence_ns,
+            longest=LONGEST_READOUT,
         )
         self._echo = EchoWatch()  # of the commands'; the HHU has its own
         self._messages = ClientMessages(companion)
