@@ -128,6 +128,25 @@ def test_clients_come_and_go_and_the_next_finds_it_as_the_first_did(address: Pty
         os.close(client)
 
 
+def test_software_that_asks_for_7e1_is_let_in_each_time(address: PtyAddress) -> None:
+    """The system leaves the format as it is, and says so only where it can change nothing else."""
+    with served(address) as port:
+        for _ in range(3):
+            fileno = os.open(address.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            link = accepted(port)
+            wanted = termios.tcgetattr(fileno)
+            wanted[2] &= ~termios.CSIZE
+            wanted[2] |= termios.CS7 | termios.PARENB | termios.CREAD | termios.CLOCAL
+            wanted[4] = wanted[5] = termios.B300
+            termios.tcsetattr(fileno, termios.TCSANOW, wanted)
+            os.write(fileno, b"x")
+            assert all_of(link.receive, 1) == b"x"
+            os.close(fileno)
+            with pytest.raises(LinkLost):
+                link.receive(GUARD_NS)
+            assert port.accept(0) is None
+
+
 def test_what_a_client_wrote_before_it_closed_is_heard(address: PtyAddress) -> None:
     with served(address) as port:
         assert port.accept(0) is None

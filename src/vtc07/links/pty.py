@@ -184,7 +184,7 @@ class ServedPty:
             clients = os.open(self._device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             try:
                 termios.tcflush(clients, termios.TCIFLUSH)
-                make_raw(clients, self._speed, drop=False)
+                make_raw(clients, self._speed, drop=False, served=True)
             finally:
                 os.close(clients)
 
