@@ -296,8 +296,8 @@ class Connection:
         speeds = [asking.link.speed, START_SPEED] if self._options.speed is None else [
             self._options.speed
         ]  # fmt: skip
-        if not self._character_ns(asking.link) and self._options.how_to_wake is WakeUp.NONE:
-            speeds = speeds[:1]  # on a path that paces nothing no speed is a wrong one
+        if isinstance(self.address, TCPAddress) and self._options.how_to_wake is WakeUp.NONE:
+            speeds = speeds[:1]  # there no speed is a wrong one
         once = replace(timing, attempts=1) if len(speeds) > 1 else timing
         rounds = timing.attempts if len(speeds) > 1 else 1
         for speed in speeds * rounds:
@@ -310,9 +310,12 @@ class Connection:
     def _ask_at(self, speed: int, asking: Companion, timing: Timing) -> ClientEvent:
         settings = replace(asking.link, speed=speed)
         asking = replace(asking, link=settings)  # which also says how many NULs wake it
+        again = self._kept is not None
         if self._kept is not None:
             self._kept.set_speed(speed)
         run = self._driver(asking, timing, settings, keep=True)
+        if again:
+            run(wait(asking.reaction_ns))  # nobody speaks at the very moment of a new speed
         wake_up = self._options.how_to_wake
         event: ClientEvent = run(perform(Identify(self.meter_address, wake_up)))
         if isinstance(event, Identified):
