@@ -17,27 +17,30 @@ from vtc07.carrier.companion_file import (
 )
 from vtc07.carrier.exchange.settings import STANDARD
 from vtc07.carrier.registers import Register
-from vtc07.cli.companion_probe import probe
 from vtc07.cli.failure import ExitCode, Failure
-from vtc07.cli.lazy import examples
+from vtc07.cli.lazy import LazyGroup, examples
 from vtc07.cli.output import Output, json_option
 
 _MS = 1_000_000
 
 
 @click.group(
+    cls=LazyGroup,
+    members={
+        "list": (f"{__name__}:list_command", "List the companions of the program."),
+        "show": (f"{__name__}:show", "Show what a companion says."),
+        "check": (f"{__name__}:check_command", "Check companion files."),
+        "probe": ("vtc07.cli.companion_probe:probe", "Draft one from what a meter answers."),
+    },
     epilog=examples(
         "vtc07 companion list",
         "vtc07 companion show electricity",
         "vtc07 companion check my-meter.toml",
         "vtc07 companion probe /dev/ttyUSB0 --out my-meter.toml",
-    )
+    ),
 )
 def companion() -> None:
     """List, show, check, draft companions: the files that describe registers and policy."""
-
-
-companion.add_command(probe)
 
 
 @companion.command("list", epilog=examples("vtc07 companion list", "vtc07 companion list --json"))
