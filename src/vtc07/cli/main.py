@@ -80,6 +80,7 @@ class Program(LazyGroup):
         "token": ("vtc07.cli.token:token", "Issue and decode tokens."),
         "meter": ("vtc07.cli.meter:meter", "Make, serve and look at virtual meters."),
         "companion": ("vtc07.cli.companion:companion", "List, show, check and draft companions."),
+        "ports": ("vtc07.cli.ports:ports", "List the serial ports of this machine."),
         "line": ("vtc07.cli.line:line", "Be a serial line between two programs."),
         "simulate": (
             "vtc07.cli.simulate:simulate",
@@ -98,8 +99,8 @@ class Program(LazyGroup):
 def main() -> None:
     """Prepayment tokens into meters by the two-way virtual token carrier (IEC 62055-52).
 
-    ADDRESS is tcp://HOST:PORT, a serial port such as /dev/ttyUSB0, or sim:STORE, a virtual
-    meter in this very process.
+    ADDRESS is tcp://HOST:PORT, a serial port such as /dev/ttyUSB0, rfc2217://HOST:PORT for one
+    in the network, pty:PATH, or sim:STORE, a virtual meter in this very process.
 
     Exit codes: 0 done, 1 the meter refused, 2 wrong usage, 3 no link, 4 unresolved.
     """

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+
+from vtc07.links.link import LinkUnavailable
 
 #: Where udev keeps names of adapters that stay the same whatever else is plugged in.
 STABLE_NAMES = Path("/dev/serial/by-id")
@@ -30,6 +33,21 @@ class SerialPort:
         if self.manufacturer and not words.casefold().startswith(self.manufacturer.casefold()):
             words = f"{self.manufacturer} {words}".strip()
         return words or (f"USB {self.usb_id}" if self.usb_id else "")
+
+
+def load_serialx(failing: str) -> ModuleType:
+    """Import serialx; LinkUnavailable that begins with what is ``failing``, and says what to do."""
+    try:
+        return importlib.import_module("serialx")
+    except ImportError as error:
+        raise LinkUnavailable(
+            f'{failing}: serial ports need an optional part: pip install "vtc07[serial]"'
+        ) from error
+    except Exception as error:  # it finds no way to ports here, and says so in its own words
+        raise LinkUnavailable(
+            f"{failing}: serial ports are not on this system; use tcp://HOST:PORT, or "
+            "rfc2217://HOST:PORT for a serial port in the network"
+        ) from error
 
 
 def serial_ports() -> tuple[SerialPort, ...]:

@@ -45,17 +45,6 @@ _REASONS = {
 }
 
 
-def load_serialx(address: SerialAddress) -> ModuleType:
-    """Import serialx, or raise LinkUnavailable with the way to install it."""
-    try:
-        return importlib.import_module("serialx")
-    except ImportError as error:
-        raise LinkUnavailable(
-            f"cannot open {address}: serial ports need an optional part: "
-            'pip install "vtc07[serial]"'
-        ) from error
-
-
 #: Errors after which it helps to know the ports that exist.
 _ANOTHER_PORT = {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EBUSY, errno.EAGAIN, errno.ENOTTY}
 

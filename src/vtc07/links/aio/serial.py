@@ -13,13 +13,12 @@ from vtc07.links.aio.stream import StreamLink
 from vtc07.links.aio.thread import in_thread
 from vtc07.links.characters import CharacterCoder
 from vtc07.links.link import LinkLost
-from vtc07.links.ports import remember, whereabouts
+from vtc07.links.ports import load_serialx, remember, whereabouts
 from vtc07.links.serial import (
     cannot_open,
     go_on_at,
     has_termios,
     is_pseudo_terminal,
-    load_serialx,
     options,
     take_over,
     usual_parity,
@@ -55,7 +54,7 @@ class SerialLink(StreamLink):
 
         LinkUnavailable: no such port, no permission, in use, format not possible, no serialx.
         """
-        serialx = load_serialx(address)
+        serialx = load_serialx(f"cannot open {address}")
         parity = usual_parity(address, settings) if parity is None else parity
         device = whereabouts(address.device)
         link = cls(settings, parity, paced=not is_pseudo_terminal(device))

@@ -11,13 +11,12 @@ from vtc07.links.address import SerialAddress
 from vtc07.links.characters import CharacterCoder
 from vtc07.links.echo import EchoFilter
 from vtc07.links.link import LinkLost
-from vtc07.links.ports import remember, whereabouts
+from vtc07.links.ports import load_serialx, remember, whereabouts
 from vtc07.links.serial import (
     cannot_open,
     go_on_at,
     has_termios,
     is_pseudo_terminal,
-    load_serialx,
     options,
     take_over,
     usual_parity,
@@ -65,7 +64,7 @@ class SerialLink:
 
         LinkUnavailable: no such port, no permission, in use, format not possible, no serialx.
         """
-        serialx = load_serialx(address)
+        serialx = load_serialx(f"cannot open {address}")
         parity = usual_parity(address, settings) if parity is None else parity
         device = whereabouts(address.device)
         port: Any = serialx.Serial(device, **options(serialx, settings, parity))
