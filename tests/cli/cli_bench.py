@@ -140,10 +140,10 @@ class Served:
 
 
 @contextmanager
-def served(store: str, *options: str) -> Iterator[Served]:
+def served(store: str, *options: str, program: tuple[str, ...] = PROGRAM) -> Iterator[Served]:
     """Serve a meter at a free port of this machine, as soon as it says where."""
     process = subprocess.Popen(
-        [*PROGRAM, "meter", "serve", store, *options],
+        [*program, "meter", "serve", store, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -57,13 +57,20 @@ class RecordedPort(_Serial):  # type: ignore[misc] # pyserial has no types
 
 
 class ForeignServer:
-    """Serves one connection after the other; `far` is the line behind the port."""
+    """Serves one connection after the other; `far` is the line behind the port.
 
-    def __init__(self) -> None:
-        self.far, near = os.openpty()
-        tty.setraw(near)
-        self.port = RecordedPort(os.ttyname(near))
-        os.close(near)
+    ``device``: a port that is there already; there is no `far` then.
+    """
+
+    def __init__(self, device: str | None = None) -> None:
+        self.far = -1
+        if device is None:
+            self.far, near = os.openpty()
+            tty.setraw(near)
+            self.port = RecordedPort(os.ttyname(near))
+            os.close(near)
+        else:
+            self.port = RecordedPort(device)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = RFC2217Address(*self._listener.getsockname())
         self._wake, self._waker = socket.socketpair()
@@ -115,13 +122,14 @@ class ForeignServer:
         self._thread.join(60)
         for each in (self._listener, self._wake, self.port):
             each.close()
-        os.close(self.far)
+        if self.far >= 0:
+            os.close(self.far)
 
 
 @contextlib.contextmanager
-def foreign_server() -> Iterator[ForeignServer]:
+def foreign_server(device: str | None = None) -> Iterator[ForeignServer]:
     """Serve a port until the end of the block."""
-    server = ForeignServer()
+    server = ForeignServer(device)
     try:
         yield server
     finally:
