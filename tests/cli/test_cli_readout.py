@@ -141,6 +141,14 @@ def test_our_own_meter_of_mode_c_and_a_trace(here: Path) -> None:
     assert "t.jsonl exists already" in again.err
 
 
+def test_a_meter_at_a_pseudo_terminal(here: Path) -> None:
+    store = new_meter("c.meter", "--companion", "electricity-mode-c")
+    with served(store, "--listen", "pty:meter"):
+        found = done("readout", "pty:meter", "--json")
+    assert ("0.0.0", "600727000000000009", None) in values(one(found))
+    assert one(found)["check"] == "right"
+
+
 # --- listened to ----------------------------------------------------------------------------------
 
 

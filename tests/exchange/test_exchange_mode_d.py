@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from vtc07.carrier.companion import MS
-from vtc07.carrier.endpoint import ServerEndpoint, SpeedChange
+from vtc07.carrier.endpoint import Perform, Procedure, ServerEndpoint, SpeedChange
+from vtc07.carrier.events import Command
 from vtc07.carrier.exchange.events import Block, ReadoutAsked
 from vtc07.carrier.exchange.mode_d import (
     PUSH_SILENCE_NS,
@@ -27,6 +29,8 @@ from vtc07.carrier.exchange.mode_d import (
 from vtc07.carrier.exchange.settings import Compatibility
 from vtc07.carrier.exchange.telegram import Framing
 from vtc07.carrier.messages import DataSet
+from vtc07.links.link import ClientEndpoint
+from vtc07.links.simulated import SimulatedLine
 
 S = 1000 * MS
 BLOCK = Block(((DataSet("F.F", "00"),), (DataSet("1.8.0", "000012.5", "kWh"),)))
@@ -239,6 +243,35 @@ def test_any_fragmentation_tells_the_same_and_memory_is_bounded(
     whole.handle_timer(PUSH_SILENCE_NS)
     events(whole)
     assert said(heard(whole, PUSH, 9 * S))[-1:] == [PUSH]
+
+
+# --- on a line ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("speed", [2400, 115200])
+def test_both_ends_come_to_the_speed_of_telegrams_by_themselves(speed: int) -> None:
+    heard_by: list[PushEvent] = []
+
+    def listening() -> Procedure[None]:
+        for _ in range(3):
+            heard_by.append((yield Perform(cast("Command", Listen(60 * S)))))
+
+    meter = MeterPush(sender(speed=speed, with_crc16=True), lambda: BLOCK)
+    listener = cast("ClientEndpoint", PushListener(speed=speed))
+    SimulatedLine(listener, meter, speed=300).run(listening())
+    assert [isinstance(event, Pushed) for event in heard_by] == [True] * 3
+
+
+def test_a_listener_of_another_speed_hears_no_telegram() -> None:
+    heard_by: list[PushEvent] = []
+
+    def listening() -> Procedure[None]:
+        heard_by.append((yield Perform(cast("Command", Listen(25 * S)))))
+
+    meter = MeterPush(sender(), lambda: BLOCK)
+    listener = cast("ClientEndpoint", PushListener(speed=9600))
+    SimulatedLine(listener, meter, speed=300).run(listening())
+    assert not isinstance(heard_by[0], Pushed)
 
 
 # --- recordings -----------------------------------------------------------------------------------
