@@ -93,7 +93,9 @@ def test_stx_inside_a_soh_frame_belongs_to_the_bcc(signed_on: PortBench) -> None
 @pytest.mark.parametrize("flag", ["VTC", "VTc"])
 def test_echo_of_our_own_bytes_is_not_heard(flag: str) -> None:
     bench = PortBench(replace(SETTINGS, flag=flag))
-    for chars in (REQUEST, TO_PROGRAM, command("P1", "(right)"), R1, command("R3", "0001(3)")):
+    damaged = R1[:-1] + b"\xff"  # gets NAK, whose echo would ask for it again
+    read = command("R3", "0001(3)")
+    for chars in (REQUEST, TO_PROGRAM, damaged, command("P1", "(right)"), R1, read):
         bench.hear(chars)
         while not bench.sent or bench.sent[-1][0] < bench.heard_ns:
             bench.advance(1)

@@ -203,14 +203,15 @@ METER: Mapping[MeterState, Mapping[MeterInput, MeterTransition]] = {
             MeterInput.NAK: MeterTransition(_PARTIAL, MeterAction.REPEAT),
         },
     ),
+    # NAK is not answered by the ACK to the block before: a client whose block was lost would take
+    # that for the ACK to this one, and a part of the value would be missing.
     _WRITING: _row(
         _WRITING,
-        _STRAY,
+        (*_ALWAYS, MeterInput.NOISE),
         {
             **_COMMANDS,
             MeterInput.LAST_BLOCK: MeterTransition(_PROG, MeterAction.ASK),
             MeterInput.DAMAGED: MeterTransition(_WRITING, MeterAction.SEND_NAK),
-            MeterInput.NAK: MeterTransition(_WRITING, MeterAction.REPEAT),
         },
     ),
 }
