@@ -32,9 +32,12 @@ def _can_be_used(state: object, heard: object) -> bool:
 
     A server that is Idle frames IDRequests only. A client without a command looks at nothing; it
     hears nothing while it says a BreakCommand, which alone ends when it was sent; and where a
-    damaged answer or silence is not answered by an attempt more, no attempts run out.
+    damaged answer or silence is not answered by an attempt more, no attempts run out. A meter with
+    a direct port, as all here have, never says B0.
     """
     match state, heard:
+        case _, ClientInput.BREAK:
+            return False
         case ServerState.IDLE, _:
             return heard in _HEARD_IN_IDLE
         case ClientState.READY, _:
