@@ -18,9 +18,10 @@ What a session cannot do without (docs/protocol.md 4, 7, 8 and 10):
   and the execution, and one snapshot asked so that its command ends when the execution does; it is
   S0 of the next token.
 
-A client cannot know when an execution ends: `tokens` gives the least time for the number of
-snapshots that showed 16 as well, the first of them as soon as possible and the next ones 500 ms
-after the answer before.
+A client cannot know when an execution ends that takes longer than the companion states. For such a
+one `tokens` also gives the time with so many polls: the first snapshot is asked when the stated
+time is over, and the next ones 500 ms after the answer before. The difference is what the polls
+cost; it is told apart.
 """
 
 from __future__ import annotations
@@ -146,12 +147,13 @@ class TokenTask:
 
     ``last_tokens``: the length of lastToken before the first entry and after each.
     ``execution_ns``: what the meter takes for each. ``polls``: for each entry, how many snapshots
-    showed 16.
+    showed 16; ``first_ns``: the first of them comes so long after the entry, if not later.
     """
 
     last_tokens: Sequence[int]
     execution_ns: int
     polls: Sequence[int]
+    first_ns: int = 0
 
 
 def tokens(companion: Companion, line: Line, task: TokenTask, length: Length) -> int:
@@ -175,12 +177,13 @@ def tokens(companion: Companion, line: Line, task: TokenTask, length: Length) ->
     entry = 8 + len(rule.register.address) + TOKEN_DIGITS  # SOH W1 STX id ( ) ETX BCC
     for place, polls in enumerate(task.polls):
         now += line.reaction_ns + line.burst(entry)
-        executed = now + task.execution_ns
+        executed, first = now + task.execution_ns, now + task.first_ns
         now += line.reaction_ns + line.burst(1)  # ACK
         pause = line.reaction_ns
         for _ in range(polls):
             command, answer = snapshot(task.last_tokens[place])
-            now += pause + line.burst(command) + line.reaction_ns + line.burst(answer)
+            now = max(now + pause + line.burst(command), first)
+            now += line.reaction_ns + line.burst(answer)
             pause = max(line.reaction_ns, companion.timing.poll_ns)
         command, answer = snapshot(task.last_tokens[place + 1])
         now = max(now + pause + line.burst(command), executed)

@@ -4,7 +4,8 @@ Run `python benchmarks/line_efficiency.py [--companion NAME]... [--speed BD]... 
 it prints tables in Markdown and ends with 1 where a session is above the limit.
 
 Real cores, a real meter and the procedures of `vtc07.hhu` on the simulated line, whose virtual
-clock counts every character: the numbers depend on no machine. A session begins with its first
+clock counts every character: the numbers depend on no machine. The meter has taken twelve tokens
+before, so its logs are not empty. A session begins with its first
 character and ends with the last one of the last answer it needs; signing off, which nothing
 answers, is left out on both sides. What the bound holds stands in `line_bound`.
 """
@@ -65,6 +66,8 @@ KEY = DecoderKey(EA.MISTY1, b"no secret: vtc07")
 NEXT_KEY = DecoderKey(EA.MISTY1, b"no secret either")
 ATTRIBUTES = KeyAttributes(KT.DUTK, SGC("123456"), TI("01"), KRN(1), KEN(255), BaseDate.Y2014)
 NEXT_ATTRIBUTES = KeyAttributes(KT.DUTK, SGC("123456"), TI("07"), KRN(2), KEN(255), BaseDate.Y2014)
+STORE_MS = 25  # what the unit allows the meter for storing, beyond the stated execution time
+SLOW_NS = 3000 * MS  # an execution three times as long as the companions state
 HISTORY = 12  # tokens that the meter has taken before
 OVERVIEW = ("creditBalance", "totalConsumption", "loadSwitch", "disconnectReason", "tokenStatus")
 
@@ -100,6 +103,7 @@ class Bench:
     companion: Companion
     state: MeterState
     speed: int
+    execution_ns: int | None = None
     polls: list[int] = field(default_factory=list)  # for each entry, snapshots that showed 16
 
     def __post_init__(self) -> None:
@@ -107,7 +111,12 @@ class Bench:
         in_mode_c = self.companion.mode_c is not None
         start = START_SPEED if in_mode_c else self.speed
         character_ns = -(-10_000 * MS // start)
-        self.meter = Meter(self.companion, MemoryStore(self.state), now_ns=0)
+        self.meter = Meter(
+            self.companion,
+            MemoryStore(self.state),
+            now_ns=0,
+            execution_ns=self.execution_ns,
+        )
         core = ModeCClient if in_mode_c else Client
         self.line = SimulatedLine(
             core(self.companion, character_ns=character_ns),
@@ -221,10 +230,16 @@ def measure_readout(companion: Companion, state: MeterState, line: Line) -> Meas
 
 
 def measure_tokens(
-    companion: Companion, state: MeterState, line: Line, task: str, digits: Sequence[str]
+    companion: Companion,
+    state: MeterState,
+    line: Line,
+    task: str,
+    digits: Sequence[str],
+    *,
+    execution_ns: int | None = None,
 ) -> Measured:
-    """Measure a delivery."""
-    bench = Bench(companion, state, line.speed)
+    """Measure a delivery; ``execution_ns``: what the meter really takes, if not what is stated."""
+    bench = Bench(companion, state, line.speed, execution_ns)
     tokens = [TokenToSend(each) for each in digits]
     before = bench.length(companion.table.named("lastToken"))
     session_ns, report = bench.time(
@@ -240,12 +255,14 @@ def measure_tokens(
     assert companion.meter is not None
     about = TokenTask(
         (before, *[len(each) for each in digits]),
-        companion.meter.execution_ms * MS,
+        companion.meter.execution_ms * MS if execution_ns is None else execution_ns,
         [0] * len(digits),
     )
     start = line_bound.sign_on(companion, line)
     bound_ns = start + line_bound.tokens(companion, line, about, bench.length)
-    polled = replace(about, polls=bench.polls)
+    polled = replace(
+        about, polls=bench.polls, first_ns=(companion.meter.execution_ms + STORE_MS) * MS
+    )
     polled_ns = start + line_bound.tokens(companion, line, polled, bench.length)
     return Measured(
         companion.name,
@@ -278,6 +295,8 @@ def measure(names: Sequence[str], speeds: Sequence[int]) -> Iterator[Measured]:
             change = key_change_set(KEY, NEXT_KEY, NEXT_ATTRIBUTES, ro=False)
             one = [credit(companion, HISTORY)]
             yield measure_tokens(companion, state, line, "one token", one)
+            slow = "one token, executed in 3 s"
+            yield measure_tokens(companion, state, line, slow, one, execution_ns=SLOW_NS)
             four = [data.digits for data in change]
             yield measure_tokens(companion, state, line, "key change, four tokens", four)
 
@@ -290,21 +309,42 @@ def seconds(ns: int) -> str:
     return f"{ns / 1e9:.2f}"
 
 
+def cell(m: Measured | None) -> str:
+    """Return the session's time and the bound; in between, what polls added."""
+    if m is None:
+        return ""
+    polls = f" - {seconds(m.polls_ns)}" if m.polls else ""
+    return f"{seconds(m.session_ns)}{polls} / {seconds(m.bound_ns)}"
+
+
+def times_as_long(m: Measured | None) -> str:
+    """Return how many times as long a client takes that reads one register a message."""
+    if m is None or m.one_by_one_ns is None:
+        return ""
+    return f"{m.one_by_one_ns / m.session_ns:.1f} x"
+
+
 def print_table(measured: Sequence[Measured], tell: Callable[[str], None] = print) -> None:
-    """Print one table for each companion."""
+    """Print one table for each companion: a row for each task, a column for each speed."""
     for name in dict.fromkeys(m.companion for m in measured):
+        found = {(m.task, m.speed): m for m in measured if m.companion == name}
+        speeds = sorted({speed for _, speed in found})
+        tasks = dict.fromkeys(task for task, _ in found)
         tell(f"\n### {name}\n")
-        tell("| Task | Bd | session, s | polls | of them, s | bound, s | above it | one by one |")
-        tell("|---|---:|---:|---:|---:|---:|---:|---:|")
-        for m in measured:
-            if m.companion != name:
-                continue
-            simple = "" if m.one_by_one_ns is None else f"{m.one_by_one_ns / m.session_ns:.1f} x"
-            polls = f"{m.polls} | {seconds(m.polls_ns)}" if m.polls else " | "
-            tell(
-                f"| {m.task} | {m.speed} | {seconds(m.session_ns)} | {polls} | "
-                f"{seconds(m.bound_ns)} | {m.excess:.2f} % | {simple} |"
-            )
+        tell("| Session / bound, s | " + " | ".join(f"{speed} Bd" for speed in speeds) + " |")
+        tell("|---|" + "---:|" * len(speeds))
+        for task in tasks:
+            tell(f"| {task} | {' | '.join(cell(found.get((task, s))) for s in speeds)} |")
+        for task in tasks:
+            ratios = [times_as_long(found.get((task, s))) for s in speeds]
+            if task != "identify" and any(ratios):
+                tell(f"| {task}, one a message | {' | '.join(ratios)} |")
+        worst = max(found.values(), key=lambda m: m.excess)
+        polls = sum(m.polls for m in found.values())
+        tell(
+            f"\nFarthest above the bound: {worst.excess:.2f} % ({worst.task}, {worst.speed} Bd). "
+            f"Polls: {polls or 'none'}."
+        )
 
 
 def main() -> int:
@@ -316,12 +356,9 @@ def main() -> int:
     options = parser.parse_args()
     measured = list(measure(options.companion or shipped_companions(), options.speed or SPEEDS))
     print_table(measured)
-    worst = max(measured, key=lambda m: m.excess)
-    print(
-        f"\nFarthest above the bound: {worst.excess:.2f} % ({worst.companion}, {worst.task}, "
-        f"{worst.speed} Bd). The limit is {options.limit:g} %."
-    )
-    return 0 if worst.excess <= options.limit else 1
+    worst = max(m.excess for m in measured)
+    print(f"\nOf all of them: {worst:.2f} %. The limit is {options.limit:g} %.")
+    return 0 if worst <= options.limit else 1
 
 
 if __name__ == "__main__":
