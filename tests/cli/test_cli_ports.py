@@ -102,6 +102,36 @@ def test_a_meter_is_read_at_a_serial_port_in_the_network(fast: str, here: Path) 
     assert registers(read.json) == {"creditBalance": 0}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the foreign server needs a pseudo-terminal")
+def test_what_a_head_needs_is_said_by_options(fast: str, here: Path) -> None:
+    with (
+        served(fast, "--listen", "pty:meter", "--parity", "software"),
+        foreign_server(str(here / "meter")) as foreign,
+    ):
+        way = ("--companion", "fast.toml", "--speed", "115200", "--parity", "software")
+        levels = ("--rts", "off", "--dtr", "on", "--echo", "off")
+        done("read", str(foreign.address), "creditBalance", *way, *levels)
+    told = foreign.port.told
+    assert ("format", "115200 8N") in told
+    assert ("rts", False) in told
+    assert ("dtr", True) in told
+    assert ("format", "115200 7E") not in told
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_7e1_on_a_pseudo_terminal_is_refused_in_one_sentence(fast: str) -> None:
+    for command in (("identify", "pty:meter"), ("meter", "serve", fast, "--listen", "pty:meter")):
+        result = vtc07(*command, "--parity", "uart")
+        assert result.code == 3
+        assert "choose parity software or none" in one_sentence(result.err)
+
+
+def test_what_a_head_needs_is_nothing_for_a_simulation(fast: str) -> None:
+    result = vtc07("read", f"sim:{fast}", "--echo", "on")
+    assert result.code == 2
+    assert "about a real port" in one_sentence(result.err)
+
+
 # --- a system without pseudo-terminals and termios ----------------------------------------------
 
 WITHOUT = """

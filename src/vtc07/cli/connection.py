@@ -19,7 +19,13 @@ from vtc07.carrier.grammar import ADDRESS
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.cli import secret
 from vtc07.cli.failure import Failure
-from vtc07.cli.link_options import AUTO, PASSWORD_VARIABLE, LinkOptions, profiled
+from vtc07.cli.link_options import (
+    AUTO,
+    PASSWORD_VARIABLE,
+    LinkOptions,
+    profiled,
+    stretch_of,
+)
 from vtc07.cli.output import Output
 from vtc07.cli.tracing import open_trace
 from vtc07.hhu.progress import OnProgress
@@ -97,6 +103,8 @@ class Connection:
         else:
             self._password = os.environ.get(PASSWORD_VARIABLE) or None  # spaces belong to it
         if isinstance(self.address, SimulatedAddress):
+            if options.head.is_given:
+                raise Failure("--parity, --rts, --dtr and --echo are about a real port: leave them")
             from vtc07.cli.stores import open_store  # noqa: PLC0415 - sim: only
 
             store = open_store(self.address.store, options.store_key_file, self._output)
@@ -208,7 +216,12 @@ class Connection:
 
         def opened() -> Link:
             link, self._kept = self._kept, None
-            link = link or open_link(address, settings)
+            link = link or open_link(
+                address,
+                settings,
+                parity=self._options.head.parity,
+                stretch=stretch_of(companion, self._options.profile),
+            )
             if keep:
                 self._kept = link
             return link
@@ -244,9 +257,10 @@ class Connection:
     def _settings(self, companion: Companion) -> LinkSettings:
         """Return how the link is opened: in mode C at the speed of every sign-on."""
         speed = self._options.speed or self._answered_at
-        if speed is None or companion.sign_on is SignOn.MODE_C:
-            return companion.link
-        return replace(companion.link, speed=speed)
+        settings = companion.link
+        if speed is not None and companion.sign_on is not SignOn.MODE_C:
+            settings = replace(settings, speed=speed)
+        return self._options.head.applied(settings)
 
     def _character_ns(self, settings: LinkSettings) -> int:
         """Return how long a character takes on the way to the meter; 0 where nothing paces it."""
@@ -308,7 +322,7 @@ class Connection:
         raise NoLink(event.failure, self.meter_address)
 
     def _ask_at(self, speed: int, asking: Companion, timing: Timing) -> ClientEvent:
-        settings = replace(asking.link, speed=speed)
+        settings = self._options.head.applied(replace(asking.link, speed=speed))
         asking = replace(asking, link=settings)  # which also says how many NULs wake it
         again = self._kept is not None
         if self._kept is not None:

@@ -11,6 +11,7 @@ import click
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.cli.failure import Failure
+from vtc07.cli.head_options import Head, head_options
 
 AUTO: Final = "auto"
 #: The environment variable that holds the password of a meter's port.
@@ -31,6 +32,7 @@ class LinkOptions:
     trace: str | None
     store_key_file: str | None
     password_file: str | None
+    head: Head
 
     @property
     def how_to_wake(self) -> WakeUp:
@@ -104,7 +106,12 @@ def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("address", metavar="ADDRESS"),
     ):
         gathered = decorate(gathered)
-    return gathered
+    return head_options(gathered)
+
+
+def stretch_of(companion: Companion, profile: str | None) -> int:
+    """Return how many times as long a profile's limits are, 1 without one."""
+    return 1 if profile is None else companion.profiles.get(profile, 1)
 
 
 def profiled(companion: Companion, profile: str | None) -> Companion:

@@ -15,8 +15,9 @@ from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.carrier.wake_up_meter import SleepingPort
 from vtc07.cli.control_port import control_port
 from vtc07.cli.failure import Failure
+from vtc07.cli.head_options import Head, head_options
 from vtc07.cli.lazy import examples
-from vtc07.cli.link_options import profiled
+from vtc07.cli.link_options import profiled, stretch_of
 from vtc07.cli.loads import MOST_ACCELERATION
 from vtc07.cli.meter_out_of_order import serve_out_of_order
 from vtc07.cli.output import Output, json_option
@@ -44,7 +45,8 @@ from vtc07.meter import StoreCorrupt
     default="tcp://127.0.0.1:0",
     show_default=True,
     metavar="ADDRESS",
-    help="tcp://HOST:PORT (port 0: any free one) or a serial port.",
+    help="tcp://HOST:PORT (port 0: any free one), a serial port, rfc2217://HOST:PORT for one in "
+    "the network, or pty:PATH.",
 )
 @click.option("--allow-remote", is_flag=True, help="Listen on an address that others can reach.")
 @click.option(
@@ -74,6 +76,7 @@ from vtc07.meter import StoreCorrupt
 )
 @click.option("--trace", metavar="FILE", help="Record what goes over the line; tokens stand in it.")
 @store_key_option
+@head_options
 @json_option
 @click.pass_obj
 def serve(
@@ -88,6 +91,7 @@ def serve(
     wake_up: str,
     trace: str | None,
     store_key_file: str | None,
+    head: Head,
 ) -> None:
     """Serve the meter in STORE at a port until Ctrl-C.
 
@@ -102,8 +106,8 @@ def serve(
     address = parse(listen)
     if isinstance(address, SimulatedAddress):
         raise Failure(
-            "a meter is served at tcp://HOST:PORT or a serial port; with sim:STORE other commands "
-            "reach it without being served"
+            "a meter is served at tcp://HOST:PORT, a serial port or pty:PATH; with sim:STORE other "
+            "commands reach it without being served"
         )
     with contextlib.ExitStack() as resources:
         try:
@@ -119,8 +123,9 @@ def serve(
             return
         companion = profiled(opened.companion(), profile)
         port = open_served_port(
-            address, companion, resources, allow_remote=allow_remote, told=output.progress
-        )
+            address, companion, resources, allow_remote=allow_remote, head=head,
+            stretch=stretch_of(companion, profile), told=output.progress,
+        )  # fmt: skip
         recorder = None
         if trace is not None:
             recording = open_trace(trace, companion.name, listen, lambda: companion)

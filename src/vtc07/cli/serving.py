@@ -10,6 +10,7 @@ from types import FrameType
 
 from vtc07.carrier.companion import Companion
 from vtc07.cli.failure import Failure
+from vtc07.cli.head_options import Head
 from vtc07.links.address import LinkAddress, TCPAddress
 from vtc07.links.blocking import ServerDriver, open_port
 from vtc07.links.link import LinkUnavailable, Port
@@ -21,6 +22,7 @@ def open_served_port(
     resources: contextlib.ExitStack,
     *,
     allow_remote: bool,
+    head: Head | None = None,
     stretch: int = 1,
     told: Callable[[str], None] | None = None,
 ) -> Port:
@@ -28,9 +30,15 @@ def open_served_port(
 
     ``stretch`` and ``told`` as for `vtc07.links.blocking.open_port`.
     """
+    head = Head() if head is None else head
     try:
         port = open_port(
-            address, companion.link, allow_remote=allow_remote, stretch=stretch, told=told
+            address,
+            head.applied(companion.link),
+            parity=head.parity,
+            allow_remote=allow_remote,
+            stretch=stretch,
+            told=told,
         )
     except LinkUnavailable as error:
         elsewhere = isinstance(address, TCPAddress) and not _is_loopback(address.host)

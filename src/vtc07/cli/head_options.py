@@ -1,0 +1,67 @@
+"""Options about the head or adapter at a port, which a companion cannot know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import click
+
+from vtc07.carrier.companion import LinkSettings, Parity
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the options say; None: as the companion has it."""
+
+    parity: Parity | None = None
+    rts: bool | None = None
+    dtr: bool | None = None
+    echo: bool | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """True where any of the options was given."""
+        return self != Head()
+
+    def applied(self, settings: LinkSettings) -> LinkSettings:
+        """Return settings as the options have them."""
+        return replace(
+            settings,
+            parity=settings.parity if self.parity is None else self.parity,
+            rts=settings.rts if self.rts is None else self.rts,
+            dtr=settings.dtr if self.dtr is None else self.dtr,
+            echo=settings.echo if self.echo is None else self.echo,
+        )
+
+
+def head_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options; they arrive as ``head``."""
+
+    def gathered(*args: Any, **kwargs: Any) -> Any:
+        parity = kwargs.pop("parity")
+        levels = {name: kwargs.pop(name) for name in ("rts", "dtr", "echo")}
+        head = Head(
+            None if parity is None else Parity(parity),
+            **{name: None if level is None else level == "on" for name, level in levels.items()},
+        )
+        return function(*args, head=head, **kwargs)
+
+    gathered.__name__ = function.__name__
+    gathered.__doc__ = function.__doc__
+    gathered.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
+    on_or_off = click.Choice(["on", "off"])
+    for decorate in (
+        click.option("--echo", type=on_or_off, help="Whether the head returns what is sent."),
+        click.option("--dtr", type=on_or_off, help="Level of DTR, which may power the head."),
+        click.option("--rts", type=on_or_off, help="Level of RTS, which may power the head."),
+        click.option(
+            "--parity",
+            type=click.Choice([parity.value for parity in Parity]),
+            help="uart: 7E1 by the port; software: even parity in bit 7 of 8N1; none. By default "
+            "the companion's on a serial port, none on TCP and pty:.",
+        ),
+    ):
+        gathered = decorate(gathered)
+    return gathered
