@@ -117,8 +117,9 @@ class HHUBench:
         self._turn()
 
     def lose(self) -> None:
-        """Close the link."""
+        """Close the link; the next one begins at 300 Bd."""
         self.hhu.connection_lost(self.now_ns)
+        self.speed = 300
         self._turn()
 
     def until_it_speaks(self, most_ms: int = 20_000) -> bytes:

@@ -394,6 +394,20 @@ def test_echo_of_our_own_bytes(paced: bool) -> None:
     assert bench.until_it_speaks() == ACK
     answered(part(b"(2)", more=False))
     assert bench.data().chars == b"1.8.0(1)(2)"
+    assert bench.said.count(close(b"\x01R1\x021.8.0()")) == 2  # no echo was taken for an answer
+
+
+def test_a_line_that_is_in_use_is_not_spoken_into() -> None:
+    bench = HHUBench()
+    bench.sign_on()
+    bench.hear(b"x", 0)
+    bench.start(READ)
+    for _ in range(4):
+        bench.hear(b"x", 150)
+    assert len(bench.said) == 2
+    heard_ms = bench.now_ns // MS
+    assert bench.until_it_speaks() == close(b"\x01R1\x021.8.0()")
+    assert bench.sent[-1][0] - heard_ms == 200
 
 
 def test_a_command_whose_bcc_is_ack_is_not_answered_by_its_echo() -> None:

@@ -226,6 +226,37 @@ def test_failed_attempts_do_not_count_as_waiting(electricity: Companion) -> None
     assert outcome == Delivered(ACCEPT, 8)
 
 
+def test_another_token_is_believed_when_two_snapshots_say_so(electricity: Companion) -> None:
+    """One digit lost and one doubled: lastToken is another, and the BCC is right all the same."""
+    garbled = Snapshot(1, 8, f"{int(TOKEN) + 9:020d}", 1)
+    bench = ScriptedMeter(electricity)
+    bench.entries.append(ACK)
+    bench.snapshots.extend([BEFORE, garbled, ACCEPTED])
+    assert _send(bench).outcomes == (Delivered(ACCEPT, 8),)
+    assert bench.count(EnterToken) == 1
+
+    bench = ScriptedMeter(electricity)
+    bench.entries.extend([UNCERTAIN, ACK])
+    truly = Snapshot(1, 8, OTHER_TOKEN, 1)
+    bench.snapshots.extend([BEFORE, garbled, truly, truly, Snapshot(1, 9, TOKEN, 1)])
+    bench.registers.update({"tokenLog.1": f"9,{TOKEN},,,,1", "tokenLog.2": f"8,{OTHER_TOKEN},,,,1"})
+    assert _send(bench).outcomes == (Delivered(ACCEPT, 9),)
+    assert bench.count(EnterToken) == 2
+
+
+def test_a_meter_that_tells_of_another_token_each_time_is_unresolved(
+    electricity: Companion,
+) -> None:
+    bench = ScriptedMeter(electricity)
+    bench.entries.append(ACK)
+    bench.snapshots.append(BEFORE)
+    bench.snapshots.extend(Snapshot(1, 8, f"{number:020d}", 1) for number in range(12))
+    (outcome,) = _send(bench).outcomes
+    assert isinstance(outcome, Unresolved)
+    assert outcome.reason is UnresolvedReason.CONTRADICTORY
+    assert bench.count(EnterToken) == 1
+
+
 def test_a_contradiction_that_stays_is_unresolved_and_never_not_taken(
     electricity: Companion,
 ) -> None:

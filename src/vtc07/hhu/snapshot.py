@@ -35,6 +35,7 @@ from vtc07.hhu.session import Session
 SNAPSHOT = ("tokenStatus", "tokenSequence", "lastToken", "lastTokenStatus")
 _TOKEN_LOG = re.compile(r"tokenLog[^A-Za-z0-9]?[0-9]+")
 _MOST_ROUNDS = 8
+_RESTLESS = "it executes one token after another, from elsewhere"
 _STORE_NS = 25 * MS  # for the commit at the end of an execution
 
 
@@ -165,24 +166,33 @@ def settle(
 
     ``to_write_again``: the caller would write the token again if it was not taken; a decision
     from the log is then confirmed by one more snapshot, so that this is the last command before
-    the write. An undecided end is `Executing` or `Contradictory`.
+    the write. That another token was executed in our token's place is believed when two snapshots
+    in succession say so: a check of 7 bits may miss two faults in one message. An undecided end is
+    `Executing` or `Contradictory`.
 
     Raises NoLink or AnotherMeter.
     """
     statuses = session.companion.token_entry.status
     patience = new_patience(session)
     searched: Snapshot | None = None  # the log showed nothing of ours up to this one
+    told: Snapshot | None = None  # one that tells of another token
     rounds = 0
     while True:
         taken = yield from take_snapshot(session, patience)
         snapshot, fresh = taken.snapshot, True
         decision = resolve(s0, snapshot, None, token, statuses)
+        another = isinstance(decision, NeverExecuted) and not snapshot.same_past(s0)
+        if another and (told is None or not told.same_past(snapshot)):
+            if rounds >= _MOST_ROUNDS:
+                return Settlement(Contradictory(_RESTLESS), snapshot, fresh)
+            told = snapshot
+            rounds += 1
+            continue
         if isinstance(decision, LogNeeded):
             if searched is not None and searched.same_past(snapshot):
                 return Settlement(NeverExecuted(), snapshot, fresh=True)
             if rounds >= _MOST_ROUNDS:
-                why = "it executes one token after another, from elsewhere"
-                return Settlement(Contradictory(why), snapshot, fresh=True)
+                return Settlement(Contradictory(_RESTLESS), snapshot, fresh)
             rounds += 1
             log = yield from _read_log(session, s0, decision.count)
             fresh = False
