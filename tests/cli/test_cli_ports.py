@@ -221,3 +221,30 @@ def test_serial_ports_that_a_system_does_not_have_are_said_not_to_be_there() -> 
 def test_a_list_of_ports_that_fails_is_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "serialx", None)
     assert ports.serial_ports() == ()
+
+
+# --- mode C: speeds that change -----------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_a_session_of_mode_c_changes_the_speed_of_a_port_in_the_network(here: Path) -> None:
+    """Signed on at 300 Bd, gone on at what the meter offers, for both programs."""
+    store = new_meter("c.meter", "--companion", "electricity-mode-c")
+    with (
+        served(store, "--listen", "pty:meter"),
+        foreign_server(str(here / "meter")) as foreign,
+    ):
+        arguments = ("creditBalance", "--companion", "electricity-mode-c", "--json")
+        read = done("read", str(foreign.address), *arguments, "--trace", "trace.jsonl")
+        told = list(foreign.port.told)
+    assert registers(read.json) == {"creditBalance": 0}
+    signed_on = told.index(("sent", b"/"))
+    changes = [
+        (at, what)
+        for at, (kind, what) in enumerate(told)
+        if kind == "format" and at > signed_on and what != "300 7E"
+    ]
+    assert changes[0][1] == "9600 7E"
+    before = [what for kind, what in told[signed_on : changes[0][0]] if kind == "sent"]
+    assert b"".join(before) == b"/?!\r\n\x06051\r\n"  # request and option select, nothing else
+    assert [what for kind, what in told[signed_on : changes[0][0]] if kind != "sent"] == []
