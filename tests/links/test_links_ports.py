@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 import needs
+from vtc07.carrier.client import Client
 from vtc07.carrier.companion import LinkSettings, Parity, Preset
+from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.endpoint import Procedure, perform, reopen
+from vtc07.carrier.events import CommandFailed, Failure, Identify
 from vtc07.links import aio, blocking, ports
 from vtc07.links.address import SerialAddress
 from vtc07.links.clock import VirtualClock
@@ -251,6 +255,36 @@ def test_asyncio_a_served_port_waits_for_its_adapter(tmp_path: Path) -> None:
         adapter.unplug()
 
     guarded(work())
+
+
+@pseudo_terminals
+def test_a_client_finds_its_adapter_when_it_is_back(tmp_path: Path) -> None:
+    """The session asks for the link again, and is told each time whether it is there."""
+    needs.module("serialx")
+    path, adapter = tmp_path / "head", Adapter()
+    adapter.plug(path)
+    client = blocking.ClientDriver(
+        Client(load_companion("electricity")),
+        lambda: blocking.open_link(SerialAddress(str(path)), SETTINGS),
+    )
+
+    def procedure() -> Procedure[list[object]]:
+        found: list[object] = [(yield from reopen())]
+        adapter.unplug(path)
+        found.append((yield from perform(Identify())))
+        found.append((yield from reopen()))
+        found.append(str(client.unavailable))
+        adapter.plug(path)
+        found.append((yield from reopen()))
+        return found
+
+    there, lost, gone, why, back = client.run(procedure())
+    assert (there, gone, back) == (True, False, True)
+    assert isinstance(lost, CommandFailed)
+    assert lost.failure is Failure.LINK_LOST
+    assert str(why).startswith(f"cannot open {path}: there is no such port")
+    client.close()
+    adapter.unplug()
 
 
 @pseudo_terminals

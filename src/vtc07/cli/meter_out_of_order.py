@@ -33,7 +33,9 @@ def serve_out_of_order(
     """
     companion = profiled(remains.companion_source.companion(), profile)
     with contextlib.ExitStack() as resources:
-        port = open_served_port(address, companion, resources, allow_remote=allow_remote)
+        port = open_served_port(
+            address, companion, resources, allow_remote=allow_remote, told=output.progress
+        )
         server = OutOfOrderServer(companion, remains.nameplate, character_ns=port.character_ns)
         recorder = None
         if trace is not None:
