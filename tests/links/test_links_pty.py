@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -22,6 +23,7 @@ from vtc07.links.pty import ServedPty
 
 if sys.platform == "win32":
     pytest.skip("Windows has no pseudo-terminals", allow_module_level=True)
+import fcntl
 import termios
 
 GUARD_NS = 60_000_000_000
@@ -145,6 +147,36 @@ def test_software_that_asks_for_7e1_is_let_in_each_time(address: PtyAddress) -> 
             with pytest.raises(LinkLost):
                 link.receive(GUARD_NS)
             assert port.accept(0) is None
+
+
+def test_a_client_that_locked_it_for_itself_locks_nobody_out(
+    address: PtyAddress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock outlives the client; only who may do everything can undo it."""
+    with served(address) as port:
+        before = Path(address.path).readlink()
+        for may_undo in (True, False):
+            fileno = os.open(address.path, os.O_RDWR | os.O_NOCTTY)
+            link = accepted(port)
+            fcntl.ioctl(fileno, termios.TIOCEXCL)
+            os.close(fileno)
+            with pytest.raises(LinkLost):
+                link.receive(GUARD_NS)
+            with monkeypatch.context() as patch:
+                if not may_undo:  # these tests may run as root, whom no lock keeps out
+                    patch.setattr("vtc07.links.pty.os.open", no_open)
+                assert port.accept(0) is None
+            assert (Path(address.path).readlink() == before) is may_undo
+        client = blocking.PtyLink.open(address, SETTINGS)
+        link = accepted(port)
+        client.send(b"/?!")
+        assert all_of(link.receive, 3) == b"/?!"
+        client.close()
+    assert not os.path.lexists(address.path)
+
+
+def no_open(path: str, flags: int) -> int:
+    raise OSError(errno.EBUSY, "locked")
 
 
 def test_what_a_client_wrote_before_it_closed_is_heard(address: PtyAddress) -> None:

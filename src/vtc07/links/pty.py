@@ -132,19 +132,14 @@ class ServedPty:
         self._path = Path(address.path)
         self._speed = speed
         try:
-            self.fileno, clients = os.openpty()
+            self.fileno, self._device = _new(speed)
         except OSError as error:
             raise _cannot_open(address, error) from error
         try:
-            self._device = os.ttyname(clients)
-            make_raw(clients, speed, drop=False, served=True)
-            os.set_blocking(self.fileno, False)
             self._link(address)
         except BaseException:
             os.close(self.fileno)
             raise
-        finally:
-            os.close(clients)
 
     def _link(self, address: PtyAddress) -> None:
         for _ in range(2):
@@ -176,27 +171,63 @@ class ServedPty:
         """Make the other side as the next client should find it; to be called without a client.
 
         What the client before did not read stands in a buffer of the clients' side: so that is
-        opened for a moment.
+        opened for a moment. A client may have locked it for itself, which outlives it: then there
+        is a new one at the path.
         """
+        import fcntl  # noqa: PLC0415 - POSIX only
         import termios  # noqa: PLC0415 - POSIX only
 
-        with contextlib.suppress(OSError, termios.error):
+        try:
             clients = os.open(self._device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-            try:
+        except OSError:
+            self._replace()
+            return
+        try:
+            with contextlib.suppress(OSError, termios.error):
+                fcntl.ioctl(clients, termios.TIOCNXCL)
                 termios.tcflush(clients, termios.TCIFLUSH)
                 make_raw(clients, self._speed, drop=False, served=True)
-            finally:
-                os.close(clients)
+        finally:
+            os.close(clients)
+
+    def _replace(self) -> None:
+        with contextlib.suppress(OSError):
+            fileno, device = _new(self._speed)
+            if self._leads_here():
+                self._path.unlink()
+                self._path.symlink_to(device)
+            os.close(self.fileno)
+            self.fileno, self._device = fileno, device
+
+    def _leads_here(self) -> bool:
+        try:
+            return str(self._path.readlink()) == self._device
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Remove the link and close. A second call does nothing."""
         if self.fileno < 0:
             return
-        with contextlib.suppress(OSError):
-            if str(self._path.readlink()) == self._device:
-                self._path.unlink()
+        if self._leads_here():
+            self._path.unlink(missing_ok=True)
         os.close(self.fileno)
         self.fileno = -1
+
+
+def _new(speed: int) -> tuple[int, str]:
+    """Make a pseudo-terminal: the serving side, open, and the name of the clients' side."""
+    fileno, clients = os.openpty()
+    try:
+        device = os.ttyname(clients)
+        make_raw(clients, speed, drop=False, served=True)
+        os.set_blocking(fileno, False)
+    except BaseException:
+        os.close(fileno)
+        raise
+    finally:
+        os.close(clients)
+    return fileno, device
 
 
 def _is_stale(path: Path) -> bool:
