@@ -24,7 +24,7 @@ from bench_meter_port import (
     host,
 )
 
-from vtc07.carrier.companion import MS, Timing
+from vtc07.carrier.companion import MS, MessageLimits, Timing
 from vtc07.carrier.exchange.events import (
     Block,
     CommandGiven,
@@ -413,6 +413,26 @@ def test_partial_all_blocks_are_held_until_they_are_sent(signed_on: PortBench) -
         signed_on.say(said)
         held.append(signed_on.port.held)
     assert held == [3 * block - 2, 2 * block - 2, block - 2, len(DATA)]
+
+
+def test_partial_a_block_is_filled_up_to_its_size() -> None:
+    for size, blocks in ((52, 1), (51, 2)):  # two lines of 24 characters, each with its end
+        bench = PortBench(replace(SETTINGS, partial_block=size, limits=MessageLimits(line=40)))
+        bench.host = replying(DataSets((DataSet("1", "v" * 21), DataSet("2", "v" * 21))))
+        bench.sign_on()
+        found = [bench.say(command("R3", "1(2)"))]
+        while found[-1][-2] == 0x04:
+            found.append(bench.say(ACK))
+        assert len(found) == blocks
+
+
+def test_partial_write_what_is_held_grows_with_the_value(signed_on: PortBench) -> None:
+    held = []
+    for data in ("0001(abc)", "(def)", "(ghi)"):
+        block = command("W3", data, more=True)
+        signed_on.say(block)
+        held.append(signed_on.port.held - len(block) - len(ACK))
+    assert held == [len("0001abc"), len("0001abcdef"), len("0001abcdefghi")]
 
 
 # --- modes A and B --------------------------------------------------------------------------------

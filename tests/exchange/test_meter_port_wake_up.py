@@ -400,6 +400,16 @@ def test_a_direct_server_sleeps_as_well() -> None:
     assert bed.say(b"/?!\r\n") == b""
 
 
+def test_the_next_timer_is_the_earliest_of_the_server_and_the_port() -> None:
+    bed = Bed(WakeUp.FAST)
+    bed.nuls(550)
+    ack_ns = bed.now_ns + AT_300 + 10 * MS
+    for server_ns in (ack_ns - 1, ack_ns + 1, None):
+        bed.server.next_timer = lambda at=server_ns: at  # type: ignore[method-assign,misc]
+        earliest = ack_ns if server_ns is None else min(ack_ns, server_ns)
+        assert bed.port.next_timer() == earliest
+
+
 def test_what_cannot_be() -> None:
     for wake_up, character_ns in ((WakeUp.NONE, AT_300), (WakeUp.FAST, 0)):
         with pytest.raises(ValueError, match="wake-up"):

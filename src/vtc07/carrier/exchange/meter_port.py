@@ -265,7 +265,6 @@ class MeterPort:
         if self._pending is not None:
             self._break_due = True
         else:
-            self._outgoing = None
             self._transit(MeterInput.BREAK)
 
     def _incomplete(self) -> None:
