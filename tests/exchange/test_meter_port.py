@@ -57,7 +57,7 @@ def signed_on(bench: PortBench) -> PortBench:
     return bench
 
 
-# --- each row by its words -------------------------------------------------------------------------
+# --- each row by its words ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("address", ["", "10203", "0010203", "00000000000000000000000000010203"])
