@@ -24,7 +24,13 @@ from vtc07.carrier.exchange.events import (
     PasswordGiven,
     ResultGiven,
 )
-from vtc07.carrier.exchange.settings import STANDARD, CheckCharacter, Compatibility
+from vtc07.carrier.exchange.settings import (
+    STANDARD,
+    CheckCharacter,
+    Compatibility,
+    ReadCode,
+    WriteCode,
+)
 from vtc07.carrier.exchange.telegram import parse_telegram
 from vtc07.carrier.registers import Value
 from vtc07.cli.companion_draft import DirectFindings, Findings, Tried, draft, draft_direct
@@ -117,10 +123,16 @@ def test_a_meter_that_wants_r5(here: Path) -> None:
     with at_a_port(meter) as address:
         found = done("companion", "probe", address, "--json").json
     assert only_read(meter.heard) == {"R1", "R5"}
-    drafted(found["companion"])
+    companion = drafted(found["companion"])
+    assert companion.mode_c is not None
+    assert (companion.mode_c.read, companion.mode_c.write) == (ReadCode.R5, WriteCode.W5)
+    (here / "draft.toml").write_text(found["companion"])
+    with at_a_port(meter) as address:
+        read = done("read", address, "energyImport", "--companion", "draft.toml", "--json").json
+    assert registers(read) == {"energyImport": 12345}
     assert "seen: (001234.5 kWh); R5 answers" in found["companion"]
     assert "seen: (00); R5 is answered ER04" in found["companion"]
-    assert any("the meter answers R5" in line for line in found["decide"])
+    assert any("the meter answers R5" in line for line in found["guessed"])
 
 
 def test_how_many_are_read_singly(here: Path) -> None:

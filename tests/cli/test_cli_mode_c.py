@@ -155,3 +155,19 @@ def test_the_highest_speed_is_asked_for(meter: str, here: Path) -> None:
     with served(meter) as line:
         done("identify", line.address, "--speed", "1200", "--trace", "t.jsonl")
     assert "programming mode at 1200 Bd" in (here / "t.jsonl").read_text()
+
+
+def test_a_client_that_reads_and_writes_by_the_national_commands(meter: str, here: Path) -> None:
+    national = 'extends = "electricity-mode-c"\n[mode_c]\nread = "R5"\nwrite = "W5"\n'
+    (here / "national.toml").write_text(national)
+    options = ("--companion", "national.toml", "--password-file", "pw.txt", "--trace", "t.jsonl")
+    assert write(f"sim:{meter}", *options).code == 0
+    done("send", f"sim:{meter}", credit("1.0", "--test-key"), "--companion", "national.toml")
+    assert threshold_of(f"sim:{meter}") == 700
+    assert registers(done("read", f"sim:{meter}", "creditBalance", "--json").json) == {
+        "creditBalance": 1000
+    }
+    trace = (here / "t.jsonl").read_text()
+    assert b"\x01R5\x02".hex() in trace
+    assert b"\x01W5\x020030".hex() in trace
+    assert b"\x01R1".hex() not in trace

@@ -42,6 +42,9 @@ class ClientMessages:
     def __init__(self, companion: Companion) -> None:
         self._companion = companion
         self._compat = companion.compatibility
+        rule = companion.mode_c
+        self._read = "R1" if rule is None else rule.read.value
+        self._write = "W1" if rule is None else rule.write.value
         self._snapshot_turn = 0
         self.level = 0
 
@@ -65,7 +68,7 @@ class ClientMessages:
                 if not 1 <= count <= LARGEST_COUNT:
                     raise ValueError(f"{count} registers: a read asks for 1 to {LARGEST_COUNT}")
                 text = "" if count == 1 else f"{count:02X}"
-                return self._command("R1", start, text), self._readable(start, count)
+                return self._command(self._read, start, text), self._readable(start, count)
             case ReadSnapshot():
                 counts = self._snapshot_counts()
                 if not counts:
@@ -73,14 +76,16 @@ class ClientMessages:
                 count = counts[self._snapshot_turn % len(counts)]
                 self._snapshot_turn += 1
                 start = table.named("tokenStatus")
-                return self._command("R1", start, f"{count:02X}"), self._readable(start, count)
+                return self._command(self._read, start, f"{count:02X}"), self._readable(
+                    start, count
+                )
             case Write(register, value):
-                return self._command("W1", register, register.encode(value)), ()
+                return self._command(self._write, register, register.encode(value)), ()
             case EnterToken(token):
                 if not token:
                     raise ValueError("a token is 20 decimal digits")
                 register = self._companion.token_entry.register
-                return self._command("W1", register, register.encode(token)), ()
+                return self._command(self._write, register, register.encode(token)), ()
             case Break():
                 return BREAK_MESSAGE, ()
 

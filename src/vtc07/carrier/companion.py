@@ -9,7 +9,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from vtc07.carrier.exchange.settings import Compatibility, OptionFault
+from vtc07.carrier.exchange.settings import Compatibility, OptionFault, ReadCode, WriteCode
 from vtc07.carrier.registers import Encoding, Register, RegisterTable
 from vtc07.carrier.status import ErrorCode, StatusValues
 
@@ -163,7 +163,8 @@ class ModeCRule:
     ``speeds``: Bd that an option select may ask for, ascending, 300 and that of Z among them.
     ``partial_block``: the greatest number of characters between STX and ETX or EOT in one block
     of an R3 or R6. ``mode_e``: the identification announces HDLC, and is answered as mode C all
-    the same. ``password`` None: P1 opens nothing.
+    the same. ``password`` None: P1 opens nothing. ``read`` and ``write``: the commands by which
+    a client reads and writes one register; a meter of ours knows both of each.
     """
 
     option_fault: OptionFault
@@ -171,6 +172,8 @@ class ModeCRule:
     partial_block: int
     mode_e: bool
     password: PasswordPolicy | None
+    read: ReadCode = ReadCode.R1
+    write: WriteCode = WriteCode.W1
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from vtc07.carrier.exchange.settings import (
     CheckCharacter,
     Compatibility,
     OptionFault,
+    ReadCode,
+    WriteCode,
 )
 
 LARGEST_PARTIAL_BLOCK = 1024
@@ -66,6 +68,8 @@ def read_mode_c(
         partial_block=keys.integer("partial_block", SMALLEST_PARTIAL_BLOCK, LARGEST_PARTIAL_BLOCK),
         mode_e=keys.boolean("mode_e"),
         password=_password(keys, access),
+        read=keys.choice("read", ReadCode, ReadCode.R1),
+        write=keys.choice("write", WriteCode, WriteCode.W1),
     )
     keys.finish()
     return rule, replace(timing, option_wait_ns=wait_ms * MS)

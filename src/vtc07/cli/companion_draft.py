@@ -147,8 +147,9 @@ def draft(findings: Findings) -> Draft:
         decide.append(
             "programming mode: the meter did not enter it, so no register was read singly"
         )
-    if any(tried.code == "R5" and tried.error is None for tried in findings.tried.values()):
-        decide.append("commands: the meter answers R5, where vtc07 asks with R1")
+    national = any(tried.code == "R5" and tried.error is None for tried in findings.tried.values())
+    if national:
+        guessed.append("commands: the meter answers R5, so that W5 is what it may be written with")
     flag = _flag(identity.flag)
     if flag != identity.flag:
         decide.append(
@@ -176,6 +177,7 @@ def draft(findings: Findings) -> Draft:
         "[mode_c]",
         f"speeds = {speeds}",
         f"mode_e = {_toml_bool(identity.has_mode_e)}",
+        *(['read = "R5"', 'write = "W5" # guessed, never tried'] if national else []),
         *_compatibility(compat),
         "",
         "[limits]",

@@ -70,6 +70,20 @@ class CheckCharacter(enum.Enum):
     SUM = "sum"
 
 
+class ReadCode(enum.Enum):
+    """The command by which a client reads: that of the standard, or VDEW's of national use."""
+
+    R1 = "R1"
+    R5 = "R5"
+
+
+class WriteCode(enum.Enum):
+    """The command by which a client writes: that of the standard, or VDEW's of national use."""
+
+    W1 = "W1"
+    W5 = "W5"
+
+
 class WakeUp(enum.Enum):
     """How a meter on a battery is woken (IEC 62056-21 annex B)."""
 
