@@ -141,6 +141,25 @@ def test_the_echo_of_two_speeds_is_taken() -> None:
     assert echo.heard(ANSWER, now + 20_000_000 + fast) == ANSWER
 
 
+def test_a_garbled_last_character_is_not_expected_once_more() -> None:
+    """The answer may begin with the very character that did not come back as it was."""
+    for garbled in (b"\xff", b"x"):
+        echo = EchoFilter(echoes=True, character_ns=CHARACTER_NS)
+        echo.sent(b"abc\x06", 0)
+        now = 4 * CHARACTER_NS
+        assert echo.heard(b"abc" + garbled, now) == b""
+        assert echo.heard(b"\x06", now + 20_000_000 + CHARACTER_NS) == b"\x06"
+
+
+def test_a_sender_that_is_a_little_fast_is_answered_a_little_early() -> None:
+    """1.5 % of a long message is more than the pause before an answer."""
+    echo = EchoFilter(echoes=True, character_ns=CHARACTER_NS)
+    echo.sent(b"0" * 1000, 0)
+    out = 1000 * CHARACTER_NS * 985 // 1000
+    assert echo.heard(b"0" * 1000, out) == b""
+    assert echo.heard(b"\x02", out + 20_000_000) == b"\x02"
+
+
 def test_an_echo_that_lost_its_end_gives_way_to_the_answer() -> None:
     echo = EchoFilter(echoes=True, character_ns=CHARACTER_NS)
     echo.sent(b"/?!\r\n", 0)

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any
@@ -76,6 +77,27 @@ def test_the_speed_changes_between_what_was_sent_before_and_after(foreign: Forei
     assert far_end(foreign, 10) == b"\x06051\r\n\x01R1\x02"
     assert story(foreign.port) == [b"\x06051\r\n", "9600 7E", b"\x01R1\x02"]
     link.close()
+
+
+def test_the_speed_changes_when_all_has_gone_out_and_no_sooner(foreign: ForeignServer) -> None:
+    """A server changes it at once, whatever it still has to send."""
+    slow = replace(SETTINGS, speed=1200)
+    link = blocking.open_link(foreign.address, slow)
+    began = time.monotonic_ns()
+    link.send(b"\x06051\r\n")
+    link.set_speed(9600)
+    assert time.monotonic_ns() - began >= 6 * slow.character_ns
+    link.close()
+
+    async def work() -> None:
+        link = await aio.open_link(foreign.address, slow)
+        began = time.monotonic_ns()
+        await link.send(b"\x06051\r\n")
+        await link.set_speed(9600)
+        assert time.monotonic_ns() - began >= 6 * slow.character_ns
+        await link.close()
+
+    guarded(work())
 
 
 def test_what_arrives_while_the_speed_changes_is_kept(foreign: ForeignServer) -> None:
