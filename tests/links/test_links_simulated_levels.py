@@ -399,6 +399,8 @@ def test_an_unplugged_head_hears_no_noise() -> None:
     line.plug()
     line.idle(5 * S)
     assert min(len(client.heard), len(server.heard)) > 0
+    assert len(set(server.times)) == len(server.times)  # nor is any of it heard later
+    assert min(server.times) > 5 * S
 
 
 @pytest.mark.parametrize("rate", [0, -0.1, 0.6, float("nan")])

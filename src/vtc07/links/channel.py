@@ -115,6 +115,9 @@ class Channel:
 
     def plug(self) -> None:
         """Put the head on again. A character under way arrives as far as its end is ahead."""
+        if self._wire.matters and not self._plugged:
+            for end in (CLIENT, SERVER):  # what noise there was meanwhile struck nobody
+                self._wire.listen(end, self._now, plugged=False)
         self._plugged = True
 
     def lose(self) -> None:

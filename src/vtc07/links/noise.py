@@ -42,15 +42,13 @@ class Pulses:
         self._random = random.Random(f"{noise.seed} {end}")  # noqa: S311 - noise, no secret
         self._known: list[tuple[int, int]] = []
         self._next = start_ns
-        self._speed = 0
+        self._begun = False
 
     def next_ns(self, speed: int) -> int:
         """Return when the next pulse begins, for bits of ``speed`` Bd."""
-        if not self._speed:
-            self._speed = speed
-            self._next += self._gap()
-        elif speed != self._speed:
-            self._speed = speed  # from the next gap on
+        if not self._begun:
+            self._begun = True
+            self._next += self._gap(speed)
         return self._next
 
     def before(self, until_ns: int, speed: int) -> Wave:
@@ -61,12 +59,12 @@ class Pulses:
                 bits = self._random.randint(2, _LONGEST_BITS)
             end = self._next + bits * S // speed
             self._known.append((self._next, end))
-            self._next = end + self._gap()
+            self._next = end + self._gap(speed)
         return list(self._known)
 
     def forget(self, before_ns: int) -> None:
         """Drop the pulses that ended before an instant."""
         self._known = [pulse for pulse in self._known if pulse[1] >= before_ns]
 
-    def _gap(self) -> int:
-        return 1 + round(self._random.expovariate(self._noise.rate * self._speed) * S)
+    def _gap(self, speed: int) -> int:
+        return 1 + round(self._random.expovariate(self._noise.rate * speed) * S)

@@ -152,13 +152,12 @@ class Receiver:
 
     A falling edge begins a character; each bit is read once, in its middle. A start bit that is no
     SPACE in its middle was a disturbance. After a stop bit that is no MARK (a break, a wrong speed)
-    the line must be at MARK before the next character can begin, as it must be at the beginning.
+    the line must be at MARK before an edge can fall again, as it must be at the beginning.
     """
 
     def __init__(self, speed: int, since_ns: int) -> None:
         self.speed = speed
         self._position = since_ns  # everything before is settled
-        self._seeks_mark = True
         self._edge: int | None = None  # the falling edge of the character under way
         self._bit = 0
         self._wire = 0
@@ -201,17 +200,13 @@ class Receiver:
             end = self.end_ns
             assert end is not None
             found.append(Read(self._wire, mark, end))
-            self._edge, self._seeks_mark = None, not mark
+            self._edge = None
         return True
 
     def _seek(self, wave: Wave, until: int) -> bool:
         """Look for the next falling edge; False where there is none before ``until``."""
-        at = self._position
-        if self._seeks_mark:
-            at = max((end for start, end in wave if start < at < end), default=at)
-            self._seeks_mark = at >= until
-        edge = min((start for start, _ in wave if start >= at), default=until)
-        if self._seeks_mark or edge >= until:
+        edge = min((start for start, _ in wave if start >= self._position), default=until)
+        if edge >= until:
             self._position = max(self._position, until)
             return False
         self._position = self._edge = edge
