@@ -282,10 +282,14 @@ def measure(names: Sequence[str], speeds: Sequence[int]) -> Iterator[Measured]:
         for speed in speeds:
             companion = shipped
             if shipped.mode_c is not None:
-                if speed not in shipped.mode_c.speeds:
-                    continue
+                # A meter that announces this speed, be it beyond the shipped companion's.
                 z = next(z for z, promised in MODE_C_SPEEDS.items() if promised == speed)
-                companion = replace(shipped, baud_identification=z)
+                speeds_known = tuple(sorted({*shipped.mode_c.speeds, speed}))
+                companion = replace(
+                    shipped,
+                    baud_identification=z,
+                    mode_c=replace(shipped.mode_c, speeds=speeds_known),
+                )
             line = Line(speed, companion.reaction_ns)
             state = used_meter(companion)
             for task, wanted in reading_tasks(companion).items():
