@@ -135,6 +135,41 @@ def test_an_echo_that_no_link_took_out_gives_no_password_away() -> None:
     assert "secret" not in trace_of(turns)[1]
 
 
+@pytest.mark.parametrize("signed_on", [True, False])
+@given(
+    password=passwords,
+    at=st.integers(0, 40),
+    char=st.sampled_from([0xFF, 0x41, 0x30, 0x01, 0x02, 0x03, 0x04, 0x06, 0x15, 0x2F, 0x0A, None]),
+)
+def test_a_damaged_echo_gives_no_password_away(
+    password: str, at: int, char: int | None, *, signed_on: bool
+) -> None:
+    said = close(f"\x01P1\x02({password})".encode())
+    echo = bytearray(said)
+    at %= len(echo)
+    echo[at : at + 1] = b"" if char is None else bytes((char,))
+    before = SIGN_ON if signed_on else []
+    found, _ = trace_of([*before, ("client", said), ("server", bytes(echo))])
+    for message in found[len(before) :]:
+        shown = message.chars.replace(MASK, b"").decode("latin-1")
+        assert not any(password[at : at + 3] in shown for at in range(len(password) - 2))
+
+
+@pytest.mark.parametrize("answer", [b"\x06", b"\x15", b"\x01B0\x03q", close(b"\x02(ER04)")])
+def test_what_a_meter_answers_to_a_password_is_shown(answer: bytes) -> None:
+    said = close(b"\x01P1\x02(secret)")
+    found, _ = trace_of([*SIGN_ON, ("client", said), ("server", answer)])
+    assert found[-1].chars == answer
+    assert not found[-1].masked
+
+
+def test_a_password_torn_before_its_parenthesis_is_not_shown() -> None:
+    for cut in (2, 3, 4):
+        chars = close(b"\x01P1\x02(secret)")
+        _, told = trace_of([("client", chars[:cut]), ("client", chars[cut:])])
+        assert "secret" not in told
+
+
 def test_somebody_elses_trace_is_explained_without_its_password() -> None:
     chars = close(b"\x01P1\x02(secret)")
     line = f'{{"t": 1, "from": "client", "hex": "{chars.hex()}"}}'

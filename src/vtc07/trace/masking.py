@@ -26,35 +26,49 @@ _PARENTHESIS = 0x28
 _END = re.compile(rb"[\x03\x04]")
 #: P1 or P2 whose SOH was damaged.
 _PASSWORD = re.compile(rb"P[12\xff]")
+_PRINTABLE = re.compile(rb"[ -~]")
 
 
 class Masking:
     """Masks a conversation's messages one after the other.
 
     What is no message is masked as a whole from the sign-on for programming mode, or the first
-    masked message, until the next request or break.
+    piece of a password, until the next request or break. From a password to the HHU's next message
+    the meter's side may hold an echo of it.
     """
 
     def __init__(self) -> None:
         self._programming = False
+        self._echo = False
 
     def mask(self, message: TraceMessage) -> TraceMessage:
         """Return a message fit to be kept."""
-        masked = masked_message(message, programming=self._programming)
+        masked = masked_message(message, programming=self._programming, echo=self._echo)
+        begun = message.chars.startswith(b"\x01P")  # cut off before its parenthesis, perhaps
+        if message.sender == "client":
+            self._echo = masked.masked or begun
         if message.frame is Frame.OPTION_SELECT:
             option = parse_option_select(message.chars)
             self._programming |= option is not None and option.mode == "1"
-        elif masked.masked or message.chars.startswith(b"\x01P0"):
+        elif masked.masked or begun:
             self._programming = True
         elif message.frame is Frame.REQUEST or message.chars.startswith((b"\x01B0", b"\x01B1")):
             self._programming = False
         return masked
 
 
-def masked_message(message: TraceMessage, *, programming: bool = False) -> TraceMessage:
-    """Return a message without password; ``programming``: one may be expected by now."""
+def masked_message(
+    message: TraceMessage, *, programming: bool = False, echo: bool = False
+) -> TraceMessage:
+    """Return a message without password.
+
+    ``programming``: one may be expected by now; ``echo``: one was sent just before.
+    """
     chars, frame = message.chars, message.frame
-    shown = _shown(message, programming=programming)
+    if echo and message.sender == "server":
+        shown = _shown_of_echo(chars, frame)
+    else:
+        shown = _shown(message, programming=programming)
     if message.masked or shown == len(chars):
         return message
     if frame is Frame.COMMAND:
@@ -99,6 +113,17 @@ def _shown(message: TraceMessage, *, programming: bool) -> int:
     if noise and not server and (programming or _PASSWORD.search(chars[:noise])):
         return 0
     return noise + (_shown_of_command(chars[noise:], server=server) if begin >= 0 else 0)
+
+
+def _shown_of_echo(chars: bytes, frame: Frame | None) -> int:
+    """Return the same of what a meter says, or a head returns damaged, after a password."""
+    if frame is Frame.COMMAND:
+        return _shown_of_command(chars, server=False)
+    # An error message, as the standard suggests that it begins; an echo without SOH is alike.
+    good = any(check_is_good(chars, kind) for kind in CheckCharacter) and DAMAGED not in chars
+    if good and chars.startswith(b"\x02(ER"):
+        return len(chars)
+    return 0 if _PRINTABLE.search(chars) else len(chars)
 
 
 def _shown_of_command(chars: bytes, *, server: bool) -> int:
