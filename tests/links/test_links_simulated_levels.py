@@ -127,6 +127,44 @@ def test_a_change_of_speed_stands_between_what_was_handed_over_before_and_after_
     assert line.speed("client") == 300
 
 
+def test_an_end_that_is_not_closed_goes_on_at_the_speed_that_waited_behind_what_is_lost() -> None:
+    told: list[tuple[Sender, int]] = []
+    client = Talker((6 * S, b"hallo"))
+    server = Talker((S, b"held"), (S, 300))
+    line = SimulatedLine(
+        client,
+        server,
+        speed=300,
+        server_speed=9600,
+        fault=lambda who, char, _place, _now: Held(60 * S) if who == "server" else char,
+        on_speed=lambda who, speed, _now: told.append((who, speed)),
+    )
+    line.idle(2 * S)
+    line.run(reopen_once())
+    assert (line.speed("server"), told) == (300, [("server", 300)])
+    line.idle(10 * S)
+    assert server.heard == b"hallo"
+
+
+def reopen_once() -> Procedure[bool]:
+    return (yield from reopen())
+
+
+@pytest.mark.parametrize(("speed", "goes_on"), [(None, 300), (1200, 1200)])
+def test_an_end_in_the_place_of_another_one_has_a_speed_of_its_own(
+    speed: int | None, goes_on: int
+) -> None:
+    told: list[tuple[Sender, int]] = []
+    line = talk(
+        Talker((S, 9600)), Talker(), speed=300, on_speed=lambda *said: told.append(said[:2])
+    )
+    line.client = Talker((21 * S, b"x"))
+    line.silence("client", speed=speed)
+    line.idle(5 * S)
+    assert line.speed("client") == goes_on
+    assert told == [("client", 9600), ("client", goes_on)]
+
+
 @given(
     speeds=st.lists(st.sampled_from(SPEEDS), min_size=1, max_size=5),
     texts=st.lists(st.binary(max_size=12), min_size=5, max_size=5),

@@ -134,11 +134,15 @@ class Channel:
         if self._open and chars:
             self._lanes[sender == "server"].send(chars, self._now)
 
-    def silence(self, sender: Sender) -> None:
-        """Let what one end has still to send never come: it lost power, or crashed."""
+    def silence(self, sender: Sender, *, speed: int | None = None) -> None:
+        """Let what one end has still to send never come: it lost power, or crashed.
+
+        ``speed``: that it goes on with, where another one is put in its place; None: its first.
+        """
+        if speed is not None:
+            _check_speed(speed)
         end = SERVER if sender == "server" else CLIENT
-        self._lanes[end].clear()
-        self._start_over(end)
+        self._clear(end, self._first_speeds[end] if speed is None else speed)
 
     def sent(self, sender: Sender) -> int:
         """Return how many characters one end has sent whose end has come: the next one's place."""
@@ -151,17 +155,19 @@ class Channel:
     def _shut(self, *ends: int) -> None:
         """Close the link; the ends that are closed with it begin at their first speed again."""
         self._open = False
-        for lane in self._lanes:
-            lane.clear()
-        for end in ends:
-            self._start_over(end)
+        for end in (CLIENT, SERVER):
+            self._clear(end, self._first_speeds[end] if end in ends else None)
         if self._wire.matters:
             self._wire.clear(self._now)
 
-    def _start_over(self, end: int) -> None:
-        """Let an end be at its first speed again."""
-        if self._lanes[end].speed != self._first_speeds[end]:
-            self._lanes[end].speed = self._first_speeds[end]
+    def _clear(self, end: int, speed: int | None) -> None:
+        """Let nothing more come of what an end was sending; ``speed`` None: its own goes on."""
+        lane = self._lanes[end]
+        before = lane.speed
+        lane.clear()
+        if speed is not None:
+            lane.speed = speed
+        if lane.speed != before:
             self._retune(end)
 
     def _change(self, end: int, change: SpeedChange) -> None:

@@ -89,10 +89,12 @@ class Lane:
         return max(1, min(left, (horizon_ns - 1 - self.start) * self.speed // BITS_NS - self.at))
 
     def clear(self) -> None:
-        """Forget what is under way, and changes of speed behind it."""
+        """Forget what is under way; a change of speed that waited behind it comes at once."""
         self.burst = bytearray()
         self.at, self.end = 0, None
-        self._later.clear()
+        if self._later:
+            self.speed = self._later[-1][0]
+            self._later.clear()
 
     def _begin(self, chars: bytes | bytearray, now_ns: int) -> None:
         self.burst = bytearray(chars)
