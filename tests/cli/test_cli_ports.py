@@ -118,6 +118,19 @@ def test_what_a_head_needs_is_said_by_options(fast: str, here: Path) -> None:
     assert ("format", "115200 7E") not in told
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the foreign server needs a pseudo-terminal")
+@pytest.mark.parametrize("level", ["on", "off"])
+def test_a_readout_through_a_head_that_is_powered(here: Path, level: str) -> None:
+    store = new_meter("c.meter", "--companion", "electricity-mode-c")
+    with (
+        served(store, "--listen", "pty:meter", "--parity", "software"),
+        foreign_server(str(here / "meter")) as foreign,
+    ):
+        options = [] if level == "on" else ["--rts", "off", "--dtr", "off"]
+        done("readout", str(foreign.address), "--parity", "software", *options)
+    assert {("rts", level == "on"), ("dtr", level == "on")} <= set(foreign.port.told)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 def test_7e1_on_a_pseudo_terminal_is_refused_in_one_sentence(fast: str) -> None:
     for command in (("identify", "pty:meter"), ("meter", "serve", fast, "--listen", "pty:meter")):

@@ -29,6 +29,7 @@ from vtc07.carrier.exchange.settings import (
 )
 from vtc07.carrier.grammar import ADDRESS
 from vtc07.cli.failure import ExitCode, Failure
+from vtc07.cli.head_options import Head, head_options
 from vtc07.cli.tracing import open_trace
 from vtc07.links.address import SimulatedAddress, TCPAddress, parse
 
@@ -59,7 +60,7 @@ class ExchangeOptions:
     no_readout_bcc: bool
     decimal_comma: bool
     address_not_echoed: bool
-    parity: str | None
+    head: Head
     wake_up: str
     trace: str | None
 
@@ -104,12 +105,6 @@ def exchange_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="How a meter on a battery is woken before it is asked.",
         ),
         click.option(
-            "--parity",
-            type=click.Choice([parity.value for parity in Parity]),
-            help="uart: 7E1 by the port; software: even parity in bit 7 of 8N1; none. By default "
-            "uart on a serial port, none on TCP.",
-        ),
-        click.option(
             "--address-not-echoed",
             is_flag=True,
             help="The meter answers a read with the value alone.",
@@ -151,7 +146,7 @@ def exchange_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.argument("address", metavar="ADDRESS", required=False),
     ):
         gathered = decorate(gathered)
-    return gathered
+    return head_options(gathered)
 
 
 class ExchangeConnection:
@@ -210,7 +205,7 @@ class ExchangeConnection:
         from vtc07.links.serial import character_ns  # noqa: PLC0415 - likewise
 
         self._close()
-        settings = replace(companion.link, parity=self._settings().parity)
+        settings = self._options.head.applied(companion.link)
         pace_ns = 0
         if not isinstance(self._address, TCPAddress):
             pace_ns = character_ns(self._address, settings)
@@ -267,16 +262,14 @@ class ExchangeConnection:
         return bool(character_ns(self._address, self._settings()))
 
     def _settings(self) -> LinkSettings:
-        parity = Parity.UART if self._options.parity is None else Parity(self._options.parity)
-        return LinkSettings(Preset.OPTICAL, START_SPEED, parity)
+        head_powered = LinkSettings(Preset.OPTICAL, START_SPEED, Parity.UART, rts=True, dtr=True)
+        return self._options.head.applied(head_powered)
 
     def _drive(self, core: ClientEndpoint, settings: LinkSettings) -> ClientDriver:
         from vtc07.links.blocking import ClientDriver, open_link  # noqa: PLC0415 - a late import
 
-        parity = None if self._options.parity is None else Parity(self._options.parity)
-
         def opened() -> Link:
-            return open_link(self._address, settings, parity=parity)
+            return open_link(self._address, settings, parity=self._options.head.parity)
 
         recorder = self._trace()
         driver = ClientDriver(

@@ -60,7 +60,7 @@ def head_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--parity",
             type=click.Choice([parity.value for parity in Parity]),
             help="uart: 7E1 by the port; software: even parity in bit 7 of 8N1; none. By default "
-            "the companion's on a serial port, none on TCP and pty:.",
+            "uart on a serial port, or what the companion says; none on TCP and pty:.",
         ),
     ):
         gathered = decorate(gathered)

@@ -50,7 +50,7 @@ class Shown:
         "vtc07 readout /dev/ttyUSB0",
         "vtc07 readout tcp://192.168.1.20:8000 --csv",
         "vtc07 readout /dev/ttyUSB0 --wake-up normal --decimal-comma --json",
-        "vtc07 readout /dev/ttyUSB0 --listen --speed 115200",
+        "vtc07 readout /dev/ttyUSB0 --listen --speed 115200 --parity none",
         "vtc07 readout --from recorded.txt",
     )
 )
