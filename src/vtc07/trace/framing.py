@@ -9,7 +9,7 @@ from vtc07.carrier.exchange.reader import LONGEST_DATA, Frame, Framed, HHUReader
 from vtc07.trace.message import LIMITS, Sender
 
 #: A readout that has begun with STX but has no check, or has a CRC16 behind its `!`.
-_UNCHECKED = re.compile(rb"[\r\n]*\x02?[^\x01-\x06!]*\)[\r\n]*!(?:[0-9A-Fa-f]{4})?[\r\n]*\x03?\Z")
+_UNCHECKED = re.compile(rb"\x02?[^\x01-\x06!]*\)[\r\n]*!(?:[0-9A-Fa-f]{4})?[\r\n]*\x03?\Z")
 _PUSH_END = re.compile(rb"![0-9A-Fa-f]{4}\r?\n\Z")
 
 #: More characters than the longest message that a trace takes as one.
@@ -59,7 +59,7 @@ def frame_of(sender: Sender, chars: bytes) -> Frame | None:
         frame = framed[0].frame
         # Mode D has an empty line before its block, and only there it belongs to a message.
         return frame if len(body) == len(chars) or frame is Frame.BLOCK else None
-    if sender == "server" and _UNCHECKED.match(chars):
+    if sender == "server" and _UNCHECKED.match(body):
         return Frame.BLOCK
     return None
 

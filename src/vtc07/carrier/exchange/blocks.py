@@ -144,6 +144,7 @@ def parse_block(chars: bytes, compat: Compatibility = STANDARD) -> ReadoutBlock:
     for line in _LINE_ENDS.split(text):
         if line.strip(" "):
             building.take(line)
+    building.end_row()
     return ReadoutBlock(
         tuple(building.rows), tuple(building.leftovers), building.ended, building.after
     )
@@ -156,6 +157,7 @@ class _Building:
         self._compat = compat
         self._line = 0
         self.rows: list[Row] = []
+        self._further: list[tuple[Value, ...]] = []  # of the last row
         self.leftovers: list[Leftover] = []
         self.ended = False
         self.after = ""
@@ -192,10 +194,16 @@ class _Building:
             return
         address, values = own
         if not address and self.rows:
-            before = self.rows[-1]
-            self.rows[-1] = replace(before, further=(*before.further, tuple(values)))
+            self._further.append(tuple(values))
         else:
+            self.end_row()
             self.rows.append(Row(address, tuple(values)))
+
+    def end_row(self) -> None:
+        """Give the last row the lines that belong to it."""
+        if self._further:
+            self.rows[-1] = replace(self.rows[-1], further=tuple(self._further))
+            self._further = []
 
 
 def _value(text: str, compat: Compatibility) -> Value:

@@ -75,14 +75,16 @@ def parse_telegrams(chars: bytes, compat: Compatibility = STANDARD) -> tuple[Tel
     Echoes of requests and option selects are passed over, and so is what stands before the first
     identification. Without any identification all of it is one block.
     """
-    if _IDENTIFICATION.search(chars) is None:
-        block_chars = _ECHO.sub(b"", chars)
+    # Behind the last line's end nothing has one: who looked there would do so again and again.
+    lines_end = max(chars.rfind(b"\r"), chars.rfind(b"\n")) + 1
+    if _IDENTIFICATION.search(chars, 0, lines_end) is None:
+        block_chars = _ECHO.sub(b"", chars[:lines_end]) + chars[lines_end:]
         telegram, _ = _block(None, b"", block_chars, compat)
         return (telegram,) if telegram.block.rows or telegram.block.ended else ()
     telegrams: list[Telegram] = []
     at = 0
-    while match := _IDENTIFICATION.search(chars, at):
-        following = _IDENTIFICATION.search(chars, match.end())
+    while match := _IDENTIFICATION.search(chars, at, lines_end):
+        following = _IDENTIFICATION.search(chars, match.end(), lines_end)
         rest = chars[match.end() : following.start() if following else len(chars)]
         identity = parse_identification(match[0])
         telegram, length = _block(identity, match[0], rest, compat)
