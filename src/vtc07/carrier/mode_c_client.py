@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from vtc07.carrier.client import Client
 from vtc07.carrier.client_messages import ClientMessages
@@ -77,8 +77,11 @@ class ModeCClient:
     open. A password that the meter refused is not given again: every later `Identify` fails with
     `Failure.PASSWORD_REFUSED` and says nothing on the line, until `use_password`.
 
-    ValueError: a companion of direct mode, or a password that no message can hold.
+    ValueError: a companion of direct mode, or a password that no message can hold. A subclass may
+    name another core of commands.
     """
+
+    commands_type: ClassVar[type[Client]] = Client
 
     def __init__(
         self,
@@ -98,7 +101,7 @@ class ModeCClient:
         self._algorithm = algorithm
         self._speed = speed
         self._refused = False  # what `password` or `algorithm` says
-        self._client = Client(companion, character_ns=character_ns, timing=timing)
+        self._client = self.commands_type(companion, character_ns=character_ns, timing=timing)
         self._hhu = HHU(
             timing or companion.timing,
             compatibility=companion.compatibility,

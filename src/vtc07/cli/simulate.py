@@ -23,6 +23,7 @@ from vtc07.simulation.doubles import REAL
 from vtc07.simulation.exhaustive import PAIRED, Count, first_cuts, plan_of, run_pairs, run_singles
 from vtc07.simulation.issued import TokenKind
 from vtc07.simulation.plan import Plan, draw
+from vtc07.simulation.powered import COMPANIONS, DIRECT
 from vtc07.simulation.run import Run
 from vtc07.simulation.shrinking import shrink
 from vtc07.simulation.story import describe, tell
@@ -40,6 +41,7 @@ _MOST_TOLD = 3  # failing seeds that are told as stories
         "vtc07 simulate --seed 1234",
         "vtc07 simulate --seeds 2000 --defect blind-resend",
         "vtc07 simulate --exhaustive --jobs 2",
+        "vtc07 simulate --seeds 2000 --companion electricity-mode-c",
     )
 )
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds to run; by default 1000.")
@@ -58,6 +60,13 @@ _MOST_TOLD = 3  # failing seeds that are told as stories
     "--exhaustive",
     is_flag=True,
     help="Instead of seeds: every cut and every loss of power, for every kind of token.",
+)
+@click.option(
+    "--companion",
+    type=click.Choice(COMPANIONS),
+    default=DIRECT,
+    show_default=True,
+    help="The meter's companion, and with it the sign-on.",
 )
 @click.option("--pairs", is_flag=True, help="With --exhaustive: cuts in pairs as well (long).")
 @click.option(
@@ -81,6 +90,7 @@ def simulate(
     jobs: int,
     seed: int | None,
     exhaustive: bool,
+    companion: str,
     pairs: bool,
     defect: str | None,
     defects: bool,
@@ -94,8 +104,10 @@ def simulate(
     """
     if defects:
         if seed is not None or start or exhaustive or pairs or defect:
-            raise Failure("--defects lists; only --seeds and --jobs go with it")
-        return _defects(output, seeds, jobs)
+            raise Failure("--defects lists; only --seeds, --jobs and --companion go with it")
+        return _defects(output, seeds, jobs, companion)
+    if defect is not None and companion != DIRECT and not DEFECTS[defect].in_mode_c:
+        raise Failure(f"the defect {defect} is one of a meter with a direct line")
     if seed is not None and (seeds is not None or start or exhaustive or jobs > 1):
         raise Failure("--seed tells one run: leave out --seeds, --start, --jobs and --exhaustive")
     if pairs and not exhaustive:
@@ -103,10 +115,10 @@ def simulate(
     if exhaustive and (seeds is not None or start or defect):
         raise Failure("--exhaustive draws nothing: leave out --seeds, --start and --defect")
     if seed is not None:
-        return _tell(draw(seed), defect, output)
+        return _tell(draw(seed, companion), defect, output)
     if exhaustive:
-        return _exhaustive(output, jobs=jobs, pairs=pairs)
-    return _seeds(output, start, seeds or 1000, jobs, defect)
+        return _exhaustive(output, jobs=jobs, pairs=pairs, companion=companion)
+    return _seeds(output, start, seeds or 1000, jobs=jobs, defect=defect, companion=companion)
 
 
 # --- one seed -----------------------------------------------------------------------------------
@@ -138,13 +150,21 @@ def _failure_document(plan: Plan, run: Run, story: list[str]) -> dict[str, Any]:
 # --- many seeds ---------------------------------------------------------------------------------
 
 
-def _seeds(output: Output, start: int, number: int, jobs: int, defect: str | None) -> int:
+def _seeds(
+    output: Output,
+    start: int,
+    number: int,
+    *,
+    jobs: int,
+    defect: str | None,
+    companion: str,
+) -> int:
     parts = REAL if defect is None else DEFECTS[defect].parts
-    tally, ended = Tally(), dict[int, int]()
+    tally, ended = Tally(companion), dict[int, int]()
     began = time.perf_counter()
     interrupted = False
     chunks = (
-        (first, min(_CHUNK, start + number - first), defect)
+        (first, min(_CHUNK, start + number - first), defect, companion)
         for first in range(start, start + number, _CHUNK)
     )
     with _progress(output, "seeds", number) as advance:
@@ -161,12 +181,12 @@ def _seeds(output: Output, start: int, number: int, jobs: int, defect: str | Non
     tally.failures.sort()
     to_tell = [] if interrupted else tally.failures[:_MOST_TOLD]
     if output.as_json:
-        told = [_told(shrink(draw(seed), parts), defect) for seed, _ in to_tell]
+        told = [_told(shrink(draw(seed, companion), parts), defect) for seed, _ in to_tell]
         output.document(_tally_document(tally, start, took, jobs) | {"told": told})
     else:
         _show(output, tally, took, jobs)
         for seed, sentence in to_tell:
-            _show_failure(output, shrink(draw(seed), parts), sentence, defect)
+            _show_failure(output, shrink(draw(seed, companion), parts), sentence, defect)
     if interrupted:
         following = start
         while following in ended:
@@ -201,8 +221,9 @@ def _begin_worker() -> None:
     _collect_rarely()
 
 
-def _run_chunk(first: int, number: int, defect: str | None) -> tuple[int, Tally]:
-    return first, run_seeds(first, number, REAL if defect is None else DEFECTS[defect].parts)
+def _run_chunk(first: int, number: int, defect: str | None, companion: str) -> tuple[int, Tally]:
+    parts = REAL if defect is None else DEFECTS[defect].parts
+    return first, run_seeds(first, number, parts, companion)
 
 
 def _by_count(counts: Counter[str]) -> dict[str, int]:
@@ -270,6 +291,7 @@ def _show_failure(output: Output, plan: Plan, sentence: str, defect: str | None)
     output.line()
     output.line(f"seed {plan.seed}: {sentence}")
     again = f"vtc07 simulate --seed {plan.seed}" + (f" --defect {defect}" if defect else "")
+    again += "" if plan.companion == DIRECT else f" --companion {plan.companion}"
     output.line(f"the whole of it: {again}; here as small as it can be:")
     for line in (*describe(plan), *story):
         output.line(line)
@@ -280,15 +302,18 @@ def _show_failure(output: Output, plan: Plan, sentence: str, defect: str | None)
 # --- deliberate defects -------------------------------------------------------------------------
 
 
-def _defects(output: Output, seeds: int | None, jobs: int) -> int:
+def _defects(output: Output, seeds: int | None, jobs: int, companion: str) -> int:
     found: dict[str, tuple[int, str] | None] = {}
+    direct = companion == DIRECT
+    defects = {name: each for name, each in DEFECTS.items() if direct or each.in_mode_c}
     if seeds is not None:
-        with _progress(output, "defects", len(DEFECTS)) as advance:
-            for name, caught in _spread(_find, [(name, seeds) for name in DEFECTS], jobs):
+        wanted = [(name, seeds, companion) for name in defects]
+        with _progress(output, "defects", len(wanted)) as advance:
+            for name, caught in _spread(_find, wanted, jobs):
                 found[name] = caught
                 advance(1, 0)
     rows = [
-        (name, defect.does, *(found.get(name) or (None, None))) for name, defect in DEFECTS.items()
+        (name, defect.does, *(found.get(name) or (None, None))) for name, defect in defects.items()
     ]
     missed = [name for name, caught in found.items() if caught is None]
     if output.as_json:
@@ -304,19 +329,20 @@ def _defects(output: Output, seeds: int | None, jobs: int) -> int:
     return ExitCode.DONE
 
 
-def _find(name: str, seeds: int) -> tuple[str, tuple[int, str] | None]:
-    return name, first_caught(DEFECTS[name].parts, seeds)
+def _find(name: str, seeds: int, companion: str) -> tuple[str, tuple[int, str] | None]:
+    return name, first_caught(DEFECTS[name].parts, seeds, companion)
 
 
 # --- everything there is ------------------------------------------------------------------------
 
 
-def _exhaustive(output: Output, *, jobs: int, pairs: bool) -> int:
+def _exhaustive(output: Output, *, jobs: int, pairs: bool, companion: str) -> int:
     kinds = list(TokenKind)
-    work: list[tuple[Any, ...]] = [(kind, None) for kind in kinds]
+    work: list[tuple[Any, ...]] = [(kind, None, companion) for kind in kinds]
     if pairs:
         for kind in PAIRED:
-            work += [(kind, cut) for cut in first_cuts(plan_of(kind, executing=False))]
+            plan = plan_of(kind, executing=False, companion=companion)
+            work += [(kind, cut, companion) for cut in first_cuts(plan)]
     counts = {kind: Count(kind) for kind in kinds}
     failures: list[Run] = []
     began = time.perf_counter()
@@ -367,8 +393,10 @@ def _exhaustive(output: Output, *, jobs: int, pairs: bool) -> int:
     return ExitCode.DONE
 
 
-def _run_part(kind: TokenKind, first: Any) -> tuple[Count, list[Run]]:
-    return run_singles(kind) if first is None else run_pairs(kind, first)
+def _run_part(kind: TokenKind, first: Any, companion: str) -> tuple[Count, list[Run]]:
+    if first is None:
+        return run_singles(kind, companion=companion)
+    return run_pairs(kind, first, companion=companion)
 
 
 # --- processes and progress ---------------------------------------------------------------------

@@ -22,11 +22,15 @@ from vtc07.simulation.powered import WatchedMeter
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """A double: its ``name``, what it does wrong, and the parts of a world that has it."""
+    """A double: its ``name``, what it does wrong, and the parts of a world that has it.
+
+    ``in_mode_c``: whether it is in a world of mode C too.
+    """
 
     name: str
     does: str
     parts: Parts
+    in_mode_c: bool
 
 
 def _parts(double: type) -> Parts:
@@ -38,7 +42,7 @@ def _parts(double: type) -> Parts:
     if issubclass(double, Server):
         return replace(REAL, server=meter_defects.served_by(double))
     if issubclass(double, Client):
-        return replace(REAL, client=double)
+        return replace(REAL, client=double, mode_c_client=unit_defects.signed_on_by(double))
     if issubclass(double, Deliverer):
         return replace(REAL, deliverer=double)
     assert issubclass(double, Session)
@@ -91,6 +95,11 @@ _ALL: Final[Mapping[str, type]] = {
 
 #: Every defect by its name.
 DEFECTS: Final[Mapping[str, Defect]] = {
-    name: Defect(name, (double.__doc__ or "").splitlines()[0], _parts(double))
+    name: Defect(
+        name,
+        (double.__doc__ or "").splitlines()[0],
+        _parts(double),
+        in_mode_c=not issubclass(double, Server),
+    )
     for name, double in _ALL.items()
 }

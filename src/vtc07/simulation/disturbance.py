@@ -6,11 +6,14 @@ from bisect import bisect_left
 from collections.abc import Callable
 from hashlib import sha256
 
+from vtc07.carrier.companion import S
+from vtc07.carrier.exchange.messages import break_message
 from vtc07.carrier.grammar import DAMAGED, NAK
 from vtc07.links.link import Sender
 from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, Held, Verdict
 from vtc07.simulation.faults import (
     AckToNak,
+    BreakInjected,
     CharacterFault,
     CrashAtCharacter,
     Cut,
@@ -20,11 +23,18 @@ from vtc07.simulation.faults import (
     PowerLostAtCharacter,
 )
 
-_ONE_MESSAGE_NS = 1_500_000_000  # longer than any message of a delivery, at 2400 Bd
+_ONE_MESSAGE = 360  # characters; longer than any message of a delivery
 
 #: Faults that strike at one character of one end.
 PlacedFault = (
-    CharacterFault | Cut | Delay | Lag | PowerLostAtCharacter | CrashAtCharacter | AckToNak
+    CharacterFault
+    | Cut
+    | Delay
+    | Lag
+    | PowerLostAtCharacter
+    | CrashAtCharacter
+    | AckToNak
+    | BreakInjected
 )
 
 #: Told of a fault that strikes, and when; may raise what ends the run there.
@@ -37,11 +47,12 @@ class Disturbance:
     Its `fault` and `places` are a `SimulatedLine`'s. Of several at one character the first strikes
     and the next one strikes the character behind it. A second garbled character of one message is
     an unreadable one: parity tells most of them, and two that nothing tells, neither parity nor
-    BCC, are beyond what the protocol can notice.
+    BCC, are beyond what the protocol can notice. ``speed``: at how many Bd an end sends now.
     """
 
-    def __init__(self, on_strike: OnStrike) -> None:
+    def __init__(self, on_strike: OnStrike, speed: Callable[[Sender], int]) -> None:
         self._on_strike = on_strike
+        self._speed = speed
         self._places: dict[Sender, list[int]] = {"client": [], "server": []}
         self._faults: dict[tuple[Sender, int], PlacedFault] = {}
         self._garbled_ns: dict[Sender, int] = {}
@@ -82,11 +93,14 @@ class Disturbance:
         match fault:
             case CharacterFault(garble=garble, number=number):
                 before, self._garbled_ns[sender] = self._garbled_ns.get(sender), now_ns
-                if before is not None and now_ns - before < _ONE_MESSAGE_NS:
+                message_ns = _ONE_MESSAGE * 10 * S // self._speed(sender)
+                if before is not None and now_ns - before < message_ns:
                     garble = Garble.DAMAGE
                 return _garbled(char, garble, number, place)
             case AckToNak():
                 return NAK
+            case BreakInjected():
+                return bytes((char,)) + break_message()
             case Cut(told=told):
                 return LINK_LOST if told else UNPLUGGED
             case Delay(duration_ns=duration_ns) | Lag(duration_ns=duration_ns):

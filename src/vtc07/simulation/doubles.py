@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vtc07.carrier.client import Client
+from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.delivery import Deliverer
 from vtc07.hhu.session import Session
 from vtc07.meter import MeterServer, SQLiteStore
@@ -16,6 +17,7 @@ class Parts:
     """The types of a world's parts; by default the product's own."""
 
     client: type[Client] = Client
+    mode_c_client: type[ModeCClient] = ModeCClient
     session: type[Session] = Session
     deliverer: type[Deliverer] = Deliverer
     server: type[MeterServer] = MeterServer

@@ -16,7 +16,7 @@ from vtc07.simulation.doubles import REAL, Parts
 from vtc07.simulation.faults import Cut, PowerLostInCommit
 from vtc07.simulation.issued import TokenKind
 from vtc07.simulation.plan import NEARLY_FULL, Plan
-from vtc07.simulation.powered import MeterMake
+from vtc07.simulation.powered import DIRECT, MeterMake
 from vtc07.simulation.run import Run
 from vtc07.simulation.world import simulate
 from vtc07.tokens import EA
@@ -43,7 +43,7 @@ class Count:
         )
 
 
-def plan_of(kind: TokenKind, *, executing: bool = True) -> Plan:
+def plan_of(kind: TokenKind, *, executing: bool = True, companion: str = DIRECT) -> Plan:
     """Return the delivery of one token (or set) without a fault.
 
     ``executing``: the token takes so long that the client sees tokenStatus 16.
@@ -54,6 +54,7 @@ def plan_of(kind: TokenKind, *, executing: bool = True) -> Plan:
         ea=EA.STA if pair else EA.MISTY1,
         credit=credit,
         execution_ns=900 * MS if executing else 0,
+        companion=companion,
     )
     return Plan(0, make, ((kind, 0),))
 
@@ -105,9 +106,11 @@ def pairs(plan: Plan, first: Cut) -> Iterator[Plan]:
         yield replace(plan, faults=(first, Cut("server", place, None)))
 
 
-def run_singles(kind: TokenKind, parts: Parts = REAL) -> tuple[Count, list[Run]]:
+def run_singles(
+    kind: TokenKind, parts: Parts = REAL, *, companion: str = DIRECT
+) -> tuple[Count, list[Run]]:
     """Run every single cut and every single loss of power; return the count and the failures."""
-    plan, failures = plan_of(kind), list[Run]()
+    plan, failures = plan_of(kind, companion=companion), list[Run]()
     count = Count(kind)
     for single in cuts(plan):
         count += Count(kind, cuts=1)
@@ -118,10 +121,12 @@ def run_singles(kind: TokenKind, parts: Parts = REAL) -> tuple[Count, list[Run]]
     return count, failures
 
 
-def run_pairs(kind: TokenKind, first: Cut, parts: Parts = REAL) -> tuple[Count, list[Run]]:
+def run_pairs(
+    kind: TokenKind, first: Cut, parts: Parts = REAL, *, companion: str = DIRECT
+) -> tuple[Count, list[Run]]:
     """Run every pair that begins with a cut; return the count and the failures."""
     failures, count = list[Run](), Count(kind)
-    for pair in pairs(plan_of(kind, executing=False), first):
+    for pair in pairs(plan_of(kind, executing=False, companion=companion), first):
         count += Count(kind, pairs=1)
         _run(pair, parts, failures)
     return count, failures

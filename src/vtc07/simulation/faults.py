@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from vtc07.links.link import Sender
 
@@ -169,11 +169,15 @@ class CrashAtCharacter:
 
 @dataclass(frozen=True, slots=True)
 class SecondUnit:
-    """Another hand-held unit delivers tokens to the meter before the ``effect``-th effect."""
+    """Another hand-held unit delivers tokens to the meter before the ``effect``-th effect.
+
+    ``patient``: its person waits first until the meter has ended the session of the first.
+    """
 
     kind: ClassVar[str] = "second unit"
     effect: int
     tokens: Tokens
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +218,23 @@ class Tampering:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class BreakInjected:
+    """Behind a character B0 arrives as well, that the other end never sent; mode C only."""
+
+    kind: ClassVar[str] = "B0 injected"
+    sender: Sender
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class WrongPassword:
+    """The first deliveries, so many of them, are begun with a wrong password; mode C only."""
+
+    kind: ClassVar[str] = "wrong password"
+    deliveries: int
+
+
 Fault = (
     CharacterFault
     | AckToNak
@@ -231,7 +252,12 @@ Fault = (
     | HostileClient
     | MeterSwapped
     | Tampering
+    | BreakInjected
+    | WrongPassword
 )
+
+#: The kinds that only a sign-on of mode C knows.
+ONLY_MODE_C: Final = frozenset({BreakInjected.kind, WrongPassword.kind})
 
 
 def in_words(fault: Fault) -> str:
@@ -268,8 +294,14 @@ def in_words(fault: Fault) -> str:
             return f"{fault.kind}: line {step + 1}, {left}"
         case CrashAtCharacter(sender, place):
             return f"{fault.kind}: {_at(sender, place)}"
-        case SecondUnit(effect, tokens):
-            return f"{fault.kind}: with {tokens.value}, before step {effect + 1} of the first"
+        case SecondUnit(effect, tokens, patient):
+            waits = ", which waits first" if patient else ""
+            before = f"before step {effect + 1} of the first"
+            return f"{fault.kind}: with {tokens.value}, {before}{waits}"
+        case BreakInjected(sender, place):
+            return f"{fault.kind}: {_at(sender, place)}"
+        case WrongPassword(deliveries):
+            return f"{fault.kind}: in the first {deliveries} deliveries"
         case KeypadEntry(at_ns, tokens):
             return f"{fault.kind}: {tokens.value}, after {_time(at_ns)}"
         case HostileClient(effect, seed):

@@ -20,6 +20,7 @@ from vtc07.simulation.issued import Issued
 from vtc07.simulation.lockouts import later, locked_wrongly
 from vtc07.simulation.logged import noted_wrongly, token_logged_wrongly
 from vtc07.simulation.metering import lost_too_much, metered_wrongly
+from vtc07.simulation.passwords import delay_left, guarded_wrongly
 from vtc07.tokens import (
     TCT,
     ClearCredit,
@@ -72,10 +73,18 @@ class Ledger:
     """The durable history of one meter.
 
     ``known``: the tokens of the run by their digits. ``power``: W that the load takes while the
-    switch is closed.
+    switch is closed. ``behind_password``: registers are written behind a password only.
     """
 
-    def __init__(self, name: str, state: MeterState, known: Mapping[str, Issued], power: int):
+    def __init__(
+        self,
+        name: str,
+        state: MeterState,
+        known: Mapping[str, Issued],
+        power: int,
+        *,
+        behind_password: bool = False,
+    ) -> None:
         self.name = name
         self.known = known
         self.power = power
@@ -97,6 +106,9 @@ class Ledger:
         self._store_failed = False
         self._refused = {TCT.VIRTUAL: False, TCT.NUMERIC: False}
         self._written: list[tuple[str, Value]] = []
+        self._behind_password = behind_password
+        self._access = False  # the session that is open gave the right password
+        self._compared: list[bool] = []  # whether each password was right
         #: the errors with which entries were refused, by unit and token
         self.refusals: set[tuple[int, str, ErrorCode]] = set()
         self._seen_live = state
@@ -135,7 +147,20 @@ class Ledger:
 
     def to_write(self, name: str, value: Value) -> None:
         """Take notice of a register that a client writes."""
+        allowed = self._access or not self._behind_password
+        self._require(allowed, "a register was written without the password")
         self._written.append((name, value))
+
+    def password_given(self, *, right: bool, powered_ns: int) -> None:
+        """Take notice of a password that a client gave; in a delay none counts."""
+        self._access = False
+        if not self._store_failed and not delay_left(self.committed, powered_ns):
+            self._access = right
+            self._compared.append(right)
+
+    def access_over(self) -> None:
+        """Take notice that no password given before counts any more."""
+        self._access = False
 
     def reported_not_taken(self, digits: str) -> None:
         """Take notice that a unit said "not taken": none of what was sent may still be taken."""
@@ -157,6 +182,8 @@ class Ledger:
         """Take notice that it is not, by the store's own word; ``struck``: its disk had failed."""
         self._pending = self.entry = None
         self._store_failed = True
+        self._access = False
+        self._compared.clear()
         self._require(struck, f"a commit failed on a disk that did not: {error!r}")
 
     def swallowed(self, error: Exception) -> None:
@@ -182,6 +209,8 @@ class Ledger:
         self._powered_up = True
         self._store_failed = False
         self._refused = dict.fromkeys(self._refused, False)
+        self._access = False
+        self._compared.clear()
         self._written.clear()
 
     # --- what must hold --------------------------------------------------------------------------
@@ -207,6 +236,7 @@ class Ledger:
         self._require(tokens in (0, 1), f"{tokens} tokens were executed in one transaction")
         self._none_of(metered_wrongly(before, after, self.power))
         self._none_of(noted_wrongly(before, after, powered_up=self._powered_up))
+        self._none_of(guarded_wrongly(before, after, self._compared))
         self._powered_up = False
         entered = self.entry
         if tokens:
@@ -395,6 +425,7 @@ class Ledger:
         ``powered_ns``: the meter's powered time now, to which it must have executed its tokens.
         """
         self._in_time(powered_ns)
+        self._require(all(self._compared), "a wrong password was not counted")
         balance, accepted = self.first.account.balance, self.first.account.accepted
         for executed in self.executed:
             issued = self.known.get(executed.digits)

@@ -64,7 +64,7 @@ def lost_too_much(seen: MeterState, committed: MeterState, power: int) -> Iterat
     if any(
         left - then > _LOSS_NS for left, then in zip(_rests(committed), _rests(seen), strict=True)
     ):
-        yield f"more than {_LOSS_NS // S} s of a lockout, a trip or staging last once more"
+        yield f"more than {_LOSS_NS // S} s of a lockout, a delay, a trip or staging last once more"
     if time > _IDLE_NS:
         yield f"{time // S} s of powered time were lost, at most {_IDLE_NS // S} s may be"
 
@@ -76,5 +76,6 @@ def _rests(state: MeterState) -> tuple[int, ...]:
     return (
         state.virtual_lockout.remaining_ns,
         state.keypad_lockout.remaining_ns,
+        state.password_guard.remaining_ns,
         *(0 if end is None else max(0, end - state.powered_ns) for end in ends),
     )

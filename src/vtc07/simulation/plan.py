@@ -15,6 +15,7 @@ from vtc07.carrier.companion import MS, S
 from vtc07.links.link import Sender
 from vtc07.simulation.faults import (
     AckToNak,
+    BreakInjected,
     CharacterFault,
     CrashAtCharacter,
     CrashAtJournal,
@@ -33,9 +34,10 @@ from vtc07.simulation.faults import (
     SecondUnit,
     Tampering,
     Tokens,
+    WrongPassword,
 )
 from vtc07.simulation.issued import Issued, TokenKind, issue
-from vtc07.simulation.powered import MeterMake
+from vtc07.simulation.powered import DIRECT, MeterMake
 from vtc07.tokens import EA, KT
 
 #: Numbers of tokens that others bring, apart from those of the plan.
@@ -53,6 +55,9 @@ class Plan:
     its meter by the MeterPAN, else whichever answers. ``threshold``: what it writes into
     lowCreditThreshold before the tokens, None for nothing. ``stated_ms``: how long a token takes
     by the unit's companion, whatever its meter needs; 0: it looks for the result at once.
+
+    In mode C: ``password``: the unit gives it; ``speed``: the greatest that it asks for, in Bd,
+    None for the meter's.
     """
 
     seed: int
@@ -62,6 +67,13 @@ class Plan:
     addressed: bool = True
     threshold: int | None = None
     stated_ms: int = 0
+    password: bool = False
+    speed: int | None = None
+
+    @property
+    def companion(self) -> str:
+        """The name of the meter's and the unit's companion."""
+        return self.make.companion
 
     def issued(self) -> tuple[Issued, ...]:
         """Return the tokens; those behind a key change are issued under the new key."""
@@ -105,8 +117,16 @@ _LIMITS_NS: Final = (
 )  # fmt: skip
 
 
-def draw(seed: int) -> Plan:
-    """Draw the plan of a seed."""
+def draw(seed: int, companion: str = DIRECT) -> Plan:
+    """Draw the plan of a seed.
+
+    With another companion than the direct one it is the same, and what only mode C has besides.
+    """
+    plan = _draw(seed)
+    return plan if companion == DIRECT else _signed_on(plan, companion)
+
+
+def _draw(seed: int) -> Plan:
     random = Random(seed)  # noqa: S311 - a run must repeat, not be secret
     make = MeterMake(
         ea=random.choice((EA.MISTY1, EA.MISTY1, EA.STA, EA.DEA)),
@@ -141,6 +161,28 @@ def draw(seed: int) -> Plan:
     )
     stated_ms = random.choice((0, 0, 0, 1000))
     return Plan(seed, make, tuple(tokens), tuple(faults), addressed, threshold, stated_ms)
+
+
+def _signed_on(plan: Plan, companion: str) -> Plan:
+    """Return a plan with a sign-on of mode C and what can go wrong with it."""
+    random = Random(f"{companion} {plan.seed}")  # noqa: S311 - as above
+    drawn = _Drawing(random, len(plan.issued()))
+    faults: list[Fault] = [
+        replace(fault, patient=random.random() < 0.6) if isinstance(fault, SecondUnit) else fault
+        for fault in plan.faults
+    ]
+    faults += [drawn.broken_off() for _ in range(random.choice((0, 0, 0, 0, 1, 1, 2)))]
+    faults += [drawn.hostile() for _ in range(random.choice((0, 0, 0, 0, 0, 0, 1)))]
+    if random.random() < 0.08:
+        faults.append(WrongPassword(random.randrange(1, 4)))
+    make = replace(
+        plan.make,
+        companion=companion,
+        wrong_passwords=random.choice((0, 0, 0, 0, 0, 0, 0, 1, 2, 3)),
+    )
+    password = random.random() < (0.8 if plan.threshold is not None else 0.3)
+    speed = random.choice((None, None, None, 300, 1200, 2400))
+    return replace(plan, make=make, faults=tuple(faults), password=password, speed=speed)
 
 
 class _Drawing:
@@ -234,6 +276,10 @@ class _Drawing:
     def crash_at_character(self) -> Fault:
         """Draw a crash of the hand-held unit at a character."""
         return CrashAtCharacter(*self._place())
+
+    def broken_off(self) -> Fault:
+        """Draw a B0 that nobody sent."""
+        return BreakInjected(*self._place())
 
     def second_unit(self) -> Fault:
         """Draw another hand-held unit."""

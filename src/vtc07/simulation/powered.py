@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from hashlib import scrypt
 from typing import Final
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.endpoint import SpeedChange
+from vtc07.carrier.mode_c_server import ModeCServer
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode
 from vtc07.carrier.token_entry import Lockout
@@ -28,18 +30,25 @@ from vtc07.meter import (
     disk_error,
     manufacture,
 )
+from vtc07.meter.passwords import PasswordGuard, PasswordHash
 from vtc07.meter.state import Account
 from vtc07.simulation.faults import DiskFault, PowerLostInCommit
 from vtc07.simulation.issued import MADE, Issued, attributes, key
 from vtc07.simulation.ledger import Entry, Ledger, Violation
 from vtc07.tokens import EA, KT, TCT, TID, MeterPAN
 
-COMPANION: Final = "electricity"
+DIRECT: Final = "electricity"
+MODE_C: Final = "electricity-mode-c"
+#: The companions of which a run may be.
+COMPANIONS: Final = (DIRECT, MODE_C)
 PAN: Final = "600727111111111153"
 OTHER_PAN: Final = "600727222222222209"
 STORE_KEY: Final = bytes(range(32, 64))
+#: Of every simulated meter of mode C.
+PASSWORD: Final = "let me in"  # noqa: S105 - it is to be known
 
 _LOCKED: Final = 5  # failures that lock a carrier
+_DELAYED: Final = 3  # wrong passwords that begin a delay
 _AT_ONCE: Final = 100  # more commits at one instant come only from a meter that never stops
 
 
@@ -49,7 +58,8 @@ class MeterMake:
 
     ``credit`` in Wh; ``power``: W of its load. ``failures``: wrong tokens before, from either
     carrier; after five of them 20 s of a lockout are left. ``tampered``: a tamper flag is set.
-    ``executed``: how many tokens it has executed.
+    ``executed``: how many tokens it has executed. ``companion``: its companion's name.
+    ``wrong_passwords``: of mode C; after three of them 20 s of a delay are left.
     """
 
     ea: EA = EA.MISTY1
@@ -60,6 +70,14 @@ class MeterMake:
     failures: int = 0
     tampered: bool = False
     executed: int = 0
+    companion: str = DIRECT
+    wrong_passwords: int = 0
+
+    @property
+    def guard(self) -> PasswordGuard:
+        """What wrong passwords have led to."""
+        delayed = self.wrong_passwords >= _DELAYED
+        return PasswordGuard(self.wrong_passwords, 20 * S if delayed else 0, 60 if delayed else 0)
 
     @property
     def lockout(self) -> Lockout:
@@ -84,30 +102,39 @@ def store_key() -> StoreKey:
     return StoreKey(STORE_KEY, nonces=_Nonces())
 
 
-@lru_cache(maxsize=1)
-def companion() -> Companion:
-    """Return the companion of every simulated meter."""
-    return load_companion(COMPANION)
+@lru_cache(maxsize=2)
+def companion(name: str = DIRECT) -> Companion:
+    """Return a companion of the simulated meters."""
+    return load_companion(name)
 
 
-@lru_cache(maxsize=4)
-def companion_that_states(execution_ms: int) -> Companion:
+@lru_cache(maxsize=8)
+def companion_that_states(execution_ms: int, name: str = DIRECT) -> Companion:
     """Return a unit's copy of it, which says how long the execution of a token takes."""
-    policy = companion().meter
+    policy = companion(name).meter
     assert policy is not None
-    return replace(companion(), meter=replace(policy, execution_ms=execution_ms))
+    return replace(companion(name), meter=replace(policy, execution_ms=execution_ms))
+
+
+@lru_cache(maxsize=2)
+def _source(name: str) -> CompanionSource:
+    return CompanionSource.of(name)
 
 
 @lru_cache(maxsize=1)
-def _source() -> CompanionSource:
-    return CompanionSource.of(COMPANION)
+def _password() -> PasswordHash:
+    """Return what a meter keeps of its password: as cheap to compare as can be."""
+    salt, cost = bytes(16), 2
+    digest = scrypt(PASSWORD.encode(), salt=salt, n=cost, r=8, p=1, dklen=32)
+    return PasswordHash(salt, digest, log2_n=cost.bit_length() - 1)
 
 
 @lru_cache(maxsize=512)
 def _image(make: MeterMake, pan: str) -> bytes:
     """Return the database of a new meter; making one is slow, copying is not."""
     ea, kt = make.ea, make.kt
-    state = manufacture(companion(), MeterPAN(pan), key(ea, 0), attributes(0, kt), TID(MADE))
+    made_by = companion(make.companion)
+    state = manufacture(made_by, MeterPAN(pan), key(ea, 0), attributes(0, kt), TID(MADE))
     state = replace(
         state,
         account=Account(balance=make.credit, accepted=make.credit),
@@ -115,9 +142,11 @@ def _image(make: MeterMake, pan: str) -> bytes:
         virtual_lockout=make.lockout,
         keypad_lockout=make.lockout,
         tokens_executed=make.executed,
+        password=None if made_by.mode_c is None else _password(),
+        password_guard=make.guard,
     )
     with MemoryDatabase() as database:
-        SQLiteStore.create_in(database, state, _source(), store_key()).close()
+        SQLiteStore.create_in(database, state, _source(make.companion), store_key()).close()
         return database.image()
 
 
@@ -132,6 +161,12 @@ class WatchedMeter(Meter):
         if self.ledger is not None:
             self.ledger.entered(Entry(token or "", carrier, self.state.powered_ns), error)
         return error
+
+    def offer_password(self, request: int, password: str, now_ns: int) -> None:
+        """Compare a password with the meter's."""
+        super().offer_password(request, password, now_ns)
+        if self.ledger is not None:
+            self.ledger.password_given(right=password == PASSWORD, powered_ns=self.state.powered_ns)
 
     def write(self, request: int, register: Register, value: Value, now_ns: int) -> None:
         """Write an ordinary register."""
@@ -220,7 +255,7 @@ class PoweredMeter:
         meter_type: type[WatchedMeter],
         server_type: type[MeterServer],
         store_type: type[SQLiteStore],
-        watch: Callable[[MeterServer], None],
+        watch: Callable[[PoweredMeter, MeterServer], None],
         struck: Callable[[PowerLostInCommit | DiskFault], None],
         went_dark: Callable[[PoweredMeter, int], None],
         on_sent: Callable[[PoweredMeter, bytes], None],
@@ -251,23 +286,30 @@ class PoweredMeter:
         self._worked_ns = now_ns  # the instant of its latest commit, and ...
         self._at_once = 0  # ... how many it had then
         store = self._open()
-        self.ledger = Ledger(pan, store.load(), known, make.power)
+        self.ledger = Ledger(
+            pan,
+            store.load(),
+            known,
+            make.power,
+            behind_password=companion(make.companion).mode_c is not None,
+        )
         self._run(store, now_ns)
 
     def _open(self) -> SQLiteStore:
         return self._store_type.open_in(self.database, self._key)
 
     def _run(self, store: SQLiteStore, now_ns: int) -> None:
+        rules = companion(self.make.companion)
         self.meter = self._meter_type(
-            companion(),
+            rules,
             _WatchedStore(self, store),
             now_ns=now_ns,
             load=ConstantLoad((self.make.power,)),
             execution_ns=self.make.execution_ns,
         )
         self.meter.ledger = self.ledger
-        self.server = self._server_type(companion(), self.meter, character_ns=self._character_ns)
-        self._watch(self.server)
+        self.server = self._server_type(rules, self.meter, character_ns=self._character_ns)
+        self._watch(self, self.server)
 
     # --- the supply ------------------------------------------------------------------------------
 
@@ -288,6 +330,12 @@ class PoweredMeter:
         self.server = self.meter = None
         self.database.lose_power()
         self._went_dark(self, off_ns)
+
+    @property
+    def speed(self) -> int | None:
+        """The speed at which it hears now; None: the one of the line's beginning."""
+        core = None if self.server is None else self.server.core
+        return core.speed if isinstance(core, ModeCServer) else None
 
     @property
     def out_of_order(self) -> bool:

@@ -6,11 +6,18 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from vtc07.carrier.exchange.hhu_states import HHUInput, HHUState
+from vtc07.carrier.exchange.meter_states import MeterInput, MeterState
 from vtc07.carrier.states import ClientInput, ClientState, ServerInput, ServerState
 from vtc07.simulation.plan import Plan
 
 #: A row of a state table: where an end was, and what it heard.
-Row = tuple[ServerState, ServerInput] | tuple[ClientState, ClientInput]
+Row = (
+    tuple[ServerState, ServerInput]
+    | tuple[ClientState, ClientInput]
+    | tuple[MeterState, MeterInput]
+    | tuple[HHUState, HHUInput]
+)
 
 Coverage = Counter[Row]
 

@@ -52,8 +52,16 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
     for place in reversed(range(len(plan.tokens))):
         if len(plan.tokens) > 1:
             yield replace(plan, tokens=plan.tokens[:place] + plan.tokens[place + 1 :])
-    simple = MeterMake(ea=plan.make.ea, kt=plan.make.kt)
-    for name in ("power", "credit", "execution_ns", "failures", "tampered", "executed"):
+    simple = MeterMake(ea=plan.make.ea, kt=plan.make.kt, companion=plan.make.companion)
+    for name in (
+        "power",
+        "credit",
+        "execution_ns",
+        "failures",
+        "tampered",
+        "executed",
+        "wrong_passwords",
+    ):
         value = getattr(simple, name)
         if getattr(plan.make, name) != value:
             yield replace(plan, make=replace(plan.make, **{name: value}))
@@ -61,6 +69,10 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, threshold=None)
     if plan.stated_ms:
         yield replace(plan, stated_ms=0)
+    if plan.password:
+        yield replace(plan, password=False)
+    if plan.speed is not None:
+        yield replace(plan, speed=None)
     if not plan.addressed:
         yield replace(plan, addressed=True)
     for place, fault in enumerate(plan.faults):

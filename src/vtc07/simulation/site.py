@@ -36,6 +36,8 @@ class Site:
         for meter in self._meters:
             if meter is not self.current:
                 meter.bytes_to_send(now_ns)
+                while meter.next_speed_change() is not None:
+                    pass
         return self.current.bytes_to_send(now_ns)
 
     def next_timer(self) -> int | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from vtc07.simulation.doubles import REAL, Parts
 from vtc07.simulation.faults import in_words
 from vtc07.simulation.plan import Plan
-from vtc07.simulation.powered import companion
+from vtc07.simulation.powered import DIRECT, companion
 from vtc07.simulation.run import Run
 from vtc07.simulation.world import simulate
-from vtc07.trace.message import TraceMessage
+from vtc07.trace.message import TraceMessage, TraceSpeed
 from vtc07.trace.recorder import Recorder
 from vtc07.trace.rendering import annotate
 
@@ -25,14 +25,19 @@ def tell(plan: Plan, parts: Parts = REAL) -> tuple[Run, list[str]]:
     told: list[tuple[int, str]] = []
 
     def message(found: TraceMessage) -> None:
-        text = "".join(piece.text for piece in annotate(found, companion()).pieces)
+        text = "".join(piece.text for piece in annotate(found, companion(plan.companion)).pieces)
         told.append((found.time_ns, text))
 
-    recorder = Recorder(message, start_ns=0)
+    def speed(found: TraceSpeed) -> None:
+        who = "unit" if found.sender == "client" else "meter"
+        told.append((found.time_ns, f"   the {who} goes on at {found.speed} Bd"))
+
+    recorder = Recorder(message, on_speed=speed, start_ns=0)
     run = simulate(
         plan,
         parts,
         observer=recorder.character,
+        on_speed=recorder.speed,
         on_story=lambda instant_ns, sentence: told.append((instant_ns, f"   {sentence}")),
     )
     recorder.finish()
@@ -50,6 +55,12 @@ def describe(plan: Plan) -> list[str]:
     ]
     if plan.stated_ms:
         lines.append(f"the unit expects a token to take {plan.stated_ms} ms")
+    if plan.companion != DIRECT:
+        asked = "the meter's speed" if plan.speed is None else f"at most {plan.speed} Bd"
+        given = "gives the password" if plan.password else "gives no password"
+        lines.append(f"companion {plan.companion}: the unit asks for {asked} and {given}")
+    if make.wrong_passwords:
+        lines.append(f"before: {make.wrong_passwords} wrong passwords")
     if make.failures or make.tampered or make.executed:
         lines.append(
             f"before: {make.failures} wrong tokens, {make.executed} tokens in all; "

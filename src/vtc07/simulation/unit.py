@@ -13,6 +13,7 @@ from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.endpoint import Procedure, SpeedChange
 from vtc07.carrier.events import ClientEvent, Command
 from vtc07.carrier.messages import IDRequest, ReadCommand, WriteCommand
+from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.delivery import Deliverer, SendReport, TokenToSend
 from vtc07.hhu.journal_kept import KeptJournal
 from vtc07.hhu.journal_medium import MemoryDisk, MemoryMedium
@@ -32,7 +33,7 @@ class UnitCrashed(BaseException):
 class EchoedClient:
     """A client behind a head that echoes: what it sent is taken out of what it hears."""
 
-    def __init__(self, client: Client, character_ns: int) -> None:
+    def __init__(self, client: Client | ModeCClient, character_ns: int) -> None:
         self._client = client
         self._filter = EchoFilter(echoes=True, character_ns=character_ns)
 
@@ -68,15 +69,18 @@ class EchoedClient:
 
     def next_speed_change(self) -> SpeedChange | None:
         """Return the next change of the line's speed at this end, or None."""
-        return self._client.next_speed_change()
+        change = self._client.next_speed_change()
+        if change is not None:
+            self._filter.character_ns = -(-10 * S // change.speed)
+        return change
 
 
 class HandHeldUnit:
     """A hand-held unit: real client core, session, deliverer and journal; its disk outlives it.
 
     ``number``: which of the run's units it is, from 1. ``now_ns``: the clock of the run, from which
-    the journal's time of day comes. ``client_type``, ``session_type``, ``deliverer_type``: what it
-    is made of. ``watch``: given every client core.
+    the journal's time of day comes. ``new_core``, ``session_type``, ``deliverer_type``: what it
+    is made of.
     ``on_progress``: told of what it does, with itself.
     """
 
@@ -89,10 +93,9 @@ class HandHeldUnit:
         now_ns: Callable[[], int],
         character_ns: int,
         echo: bool,
-        client_type: type[Client],
+        new_core: Callable[[], Client | ModeCClient],
         session_type: type[Session],
         deliverer_type: type[Deliverer],
-        watch: Callable[[Client], None],
         on_progress: Callable[[HandHeldUnit, Progress], None],
         crash: CrashAtJournal | None = None,
         struck: Callable[[CrashAtJournal], None] | None = None,
@@ -103,10 +106,9 @@ class HandHeldUnit:
         self._now_ns = now_ns
         self._character_ns = character_ns
         self._echo = echo
-        self._client_type = client_type
+        self._new_core = new_core
         self._session_type = session_type
         self._deliverer_type = deliverer_type
-        self._watch = watch
         self._on_progress = on_progress
         self._crash = crash
         self._struck = struck
@@ -126,9 +128,8 @@ class HandHeldUnit:
 
     def start(self) -> None:
         """Switch it on, as new but for its disk."""
-        self.core = self._client_type(self._companion, character_ns=self._character_ns)
-        self._watch(self.core)
-        self.client: Client | EchoedClient = self.core
+        self.core = self._new_core()
+        self.client: Client | ModeCClient | EchoedClient = self.core
         if self._echo:
             self.client = EchoedClient(self.core, self._character_ns)
         self.journal = self._open_journal()
@@ -208,11 +209,15 @@ class HandHeldUnit:
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """What a hostile client says, with a token in it or not, and how long it then waits."""
+    """What a hostile client says, with a token in it or not, and how long it then waits.
+
+    ``speed``: with which it goes on, in Bd; None: as before.
+    """
 
     chars: bytes
     pause_ns: int
     token: str | None = None
+    speed: int | None = None
 
 
 def hostile_words(random: Random, companion: Companion, tokens: Sequence[str]) -> list[Utterance]:

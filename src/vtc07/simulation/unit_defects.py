@@ -20,6 +20,7 @@ from vtc07.carrier.events import (
     RegistersRead,
     TokenEntryAnswered,
 )
+from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.reader import Framed
 from vtc07.carrier.registers import Value
 from vtc07.carrier.states import ClientInput
@@ -197,3 +198,8 @@ class TwoReads(Session):
             second = yield from super().command(Read(table.named("lastToken"), 2))
             if isinstance(first, RegistersRead) and isinstance(second, RegistersRead):
                 return replace(second, values=first.values + second.values)
+
+
+def signed_on_by(commands: type[Client]) -> type[ModeCClient]:
+    """Return a client of mode C with this core of commands."""
+    return type(f"SignedOn{commands.__name__}", (ModeCClient,), {"commands_type": commands})

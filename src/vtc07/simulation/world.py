@@ -11,28 +11,25 @@ from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
 
-from vtc07.carrier.client import Client
-from vtc07.carrier.companion import S
+from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.endpoint import Effect, Perform, Procedure, Reopen
 from vtc07.carrier.events import (
     EnterToken,
     Write,
 )
-from vtc07.carrier.server import Server
-from vtc07.carrier.states import ClientInput, ClientState, ServerInput, ServerState
+from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.delivery import SendReport
-from vtc07.hhu.outcome import (
-    Delivered,
-)
+from vtc07.hhu.outcome import Delivered, Meaning
 from vtc07.hhu.progress import Progress, Resolved, ResolvingEarlier, sentence
 from vtc07.hhu.session import SessionError
-from vtc07.links.link import ClientEndpoint
+from vtc07.links.link import ClientEndpoint, Sender, SpeedObserver
 from vtc07.links.simulated import LineObserver, SimulatedLine
 from vtc07.meter import MeterServer
 from vtc07.simulation.disturbance import Disturbance, PlacedFault
 from vtc07.simulation.doubles import REAL, Parts
 from vtc07.simulation.faults import (
     AckToNak,
+    BreakInjected,
     CharacterFault,
     CrashAtCharacter,
     CrashAtJournal,
@@ -50,14 +47,18 @@ from vtc07.simulation.faults import (
     SecondUnit,
     Tampering,
     Tokens,
+    WrongPassword,
     in_words,
 )
+from vtc07.simulation.hostile_sign_on import hostile_sign_on_words
 from vtc07.simulation.issued import Issued, TokenKind, issue
 from vtc07.simulation.ledger import Violation
 from vtc07.simulation.plan import OTHERS, Plan
 from vtc07.simulation.powered import (
+    DIRECT,
     OTHER_PAN,
     PAN,
+    PASSWORD,
     PoweredMeter,
     companion,
     companion_that_states,
@@ -72,6 +73,7 @@ from vtc07.simulation.reports import (
     worth_another,
 )
 from vtc07.simulation.run import OnStory, Run
+from vtc07.simulation.sign_on import Core, rules_of, watch_client, watch_server
 from vtc07.simulation.site import Site
 from vtc07.simulation.unit import HandHeldUnit, Nobody, UnitCrashed, hostile_words
 from vtc07.simulation.watching import is_blind, look, shows_a_key
@@ -79,18 +81,13 @@ from vtc07.tokens import TCT
 
 T = TypeVar("T")
 
-SPEED: Final = 2400
-CHARACTER_NS: Final = -(-10 * S // SPEED)
-
 _ATTEMPTS: Final = 3  # of a person, before the faults stop
-_PAUSE_NS: Final = 3 * S  # between two of these
 _MOST_EFFECTS: Final = 2000  # a procedure that asks for more does not end
 _END_NS: Final = 90 * S  # what a delivery may take once nothing goes wrong any more, and ...
 _TOKEN_NS: Final = 40 * S  # ... for each of its tokens
 _ANSWER_NS: Final = 2 * S  # an answer has begun within this, or never comes
-_SHARED_NS: Final = 5 * S  # after that no answer to another client is about
 _WRITES: Final = 3  # of one token in one delivery
-_LINE_BUFFER: Final = 8192
+_FAST: Final = 2400  # Bd; a unit that asks for less takes longer
 
 
 def simulate(
@@ -98,18 +95,19 @@ def simulate(
     parts: Parts = REAL,
     *,
     observer: LineObserver | None = None,
+    on_speed: SpeedObserver | None = None,
     on_story: OnStory | None = None,
     in_detail: bool = False,
 ) -> Run:
     """Run a plan to its end and judge it; whatever it raises is a violation too.
 
-    ``observer`` and ``on_story`` are told of it as it happens. ``in_detail``: fill ``steps`` and
-    ``remains`` too, which a run does without otherwise.
+    ``observer``, ``on_speed`` and ``on_story`` are told of it as it happens. ``in_detail``: fill
+    ``steps`` and ``remains`` too, which a run does without otherwise.
     """
     run = Run(plan)
     world: World | None = None
     try:
-        world = World(plan, parts, run, observer=observer, on_story=on_story)
+        world = World(plan, parts, run, observer=observer, on_speed=on_speed, on_story=on_story)
         world.meter.count_steps = in_detail
         world.run()
     except Violation as violation:
@@ -135,9 +133,11 @@ class World:
         run: Run,
         *,
         observer: LineObserver | None,
+        on_speed: SpeedObserver | None,
         on_story: OnStory | None,
     ) -> None:
         self._plan = plan
+        self._rules = rules_of(plan.companion)
         self._parts = parts
         self._run = run
         self._on_story = on_story
@@ -163,7 +163,9 @@ class World:
         self._said: list[str] = []
         self._echo = any(isinstance(fault, Echo) for fault in plan.faults)
         self._crash = next((f for f in plan.faults if isinstance(f, CrashAtJournal)), None)
-        self._disturbance = Disturbance(self._strike)
+        self._wrong = next((f for f in plan.faults if isinstance(f, WrongPassword)), None)
+        self._deliveries = 0
+        self._disturbance = Disturbance(self._strike, self._speed)
         self.meter = self._new_meter(PAN, 0)
         self._other: PoweredMeter | None = None
         self._site: Site | None = None
@@ -172,10 +174,11 @@ class World:
         self.line = SimulatedLine(
             Nobody(),
             self._site or self.meter,
-            speed=SPEED,
+            speed=self._rules.speed,
             fault=self._disturbance.fault,
             fault_places=self._disturbance.places,
             observers=() if observer is None else (observer,),
+            on_speed=on_speed,
             in_runs=True,
             echo=self._echo,
         )
@@ -212,7 +215,7 @@ class World:
             pan,
             self._known,
             now_ns=now_ns,
-            character_ns=CHARACTER_NS,
+            character_ns=self._rules.character_ns,
             meter_type=parts.meter,
             server_type=parts.server,
             store_type=parts.store,
@@ -227,16 +230,15 @@ class World:
         # Who comes while another meter is there must name the one that is meant.
         named = self._plan.addressed or self._current is not self.meter
         unit = HandHeldUnit(
-            companion_that_states(self._plan.stated_ms),
+            self._companion(),
             PAN if named else "",
             number=len(self._units) + 1,
             now_ns=lambda: self.line.now_ns,
-            character_ns=CHARACTER_NS,
+            character_ns=self._rules.character_ns,
             echo=self._echo,
-            client_type=parts.client,
+            new_core=self._new_core,
             session_type=parts.session,
             deliverer_type=parts.deliverer,
-            watch=self._watch_client,
             on_progress=self._progress,
             crash=crash,
             struck=self._count,
@@ -244,22 +246,23 @@ class World:
         self._units.append(unit)
         return unit
 
-    def _watch_server(self, server: MeterServer) -> None:
-        coverage = self._run.coverage
+    def _companion(self) -> Companion:
+        return companion_that_states(self._plan.stated_ms, self._plan.companion)
 
-        def used(state: ServerState, heard: ServerInput) -> None:
-            coverage[state, heard] += 1
+    def _new_core(self) -> Core:
+        character_ns = self._rules.character_ns
+        core: Core
+        if self._plan.companion == DIRECT:
+            core = self._parts.client(self._companion(), character_ns=character_ns)
+        else:
+            core = self._parts.mode_c_client(
+                self._companion(), character_ns=character_ns, speed=self._plan.speed
+            )
+        watch_client(core, self._run.coverage)
+        return core
 
-        assert isinstance(server.core, Server)  # the simulated line is a direct one
-        server.core.on_transition = used
-
-    def _watch_client(self, client: Client) -> None:
-        coverage = self._run.coverage
-
-        def used(state: ClientState, heard: ClientInput) -> None:
-            coverage[state, heard] += 1
-
-        client.on_transition = used
+    def _watch_server(self, meter: PoweredMeter, server: MeterServer) -> None:
+        watch_server(server.core, self._run.coverage, meter.ledger.access_over)
 
     def _prepare(self, faults: Sequence[Fault]) -> None:
         for fault in faults:
@@ -270,6 +273,7 @@ class World:
                     | Delay(sender=sender, place=place)
                     | PowerLostAtCharacter(sender=sender, place=place)
                     | CrashAtCharacter(sender=sender, place=place)
+                    | BreakInjected(sender=sender, place=place)
                 ):
                     self._disturbance.add(sender, place, fault)
                 case AckToNak(number=number):
@@ -286,7 +290,7 @@ class World:
                     self.line.schedule(at_ns, partial(self._tamper, fault))
                 case Lag():
                     self._lags.append(fault)
-                case CrashAtJournal():
+                case CrashAtJournal() | WrongPassword():
                     pass  # the unit has it
                 case Echo():
                     self._count(fault)
@@ -459,8 +463,7 @@ class World:
             self._count(fault)
             self._swapped_for = fault.openings
             assert self._site is not None
-            self._site.put(self._other_meter())
-            self.line.silence("server")
+            self._put(self._other_meter())
         elif self._swapped_for:
             self._swapped_for -= 1
             if not self._swapped_for:
@@ -478,18 +481,26 @@ class World:
 
     def _right_meter(self) -> None:
         if self._site is not None and self._site.current is not self.meter:
-            self._site.put(self.meter)
-            self.line.silence("server")
+            self._put(self.meter)
             self._tell("the right meter is there again")
+
+    def _put(self, meter: PoweredMeter) -> None:
+        """Put the head on another meter; it hears at the speed at which it was left."""
+        assert self._site is not None
+        self._site.put(meter)
+        self.line.silence("server", speed=meter.speed)
 
     def _second_unit(self, fault: SecondUnit) -> None:
         issued = self._brought(fault.tokens)
         first, self._watching = self.line.client, False
+        speed = self._speed("client")
+        if fault.patient:
+            self.line.idle(self._rules.rest_ns)
         unit = self._new_unit()
         unit.tokens = [issued.digits]
         self._have(unit.client, unit.number)
         self._send(unit, resume=False)
-        self._have(first, self._unit.number)
+        self._have(first, self._unit.number, speed)
         self._watching = True
 
     def _send(self, unit: HandHeldUnit, *, resume: bool) -> SendReport:
@@ -528,25 +539,37 @@ class World:
 
     def _hostile(self, fault: HostileClient, effect: Effect) -> None:
         first, self._watching = self.line.client, False
+        speed = self._speed("client")
         self._have(Nobody(), 0)
         tokens = [issued.digits for issued in self._tokens]
-        for said in hostile_words(Random(fault.seed), companion(), tokens):  # noqa: S311 - repeats
+        words = hostile_words if self._plan.companion == DIRECT else hostile_sign_on_words
+        random = Random(fault.seed)  # noqa: S311 - a run must repeat, not be secret
+        for said in words(random, companion(self._plan.companion), tokens):
+            if said.speed is not None:
+                self.line.silence("client", speed=said.speed)
             if said.token is not None:
                 self._all_sent(said.token)
                 self._anybodys.add(said.token)
             self.line.inject("client", said.chars)
-            self.line.idle(said.pause_ns + len(said.chars) * CHARACTER_NS)
-        self._shared_until_ns = self.line.now_ns + _SHARED_NS
+            character_ns = -(-10 * S // self._speed("client"))
+            self.line.idle(said.pause_ns + len(said.chars) * character_ns)
+        self._shared_until_ns = self.line.now_ns + self._rules.shared_ns
         if isinstance(effect, Perform) and isinstance(effect.command, Write):
             # An ACK has no addressee: one to another client would be taken for this write's. (For
             # a token's it may be taken: a snapshot decides.)
             self.line.idle(_ANSWER_NS)
-        self._have(first, self._unit.number)
+        self._have(first, self._unit.number, speed)
         self._watching = True
 
-    def _have(self, client: ClientEndpoint, unit: int) -> None:
-        """Put a unit's head on the meter, in the place of the one that was there."""
-        self.line.silence("client")
+    def _speed(self, sender: Sender) -> int:
+        return self.line.speed(sender)
+
+    def _have(self, client: ClientEndpoint, unit: int, speed: int | None = None) -> None:
+        """Put a unit's head on the meter, in the place of the one that was there.
+
+        ``speed``: at which it was when it was taken off; None: it is a new one.
+        """
+        self.line.silence("client", speed=speed)
         self.line.client = client
         self.meter.ledger.unit = unit
 
@@ -562,7 +585,8 @@ class World:
             report = self._try(resume=attempt > 0)
             if report is not None and not worth_another(report):
                 break
-            self.line.idle(_PAUSE_NS)
+            unheard = report is not None and report.meaning is Meaning.NO_LINK
+            self.line.idle(self._rules.unheard_ns if unheard else self._rules.pause_ns)
         self._stop_faults()
         if report is None or worth_another(report) or self._unit.journal.unresolved():
             self._finish()
@@ -571,6 +595,7 @@ class World:
     def _try(self, *, resume: bool) -> SendReport | None:
         """Send once, as a person does; None where the unit crashed."""
         unit, self._at_work = self._unit, True
+        self._give_password(unit.core)
         try:
             if self._plan.threshold is not None:
                 self._write(unit, self._plan.threshold)
@@ -584,6 +609,18 @@ class World:
         finally:
             self._at_work = False
         return report
+
+    def _give_password(self, core: Core) -> None:
+        """Let the unit give the right password from now on, a wrong one, or none."""
+        if not isinstance(core, ModeCClient):
+            return
+        self._deliveries += 1
+        wrong = self._wrong
+        if wrong is not None and self._disturbed and self._deliveries <= wrong.deliveries:
+            self._count(wrong)
+            core.use_password("forgotten")
+        else:
+            core.use_password(PASSWORD if self._plan.password else None)
 
     def _write(self, unit: HandHeldUnit, value: int) -> None:
         """Write a register; what is acknowledged must be durable, whoever wrote it before."""
@@ -613,8 +650,11 @@ class World:
 
     def _finish(self) -> None:
         """Without faults one more delivery must tell what became of every token."""
-        started = self.line.now_ns
-        self.line.idle(S)
+        delay_ns = 0
+        if self.meter.meter is not None:
+            delay_ns = self.meter.meter.state.password_guard.remaining_ns
+        self.line.idle(max(self._rules.rest_ns, delay_ns))
+        started = self.line.now_ns - S
         report = self._try(resume=True)
         if report is None:
             raise Violation("a hand-held unit crashed without a fault")
@@ -624,7 +664,8 @@ class World:
         if self._unit.journal.unresolved():
             raise Violation("without faults a delivery is still open in the journal")
         took = self.line.now_ns - started
-        if took > _END_NS + _TOKEN_NS * len(self._tokens):
+        slower = _FAST // min(self._plan.speed or _FAST, _FAST)
+        if took > slower * (_END_NS + _TOKEN_NS * len(self._tokens)):
             raise Violation(f"without faults a delivery took {took // S} s")
 
     # --- judging ---------------------------------------------------------------------------------
@@ -692,9 +733,9 @@ class World:
         for meter in self._meters():
             if meter.ledger.violation is not None:
                 raise meter.ledger.violation
-            if meter.server is not None and meter.server.core.held > _LINE_BUFFER:
+            if meter.server is not None and meter.server.core.held > self._rules.held:
                 raise Violation("the server holds more characters than any message has")
-        if self._unit.core.held > _LINE_BUFFER:
+        if self._unit.core.held > self._rules.held:
             raise Violation("the client holds more characters than any message has")
 
     def _no_key_is_seen(self) -> None:
