@@ -146,6 +146,26 @@ def test_an_end_that_is_not_closed_goes_on_at_the_speed_that_waited_behind_what_
     assert server.heard == b"hallo"
 
 
+@pytest.mark.parametrize("in_runs", [False, True])
+@pytest.mark.parametrize("levels", [False, True])
+def test_a_change_of_speed_is_told_behind_the_last_character_before_it(
+    in_runs: bool, levels: bool
+) -> None:
+    told: list[int] = []
+    talk(
+        Talker((S, b"abc"), (S, 9600), (S, b"d")),
+        Talker(),
+        speed=300,
+        server_speed=9600 if levels else 300,
+        in_runs=in_runs,
+        observers=[
+            lambda who, sent, _arrived, _now: told.append(sent) if who == "client" else None
+        ],
+        on_speed=lambda _who, speed, _now: told.append(speed),
+    )
+    assert [each for each in told if each in (*b"abcd", 9600)] == [*b"abc", 9600, *b"d"]
+
+
 def reopen_once() -> Procedure[bool]:
     return (yield from reopen())
 

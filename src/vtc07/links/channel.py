@@ -81,6 +81,7 @@ class Channel:
             noise=noise,
             now_ns=self._now,
         )
+        self._retuned: int | None = None  # an end whose change of speed nobody has been told of
         self._actions: list[tuple[int, int, Callable[[], None]]] = []
         self._scheduled = 0
         self._rounds = 0
@@ -177,6 +178,15 @@ class Channel:
 
     def _retune(self, end: int) -> None:
         self._wire.retune(end, self._now)
+        self._tell_speed(end)
+
+    def _tell_retuned(self) -> None:
+        """Tell of a change of speed behind a character that observers have been told of."""
+        if self._retuned is not None:
+            end, self._retuned = self._retuned, None
+            self._tell_speed(end)
+
+    def _tell_speed(self, end: int) -> None:
         if self._on_speed is not None:
             self._on_speed(_SENDERS[end], self._lanes[end].speed, self._now)
 
@@ -232,6 +242,7 @@ class Channel:
                 self._advance(end, 1)
                 number -= 1
                 passed = self._passed(end, sent, verdict, now)
+                self._tell_retuned()
                 if passed:
                     run += passed
                     last = now
@@ -265,6 +276,7 @@ class Channel:
         self._advance(end, 1)
         heard = self._wire.listen(1 - end, now, plugged=self._plugged)
         self._tell(lane.sender, sent, heard, now)
+        self._tell_retuned()
         if heard and self._open:
             self._receive(1 - end, heard, now)
         if not self._collides:
@@ -302,7 +314,8 @@ class Channel:
 
     def _advance(self, end: int, number: int) -> None:
         if self._lanes[end].advance(number):
-            self._retune(end)
+            self._wire.retune(end, self._now)
+            self._retuned = end  # told behind the character
 
     def _asked(self, lane: Lane) -> bool | None:
         """Say whether the fault wants to see the next character; None: it wants no more."""
@@ -331,6 +344,7 @@ class Channel:
                 sent, now = lane.burst[at + step], self._now
                 self._advance(end, 1)
                 passed = self._passed(end, sent, sent, now)
+                self._tell_retuned()
                 if passed:
                     run += passed
                     last = now
@@ -343,6 +357,7 @@ class Channel:
         assert lane.end is not None
         self._go(lane.end)
         self._advance(end, 1)
+        self._tell_retuned()
         if not self._plugged:
             return last
         run += chars
