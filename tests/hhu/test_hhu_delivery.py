@@ -26,6 +26,7 @@ from vtc07.carrier.events import (
     Entry,
     Failure,
     Identify,
+    Identity,
     Read,
     ReadSnapshot,
     TokenEntryAnswered,
@@ -460,6 +461,30 @@ def test_resolving_without_sending(
     assert bench.count(EnterToken) == 0
     assert journal.unresolved() == ()
     assert (report.meaning is Meaning.UNRESOLVED) == isinstance(expected, Unresolved)
+
+
+def test_an_earlier_delivery_is_not_resolved_by_what_another_meter_says(
+    electricity: Companion,
+) -> None:
+    """A store fault is asked after, the link is lost, and a neighbour answers."""
+    bench, journal = ScriptedMeter(electricity), MemoryJournal()
+    bench.identity = Identity("VTC", "3", "010000010040", (1, 0, 1, 0x40))
+    journal.open_delivery(PAN, TOKEN, BEFORE, AT)
+    bench.snapshots.append(BEFORE)  # the neighbour's last token was the same one, of a batch
+
+    def failing(command: Command) -> ClientEvent | None:
+        asked = isinstance(command, Read) and command.start.name == "tokenStatus"
+        if asked and not bench.reopened:
+            bench.registers["meterPAN"] = OTHER_PAN
+            return no_answer(command)
+        return None
+
+    bench.failing = failing
+    procedure = resolve_earlier(Session(electricity), journal, wall_clock=wall_clock)
+    (earlier,) = bench.run(procedure).earlier
+    assert isinstance(earlier.outcome, Unresolved)
+    assert earlier.outcome.reason is UnresolvedReason.ANOTHER_METER
+    assert len(journal.unresolved()) == 1
 
 
 class _FullDisk(MemoryJournal):

@@ -3,7 +3,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hhu_bench import OTHER_PAN, PAN, MeterLine, ScriptedMeter, no_answer, without
+from hhu_bench import (
+    OTHER_PAN,
+    PAN,
+    MeterLine,
+    ScriptedMeter,
+    new_meter,
+    no_answer,
+    without,
+)
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.events import (
@@ -403,6 +411,64 @@ def test_whoever_told_the_meter_pan_before_does_not_refuse_it_now(electricity: C
     )
     with pytest.raises(AnotherMeter):
         bench.run(read(session, [electricity.table.named("tableID")]))
+
+
+def test_after_another_meter_nothing_is_read_before_the_comparison(electricity: Companion) -> None:
+    """Real meters: the head is on another one now, and whoever asks again learns it again."""
+    bench = MeterLine(electricity)
+    session = Session(electricity)
+    wanted = [electricity.table.named("creditBalance")]
+    bench.run(read(session, wanted))
+    right, neighbour = bench.line.server, "600727000000000009"
+    bench.line.server = MeterLine(electricity, state=new_meter(electricity, neighbour)).line.server
+    for _ in range(2):
+        with pytest.raises(AnotherMeter):
+            bench.run(read(session, wanted))
+    bench.line.server = right
+    assert len(bench.run(read(session, wanted)).values) == 1
+    assert session.meter is not None
+    assert session.meter.meter_pan == PAN
+
+
+def test_after_no_link_nothing_is_read_before_the_comparison(electricity: Companion) -> None:
+    """Another meter answers the IDRequest, and its MeterPAN does not come through at first."""
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity)
+    bench.run(session.identify())
+    bench.registers["meterPAN"] = OTHER_PAN
+    bench.failing = lambda c: no_answer(c) if isinstance(c, Read) else None
+    foin = Read(electricity.table.named("FOIN"))
+    with pytest.raises(NoLink):
+        bench.run(session.command(foin))
+    bench.failing = lambda _command: None
+    with pytest.raises(AnotherMeter):
+        bench.run(session.command(foin))
+
+
+def test_values_of_a_meter_that_refuses_its_meter_pan_and_of_one_that_tells_it(
+    electricity: Companion,
+) -> None:
+    """They are of two meters, so they are no one's."""
+    bench = ScriptedMeter(electricity)
+
+    def failing(command: Command) -> ClientEvent | None:
+        if not isinstance(command, Read):
+            return None
+        if command.start.name == "meterPAN" and not bench.reopened:
+            return CommandRefused(command, ErrorCode.ACCESS_DENIED, "ER04")
+        if command.start.name == "installationReference" and not bench.reopened:
+            return no_answer(command)
+        return None
+
+    bench.failing = failing
+    names = ("tableID", "installationReference")
+    with pytest.raises(AnotherMeter, match="refuses to tell its MeterPAN is meant"):
+        bench.run(
+            read(
+                Session(electricity, character_ns=33_333_334),
+                [electricity.table.named(name) for name in names],
+            )
+        )
 
 
 def test_a_write_to_a_hailed_meter_compares_it_first(electricity: Companion) -> None:

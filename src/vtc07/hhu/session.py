@@ -80,15 +80,16 @@ class SignOnRefused(NoLink):
 class AnotherMeter(SessionError):
     """A meter answered that is not the one meant: ``expected`` and ``found`` are MeterPANs.
 
-    ``found`` is None where it refuses to tell its MeterPAN, which the one that is meant told
-    before: whoever cannot be compared is another one.
+    One of the two is None where a meter refuses to tell its MeterPAN and the other one told it:
+    whoever cannot be compared is another one.
     """
 
-    def __init__(self, expected: str, found: str | None) -> None:
+    def __init__(self, expected: str | None, found: str | None) -> None:
         self.expected = expected
         self.found = found
-        who = "a meter that refuses to tell its MeterPAN" if found is None else f"meter {found}"
-        super().__init__(f"{who} is connected, but {expected} is meant")
+        nameless = "a meter that refuses to tell its MeterPAN"
+        who = nameless if found is None else f"meter {found}"
+        super().__init__(f"{who} is connected, but {expected or nameless} is meant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,8 @@ class Session:
         self._character_ns = character_ns
         self._compared = False  # the meter that is meant has told its MeterPAN once
         self._hailed_only = False  # the meter that answers has not been asked for it yet
+        self._nameless = False  # the meter that is meant refused to tell its MeterPAN
+        self._astray = False  # the meter that answers is not the one that is meant
 
     @property
     def can_compare(self) -> bool:
@@ -223,10 +226,13 @@ class Session:
 
         The outcome is never `CommandFailed`: NoLink is raised in its place, and AnotherMeter
         where another meter answers after a reconnection. Reconnections are counted for each
-        command, so a meter that answers everything but this one command ends it too.
+        command, so a meter that answers everything but this one command ends it too. After either
+        error the meter is identified first: whoever answers then may be another one.
         """
         if isinstance(command, EnterToken):
             raise TypeError("a token entry is never repeated: it is not an ordinary command")
+        if self.meter is None or self._astray:
+            yield from self.identify()
         budget = self.timing.reconnects
         event = yield from perform(command)
         while isinstance(event, CommandFailed):
@@ -331,6 +337,7 @@ class Session:
         if not isinstance(event, Identified):
             return CommandFailed(self._calling, Failure.DAMAGED, 1)
         pan: str | None = None
+        self._astray = False
         self._hailed_only = self.can_compare and not compare
         warnings = mismatches(self.companion, event.identity)
         if self.can_compare and compare:
@@ -359,19 +366,23 @@ class Session:
 
     def _without_pan(self, error_text: str) -> str:
         if self._compared:
-            assert self._expected_pan is not None
-            raise AnotherMeter(self._expected_pan, None)
+            raise self._another_meter(None)
+        self._nameless = True
         return f"the meter refuses to tell its MeterPAN ({error_text})"
 
     def _compare(self, value: Value) -> str:
         found = str(value)
-        if self._expected_pan is None:
+        if self._expected_pan is None and not self._nameless:
             self._expected_pan = found
         if found != self._expected_pan:
-            raise AnotherMeter(self._expected_pan, found)
+            raise self._another_meter(found)
         self._compared = True
         self._hailed_only = False
         return found
+
+    def _another_meter(self, found: str | None) -> AnotherMeter:
+        self._astray = True
+        return AnotherMeter(self._expected_pan, found)
 
 
 def _can_be_meter_pan(text: str) -> bool:
