@@ -157,7 +157,6 @@ class Session:
         self._character_ns = character_ns
         self._compared = False  # the meter that is meant has told its MeterPAN once
         self._hailed_only = False  # the meter that answers has not been asked for it yet
-        self._nameless = False  # the meter that is meant refused to tell its MeterPAN
         self._astray = False  # the meter that answers is not the one that is meant
 
     @property
@@ -301,6 +300,8 @@ class Session:
         tries = self.timing.reconnects
         inactive = self.meter is not None and self.companion.sign_on is SignOn.MODE_C
         unanswered = False
+        known = None if self._astray or self._hailed_only else self.meter
+        nameless = known is not None and known.meter_pan is None
         self._refused(failure)
         while budget:
             budget -= 1
@@ -313,7 +314,7 @@ class Session:
             if not (yield from reopen()):
                 failure = Failure.LINK_LOST
                 continue
-            failed = yield from self._greet()
+            failed = yield from self._greet(nameless=nameless)
             if failed is None:
                 return budget
             failure = failed.failure
@@ -328,7 +329,9 @@ class Session:
             self.meter = None
             raise SignOnRefused(failure, self.address)
 
-    def _greet(self, *, compare: bool = True) -> Procedure[CommandFailed | None]:
+    def _greet(
+        self, *, compare: bool = True, nameless: bool = False
+    ) -> Procedure[CommandFailed | None]:
         """IDRequest and, to ``compare`` it, MeterPAN, each once; returns what failed."""
         self.on_progress(Identifying(self.address))
         event = yield from perform(self._calling)
@@ -348,7 +351,7 @@ class Session:
                 warnings += (self._without_pan(answer.error_text),)
             else:
                 assert isinstance(answer, RegistersRead)
-                pan = self._compare(answer.values[0].value)
+                pan = self._compare(answer.values[0].value, nameless=nameless)
         values = event.identity.values
         identification = (
             ()
@@ -367,12 +370,12 @@ class Session:
     def _without_pan(self, error_text: str) -> str:
         if self._compared:
             raise self._another_meter(None)
-        self._nameless = True
         return f"the meter refuses to tell its MeterPAN ({error_text})"
 
-    def _compare(self, value: Value) -> str:
+    def _compare(self, value: Value, *, nameless: bool = False) -> str:
+        """Compare a MeterPAN; ``nameless``: the meter that is meant refused to tell its own."""
         found = str(value)
-        if self._expected_pan is None and not self._nameless:
+        if self._expected_pan is None and not nameless:
             self._expected_pan = found
         if found != self._expected_pan:
             raise self._another_meter(found)
