@@ -332,7 +332,10 @@ class Session:
     def _greet(
         self, *, compare: bool = True, nameless: bool = False
     ) -> Procedure[CommandFailed | None]:
-        """IDRequest and, to ``compare`` it, MeterPAN, each once; returns what failed."""
+        """IDRequest and, to ``compare`` it, MeterPAN, each once; returns what failed.
+
+        ``nameless``: the meter that is meant refused to tell its MeterPAN.
+        """
         self.on_progress(Identifying(self.address))
         event = yield from perform(self._calling)
         if isinstance(event, CommandFailed):
@@ -351,7 +354,10 @@ class Session:
                 warnings += (self._without_pan(answer.error_text),)
             else:
                 assert isinstance(answer, RegistersRead)
-                pan = self._compare(answer.values[0].value, nameless=nameless)
+                told = answer.values[0].value
+                if nameless and self._expected_pan is None:
+                    raise self._another_meter(str(told))
+                pan = self._compare(told)
         values = event.identity.values
         identification = (
             ()
@@ -372,10 +378,9 @@ class Session:
             raise self._another_meter(None)
         return f"the meter refuses to tell its MeterPAN ({error_text})"
 
-    def _compare(self, value: Value, *, nameless: bool = False) -> str:
-        """Compare a MeterPAN; ``nameless``: the meter that is meant refused to tell its own."""
+    def _compare(self, value: Value) -> str:
         found = str(value)
-        if self._expected_pan is None and not nameless:
+        if self._expected_pan is None:
             self._expected_pan = found
         if found != self._expected_pan:
             raise self._another_meter(found)
