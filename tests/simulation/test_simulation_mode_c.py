@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -14,12 +14,20 @@ import pytest
 
 from vtc07.carrier.exchange.hhu_states import HHUInput, HHUState
 from vtc07.carrier.exchange.meter_states import MeterInput, MeterState
+from vtc07.carrier.registers import Register, Value
 from vtc07.meter.events import AccessJudged
 from vtc07.meter.passwords import PasswordGuard
 from vtc07.simulation.defects import DEFECTS
 from vtc07.simulation.doubles import REAL
 from vtc07.simulation.exhaustive import cuts, plan_of, power_losses, undisturbed
-from vtc07.simulation.faults import ONLY_MODE_C, BreakInjected, Fault, Garble, WrongPassword
+from vtc07.simulation.faults import (
+    ONLY_MODE_C,
+    BreakInjected,
+    Fault,
+    Garble,
+    HostileClient,
+    WrongPassword,
+)
 from vtc07.simulation.issued import TokenKind
 from vtc07.simulation.plan import draw
 from vtc07.simulation.powered import DIRECT, MODE_C, PASSWORD, WatchedMeter
@@ -88,9 +96,11 @@ def test_the_same_seed_is_the_same_run_to_the_byte(seed: int) -> None:
 
 
 def test_a_story_tells_the_speeds_and_no_password() -> None:
-    plan = next(p for p in (draw(seed, MODE_C) for seed in range(100)) if p.password)
+    drawn = (draw(seed, MODE_C) for seed in range(100))
+    plan = next(p for p in drawn if p.password and p.speed is None and not p.faults[1:])
     story = "\n".join((*describe(plan), *tell(plan)[1]))
-    assert "the meter goes on at " in story
+    assert "the meter goes on at 9600 Bd" in story
+    assert "the unit goes on at 9600 Bd" in story
     assert "gives the password" in story
     assert PASSWORD not in story
 
@@ -168,6 +178,22 @@ def test_a_meter_that_is_wrong_about_passwords_is_found(double: type[WatchedMete
     parts = replace(REAL, meter=double)
     assert first_caught(parts, 40, MODE_C) is not None
     assert first_caught(parts, 10) is None  # a direct line has no password
+
+
+def test_a_meter_that_shows_its_password_is_found() -> None:
+    class Shown(WatchedMeter):
+        def values(self, registers: Sequence[Register], now_ns: int) -> tuple[Value, ...]:
+            return tuple(
+                PASSWORD if register.name == "softwareVersion" else value
+                for register, value in zip(
+                    registers, super().values(registers, now_ns), strict=True
+                )
+            )
+
+    reads = HostileClient(0, 9)  # it asks for that register, among others
+    plan = replace(draw(0, MODE_C), faults=(reads,), password=True)
+    assert simulate(plan).violation is None
+    assert simulate(plan, replace(REAL, meter=Shown)).violation == "a password was shown"
 
 
 def test_a_register_that_is_written_without_the_password_is_found() -> None:

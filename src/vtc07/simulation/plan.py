@@ -173,8 +173,10 @@ def _signed_on(plan: Plan, companion: str) -> Plan:
     ]
     faults += [drawn.broken_off() for _ in range(random.choice((0, 0, 0, 0, 1, 1, 2)))]
     faults += [drawn.hostile() for _ in range(random.choice((0, 0, 0, 0, 0, 0, 1)))]
-    if random.random() < 0.08:
-        faults.append(WrongPassword(random.randrange(1, 4)))
+    # Answers are short at 9600 Bd: it takes more for one to be late.
+    faults += [drawn.lag() for _ in range(random.choice((0, 0, 0, 0, 0, 0, 0, 1)))]
+    if random.random() < 0.06:
+        faults.append(WrongPassword(random.choice((1, 1, 1, 2, 3))))
     make = replace(
         plan.make,
         companion=companion,

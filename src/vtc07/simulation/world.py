@@ -747,3 +747,5 @@ class World:
             text += self._other.sent
         if shows_a_key(bytes(text), self._plan.make.ea):
             raise Violation("a key was shown")
+        if self._plan.password and PASSWORD.encode() in text:
+            raise Violation("a password was shown")
