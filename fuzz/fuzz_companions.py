@@ -165,6 +165,8 @@ def _check_meter(companion: Companion) -> None:
         return
     server = MeterServer(companion, meter)
     at = _ask(server, b"/?!\r\n", companion, 0)
+    if companion.mode_c is not None:  # Z = 0: nothing of this path has a speed
+        at = _ask(server, b"\x06001\r\n", companion, at, within=S)
     for register in companion.table:
         if register.read_level == 0:
             at = _ask(server, ReadCommand(register.address).to_chars(), companion, at)
@@ -184,14 +186,16 @@ def _tokens(rules: Rules) -> tuple[str, ...]:
     return encode(test, key).digits, encode(credit, key).digits
 
 
-def _ask(server: MeterServer, chars: bytes, companion: Companion, at: int) -> int:
-    at += 100 * S
+def _ask(
+    server: MeterServer, chars: bytes, companion: Companion, at: int, within: int = 100 * S
+) -> int:
+    at += within
     server.receive(chars, at)
     while (job := server.next_work()) is not None:
         job()
         server.work_done(None, at)
     answer = server.bytes_to_send(at + companion.reaction_ns)
-    assert answer.startswith((b"/", b"\x02")), "a register is not read"
+    assert answer.startswith((b"/", b"\x01P0", b"\x02")), "a register is not read"
     assert not answer.startswith(b"\x02("), "a register is refused"
     return at
 

@@ -308,6 +308,12 @@ def test_a_problem_with_what_was_inherited_stands_in_the_file_that_clashes() -> 
     }
 
 
+def test_that_there_is_no_level_0_is_one_problem() -> None:
+    text = 'extends = "electricity-mode-c"\n[[access]]\nlevel = 2\n'
+    text += 'gate = "password"\nmeaning = "whoever knows it"\n'
+    assert [(p.key, p.source, p.line) for p in check(text, "x")] == [("access", "x", 2)]
+
+
 LINES = ELECTRICITY.splitlines()
 
 

@@ -320,7 +320,8 @@ def _access(keys: Keys, levels: frozenset[int]) -> tuple[int | None, int | None]
             continue
         if keys.has(key) and not possible:
             keys.problem(key, f"access is {access}, so that this level says nothing")
-        elif possible and levels and level not in levels:
+        elif possible and levels and level not in levels and (level or keys.has(key)):
+            # (That there is no level 0 at all has been said once, not at every register.)
             known = ", ".join(str(known) for known in sorted(levels))
             keys.problem(key, f"there is no access level {level}: [[access]] has {known}")
     return found[0], found[1]

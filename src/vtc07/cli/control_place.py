@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from vtc07.links.address import AddressError, SimulatedAddress, parse
+from vtc07.links.address import AddressError, SerialAddress, SimulatedAddress, parse
 
 #: The longest name of a Unix socket that every system takes, in bytes.
 _LONGEST_SOCKET_NAME: Final = 100
@@ -70,13 +70,25 @@ def by_address(address: str) -> Path | None:
 
 def control_file(target: str) -> Path | None:
     """Return where the control file of a STORE or an ADDRESS would be."""
+    store = store_meant(target)
+    return by_address(str(parse(target))) if store is None else beside(store)
+
+
+def store_meant(target: str) -> Path | None:
+    """Return the store that a STORE or an ADDRESS names, None for an address.
+
+    A whole path may name either; that of a serial port leads to a device.
+    """
     try:
         address = parse(target)
     except AddressError:
-        return beside(Path(target))
+        return Path(target)
     if isinstance(address, SimulatedAddress):
-        return beside(Path(address.store))
-    return by_address(str(address))
+        return Path(address.store)
+    if isinstance(address, SerialAddress) and not address.device.startswith("/dev/"):
+        path = Path(address.device)
+        return path if path.is_absolute() and not path.is_char_device() else None
+    return None
 
 
 def runtime_folder() -> Path | None:

@@ -18,7 +18,6 @@ from vtc07.cli import control, control_place
 from vtc07.cli.control import LONGEST_LINE, NotUnderstood, Request
 from vtc07.cli.control_place import Place
 from vtc07.cli.failure import ExitCode, Failure, judge
-from vtc07.links.address import AddressError, parse
 from vtc07.links.clock import Clock
 
 #: Carries a request out and returns the state afterwards; or an error that is a sentence.
@@ -178,13 +177,13 @@ def _exchange(connection: socket.socket, line: bytes, target: str) -> bytes:
 
 
 def _not_served(target: str) -> Failure:
-    with contextlib.suppress(AddressError):
-        parse(target)
+    store = control_place.store_meant(target)
+    if store is None:
         return Failure(
             f"no meter is being served at {target}, at least not by you, or it is out of order; "
             "start one with vtc07 meter serve, and write the address as it says it"
         )
-    if not Path(target).exists():
+    if not store.exists():
         return Failure(f"there is no store {target}; vtc07 meter new {target} makes a meter")
     return Failure(
         f"the meter {target} is not being served, at least not by you, or it is out of order; "
