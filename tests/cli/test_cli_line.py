@@ -130,6 +130,15 @@ def test_a_token_goes_over_the_line(here: Path, preset: str, options: list[str])
     assert balance() == 2500
 
 
+def test_auto_finds_a_meter_of_mode_c_whatever_speed_is_asked_for() -> None:
+    """With mode C --speed is the highest to change to: the sign-on is at 300 Bd all the same."""
+    new_meter("m.meter", "--companion", "electricity-mode-c")
+    with line("--speed", "300"), meter_at_the_port():
+        found = at_the_head("identify", "--speed", "4800", companion="auto")
+    assert found.code == 0, found.err
+    assert found.json["companion"] == "electricity-mode-c"
+
+
 def test_noise_is_noticed_and_the_result_is_true(here: Path) -> None:
     companion = quick(here, parity="software")
     new_meter("m.meter", "--companion", companion)

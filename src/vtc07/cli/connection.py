@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from vtc07.carrier import events
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, LinkSettings, SignOn, Timing
 from vtc07.carrier.companion_file import companion_by_identity, load_companion
@@ -175,7 +176,8 @@ class Connection:
 
     def identify(self) -> Meter:
         """Greet the meter and say what does not fit the companion."""
-        meter = self.run(self.session.identify())
+        with self._sleep_in_mind():
+            meter = self.run(self.session.identify())
         for warning in meter.warnings:
             self._output.warning(warning)
         return meter
@@ -187,7 +189,8 @@ class Connection:
         ``compare`` False: what follows reads and compares the MeterPAN itself.
         """
         session = self.session
-        meter = self.run(session.identify() if compare else session.hail())
+        with self._sleep_in_mind():
+            meter = self.run(session.identify() if compare else session.hail())
         unfit = mismatches(self.companion, meter.identity)
         if unfit:
             self.sign_off()
@@ -195,6 +198,17 @@ class Connection:
         for warning in meter.warnings:
             self._output.warning(warning)
         return meter
+
+    @contextlib.contextmanager
+    def _sleep_in_mind(self) -> Iterator[None]:
+        """Have the error of a silent meter name what was not tried: it may be asleep."""
+        try:
+            yield
+        except NoLink as error:
+            tried = self._options.how_to_wake is not WakeUp.NONE
+            if error.failure is events.Failure.NO_ANSWER and not tried and self._store is None:
+                error.args = (f"{error}; a meter on a battery wants --wake-up",)
+            raise
 
     def sign_off(self) -> None:
         """Take leave of the meter, if it is still there; what was done stays done without it."""
@@ -307,9 +321,8 @@ class Connection:
         """Ask the meter who it is, directly and at the speed of mode C's sign-on in turn."""
         asking = load_companion(_ASKING)
         timing = self._timing(asking)
-        speeds = [asking.link.speed, START_SPEED] if self._options.speed is None else [
-            self._options.speed
-        ]  # fmt: skip
+        # Of mode C a speed that was asked for is the one to change to; the sign-on has its own.
+        speeds = list(dict.fromkeys([self._options.speed or asking.link.speed, START_SPEED]))
         if isinstance(self.address, TCPAddress) and self._options.how_to_wake is WakeUp.NONE:
             speeds = speeds[:1]  # there no speed is a wrong one
         once = replace(timing, attempts=1) if len(speeds) > 1 else timing
@@ -319,7 +332,8 @@ class Connection:
             if isinstance(event, Identified):
                 return self._companion_of(event.identity, speed)
         assert isinstance(event, CommandFailed)
-        raise NoLink(event.failure, self.meter_address)
+        with self._sleep_in_mind():
+            raise NoLink(event.failure, self.meter_address)
 
     def _ask_at(self, speed: int, asking: Companion, timing: Timing) -> ClientEvent:
         settings = self._options.head.applied(replace(asking.link, speed=speed))

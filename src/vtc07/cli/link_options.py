@@ -87,7 +87,7 @@ def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--speed",
             type=click.IntRange(50, 4_000_000),
-            help="Speed of the line in Bd, of mode C that of the sign-on; by default the "
+            help="Speed of the line in Bd, in mode C the highest to change to; by default the "
             "companion's.",
         ),
         click.option(

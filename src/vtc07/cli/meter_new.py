@@ -16,7 +16,8 @@ from vtc07.cli.keys import KeyOptions, choose, key_options
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.stores import make_store, store_key_option
-from vtc07.meter import CompanionSource, Rules, manufacture
+from vtc07.meter import CompanionSource, ManufactureRefused, Rules, manufacture
+from vtc07.meter.passwords import PasswordRefused
 from vtc07.tokens import TID
 
 
@@ -93,16 +94,21 @@ def new(
     if pan is None:
         raise Failure("a meter has a MeterPAN: give it, or its DRN, with --pan")
     attributes = chosen.attributes
-    state = manufacture(
-        described,
-        pan,
-        chosen.key,
-        attributes,
-        TID(0) if manufactured is None else manufactured,
-        phases=int(phases),
-        device_address=device_address,
-        password=password,
-    )
+    try:
+        state = manufacture(
+            described,
+            pan,
+            chosen.key,
+            attributes,
+            TID(0) if manufactured is None else manufactured,
+            phases=int(phases),
+            device_address=device_address,
+            password=password,
+        )
+    except ManufactureRefused as error:
+        if isinstance(error.__cause__, PasswordRefused):
+            raise Failure(f"{password_file}: {error}") from None
+        raise
     made = make_store(path, state, source, store_key_file, output)
     if made is not None:
         output.note(

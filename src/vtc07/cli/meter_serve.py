@@ -106,8 +106,8 @@ def serve(
     address = parse(listen)
     if isinstance(address, SimulatedAddress):
         raise Failure(
-            "a meter is served at tcp://HOST:PORT, a serial port or pty:PATH; with sim:STORE other "
-            "commands reach it without being served"
+            "a meter is served at tcp://HOST:PORT, a serial port, rfc2217://HOST:PORT or pty:PATH; "
+            "with sim:STORE other commands reach it without being served"
         )
     with contextlib.ExitStack() as resources:
         try:

@@ -49,7 +49,9 @@ class Output:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
         for column in columns:
             right = column.startswith(">")
-            table.add_column(column.removeprefix(">"), justify="right" if right else "left")
+            table.add_column(
+                column.removeprefix(">"), justify="right" if right else "left", overflow="fold"
+            )  # a narrow terminal cuts nothing off
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         if title:
@@ -62,8 +64,8 @@ class Output:
         from rich.text import Text  # noqa: PLC0415 - likewise
 
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-        table.add_column(style="dim")
-        table.add_column()
+        table.add_column(style="dim", overflow="fold")
+        table.add_column(overflow="fold")
         for name, value in rows:
             table.add_row(Text(name), Text(value))
         if title:

@@ -17,7 +17,7 @@ from vtc07.links.ports import load_serialx, serial_ports
 def ports(output: Output) -> None:
     """List the serial ports of this machine, with what USB adapters say of themselves.
 
-    What stands under PORT is to be written as ADDRESS. A name under ALWAYS stays with the adapter,
+    What stands under Port is to be written as ADDRESS. A name under Always stays with the adapter,
     whatever else is plugged in: it may be written in place of the other.
     """
     load_serialx("cannot list serial ports")

@@ -28,6 +28,7 @@ _OURS = re.compile(r"/dev/(pts/|ttys)\d+")
 
 _REASONS = {
     errno.ENOENT: "there is nothing; start what serves it there first, or check the path",
+    errno.EISDIR: "this is a folder; check the path",
     errno.EACCES: "no permission; a pseudo-terminal belongs to the user who serves it",
     errno.EAGAIN: "another program has it open; close that first",
     errno.EWOULDBLOCK: "another program has it open; close that first",

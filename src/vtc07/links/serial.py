@@ -38,6 +38,7 @@ _REASONS = {
     errno.EBUSY: "another program has it open; close that first",
     errno.EAGAIN: "another program has it open; close that first",
     errno.ENOTTY: "this is no serial port; check the name",
+    errno.EISDIR: "this is a folder and no serial port; check the name",
     errno.EINVAL: (
         "the port does not take this speed or character format; where it has no 7 data bits with "
         "even parity, choose parity software or none"
@@ -46,7 +47,9 @@ _REASONS = {
 
 
 #: Errors after which it helps to know the ports that exist.
-_ANOTHER_PORT = {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EBUSY, errno.EAGAIN, errno.ENOTTY}
+_ANOTHER_PORT = {
+    errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EBUSY, errno.EAGAIN, errno.ENOTTY, errno.EISDIR
+}  # fmt: skip
 
 
 def error_number(error: Exception) -> int:

@@ -86,4 +86,4 @@ def _hashed(password: str) -> PasswordHash:
     try:
         return PasswordHash.of(password)
     except PasswordRefused as error:
-        raise ManufactureRefused(str(error)) from None
+        raise ManufactureRefused(str(error)) from error
