@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.exchange.messages import close
-from vtc07.carrier.exchange.reader import Frame
+from vtc07.carrier.framing import Frame
 from vtc07.links.simulated import DROPPED
 from vtc07.trace.file import TraceHeader, TraceWriter, read_trace
 from vtc07.trace.masking import MASK
@@ -78,6 +78,16 @@ def test_the_password_in_a_national_write_of_two_values() -> None:
     found, told = trace_of([*SIGN_ON, ("client", write)])
     assert found[-1].chars == close(b"\x01W5\x020.9.2(0171021)(********)")
     assert "secret" not in told
+
+
+@given(password=passwords, at=st.integers(0, 60), char=st.sampled_from([0xFF, 0x2A, 0x15, 0x03]))
+def test_nor_does_one_damaged_character_of_a_national_write(
+    password: str, at: int, char: int
+) -> None:
+    chars = bytearray(close(f"\x01W5\x020.9.2(0171021)({password})".encode()))
+    chars[at % len(chars)] = char
+    _, told = trace_of([*SIGN_ON, ("client", bytes(chars))])
+    assert password not in told
 
 
 @given(

@@ -11,8 +11,8 @@ import re
 from dataclasses import replace
 
 from vtc07.carrier.exchange.messages import check_character, check_is_good, parse_option_select
-from vtc07.carrier.exchange.reader import Frame
 from vtc07.carrier.exchange.settings import CheckCharacter
+from vtc07.carrier.framing import Frame
 from vtc07.carrier.grammar import DAMAGED, EOT, ETX, ID_REQUEST, SOH, STX
 from vtc07.trace.message import Damage, TraceMessage
 
@@ -22,7 +22,7 @@ MASK = b"********"
 _LONGEST_ADDRESS = 16
 _OPERAND = b"P0"  # the meter's, and no secret
 _WHOLE_WRITES = (b"W3", b"W4")  # their further blocks have no address
-_PARENTHESIS = 0x28
+_PARENTHESIS, _CLOSING = 0x28, 0x29
 _END = re.compile(rb"[\x03\x04]")
 #: P1 or P2 whose SOH was damaged.
 _PASSWORD = re.compile(rb"P[12\xff]")
@@ -144,8 +144,11 @@ def _shown_of_command(chars: bytes, *, server: bool) -> int:
     opening = data.find(_PARENTHESIS)
     if opening < 0:  # no value yet, or a formatted read without one
         return everything if len(data) <= 1 + _LONGEST_ADDRESS else 4
-    if not 1 < opening <= 1 + _LONGEST_ADDRESS:
+    if not 1 < opening <= 1 + _LONGEST_ADDRESS or _CLOSING in data[:opening]:
         return 4
     # A second value without an address: national W5 has a password there.
-    second = data.find(_PARENTHESIS, opening + 1)
-    return everything if second < 0 else 3 + second
+    second, closing = data.find(_PARENTHESIS, opening + 1), data.find(_CLOSING, opening)
+    places = [second] if second >= 0 else []
+    if closing >= 0 and data[closing + 1 :].strip(b"\r\n"):
+        places.append(closing + 1)  # its parenthesis may be damaged
+    return 3 + min(places) if places else everything
