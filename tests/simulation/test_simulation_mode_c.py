@@ -113,6 +113,12 @@ def test_cuts_and_losses_of_power_end_well(kind: TokenKind) -> None:
         assert simulate(single).violation is None
 
 
+def test_a_password_that_was_given_before_the_store_failed_still_counts() -> None:
+    run = simulate(draw(5300, MODE_C))  # a write is repeated behind a failed one
+    assert run.violation is None
+    assert run.faults["disk fault"] == 1
+
+
 # --- whether it would notice ---------------------------------------------------------------------
 
 

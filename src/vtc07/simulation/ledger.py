@@ -182,7 +182,6 @@ class Ledger:
         """Take notice that it is not, by the store's own word; ``struck``: its disk had failed."""
         self._pending = self.entry = None
         self._store_failed = True
-        self._access = False
         self._compared.clear()
         self._require(struck, f"a commit failed on a disk that did not: {error!r}")
 
