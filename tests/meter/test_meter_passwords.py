@@ -84,6 +84,11 @@ def test_it_comes_back_from_its_bytes() -> None:
     assert PasswordHash.from_bytes(stored.to_bytes()).log2_n == 10  # of another edition
 
 
+def test_the_largest_of_other_editions_can_be_compared() -> None:
+    kept = PasswordHash.of(PASSWORD)
+    assert not PasswordHash.from_bytes(replace(kept, log2_n=15).to_bytes()).matches(PASSWORD)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -92,6 +97,7 @@ def test_it_comes_back_from_its_bytes() -> None:
         lambda b: b + b"\x00",
         lambda b: b"\x00" + b[1:],
         lambda b: b"\x28" + b[1:],  # 2^40: no memory would do
+        lambda b: b"\x10" + b[1:],  # 2^16: more than a comparison may have
         lambda b: b[:1] + b"\xff" + b[2:],
         lambda b: b[:2] + b"\x00" + b[3:],
     ],

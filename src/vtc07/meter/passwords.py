@@ -30,7 +30,7 @@ _P: Final = 1
 _SALT_BYTES: Final = 16
 _DIGEST_BYTES: Final = 32
 _MOST_MEMORY: Final = 64 * 2**20
-_LARGEST_LOG2_N: Final = 18  # 2^18 * 8 * 128 bytes would be above that: such a record is broken
+_LARGEST_LOG2_N: Final = 16  # 2^16 * 8 * 128 bytes, and some more, are above: a broken record
 
 
 class PasswordRefused(ValueError):
