@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,24 @@ def test_nothing_is_pushed(here: Path) -> None:
         found = vtc07("readout", address, "--listen", "--timeout", "0.2")
     assert found.code == 3
     assert "no telegram in 0.2 s" in found.err
+
+
+def test_what_was_heard_is_shown_although_not_all_came(here: Path) -> None:
+    def push_twice() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall((IDENT + b"\r\n1.8.0(001234.5*kWh)\r\n!\r\n") * 2)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        pushing = threading.Thread(target=push_twice)
+        pushing.start()
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        found = vtc07("readout", address, "--listen", "--count", "3", "--json")
+        pushing.join()
+    telegrams = found.json["telegrams"]
+    assert [values(telegram) for telegram in telegrams] == [[("1.8.0", "001234.5", "kWh")]] * 2
+    assert found.code == 3
+    assert "the link was lost" in found.error["error"]
 
 
 class Torn(MeterPush):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,18 +94,29 @@ def readout(
     """
     if as_csv and output.as_json:
         raise Failure("--json and --csv exclude each other; leave one out")
-    if source is not None:
-        if exchange.address is not None or listen:
-            raise Failure("--from reads a file in place of a meter: leave out ADDRESS and --listen")
-        shown = _recorded(source, exchange.compatibility)
-        place = source
-    else:
-        with ExchangeConnection(exchange) as connection:
-            place = connection.address
-            if listen:
-                shown = _heard(output, connection, exchange, count)
-            else:
-                shown = [_asked(connection, exchange)]
+    shown: list[Shown] = []
+    try:
+        if source is not None:
+            if exchange.address is not None or listen:
+                raise Failure(
+                    "--from reads a file in place of a meter: leave out ADDRESS and --listen"
+                )
+            place = source
+            shown += _recorded(source, exchange.compatibility)
+        else:
+            with ExchangeConnection(exchange) as connection:
+                place = connection.address
+                if listen:
+                    for each in _heard(output, connection, exchange, count):
+                        shown.append(each)  # kept, whatever becomes of the next
+                else:
+                    shown.append(_asked(connection, exchange))
+    finally:  # what came is shown, although a later telegram did not
+        if shown:
+            _tell(output, place, shown, as_csv=as_csv)
+
+
+def _tell(output: Output, place: str, shown: list[Shown], *, as_csv: bool) -> None:
     for each in shown:
         for leftover in each.block.leftovers:
             output.warning(f"not understood, {printable(str(leftover))}")
@@ -136,12 +148,12 @@ def _asked(connection: ExchangeConnection, options: ExchangeOptions) -> Shown:
 
 def _heard(
     output: Output, connection: ExchangeConnection, options: ExchangeOptions, count: int
-) -> list[Shown]:
+) -> Iterator[Shown]:
     from vtc07.carrier.exchange.mode_d import NothingPushed, PushTorn  # noqa: PLC0415 - to listen
 
     timeout = LISTEN_S if options.timeout is None else options.timeout
-    shown: list[Shown] = []
-    while len(shown) < count:
+    heard = 0
+    while heard < count:
         event = connection.listen(timeout, options.highest_speed)
         if isinstance(event, NothingPushed):
             if event.link_lost:
@@ -155,11 +167,13 @@ def _heard(
         if isinstance(event, PushTorn):
             output.warning(_torn(event))
             continue
-        shown.append(_telegram(event.telegram))
-    return shown
+        heard += 1
+        yield _telegram(event.telegram)
 
 
 def _torn(event: PushTorn) -> str:
+    if not event.chars:
+        return f"a telegram was passed over: {event.by.value}"
     return f"a telegram of {len(event.chars)} characters was passed over: {event.by.value}"
 
 
