@@ -38,9 +38,10 @@ from vtc07.carrier.exchange.mode_d import (
     TornBy,
     build_push,
 )
-from vtc07.carrier.exchange.reader import Frame, Framed, HHUReader, PortReader
+from vtc07.carrier.exchange.reader import HHUReader, PortReader
 from vtc07.carrier.exchange.settings import CheckCharacter, Compatibility
 from vtc07.carrier.exchange.telegram import Framing, parse_telegrams
+from vtc07.carrier.framing import Frame, Framed, Framer
 from vtc07.carrier.grammar import EOT
 from vtc07.carrier.messages import DataSet
 
@@ -406,20 +407,20 @@ def words() -> tuple[bytes, ...]:
 
 
 def _reader_forgets_the_check() -> None:
-    def broken(self: reader_module._Reader, char: int) -> bool:
+    def broken(self: reader_module._ExchangeReader, char: int) -> bool:
         ends(self, char)
         return char in (3, EOT)
 
-    ends = reader_module._Reader._ends
-    reader_module._Reader._ends = broken  # type: ignore[method-assign]
+    ends = reader_module._ExchangeReader._ends
+    reader_module._ExchangeReader._ends = broken  # type: ignore[method-assign]
 
 
 def _reader_never_full() -> None:
-    def broken(self: reader_module._Reader, char: int) -> None:
+    def broken(self: Framer, char: int) -> None:
         self._buffer.append(char if char < 0x80 else 0xFF)
         self._damaged |= char > 0x7F
 
-    reader_module._Reader._append = broken  # type: ignore[method-assign]
+    Framer._append = broken  # type: ignore[method-assign]
 
 
 def _any_check_is_good() -> None:

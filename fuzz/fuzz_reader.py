@@ -12,11 +12,11 @@ from fuzz_script import CHARACTER_NS, Op, scripted, steps
 from fuzz_sessions import sessions
 from trial_client import TOKEN, ClientTrial
 from trial_server import ServerTrial
-from vtc07.carrier import reader as reader_module
 from vtc07.carrier import server as server_module
 from vtc07.carrier import states
 from vtc07.carrier.companion import Companion, MessageLimits
 from vtc07.carrier.companion_file import load_companion, parse_companion
+from vtc07.carrier.framing import Frame, Framed, Framer
 from vtc07.carrier.messages import (
     ACK_MESSAGE,
     BREAK_MESSAGE,
@@ -25,7 +25,7 @@ from vtc07.carrier.messages import (
     ReadCommand,
     WriteCommand,
 )
-from vtc07.carrier.reader import Frame, Framed, Reader
+from vtc07.carrier.reader import Reader
 from vtc07.carrier.server import Server
 
 LONGEST = 1536
@@ -95,7 +95,7 @@ def try_reader(script: bytes, limits: MessageLimits, *, client: bool) -> None:
         assert whole.length == single.length
     # Whatever was before: a sound message after it is heard, and nothing else.
     last = b"/VTC3!\r\n" if client else b"/?!\r\n"
-    frame = Frame.ID_RESPONSE if client else Frame.ID_REQUEST
+    frame = Frame.IDENTIFICATION if client else Frame.REQUEST
     if client:
         whole.discard()
     else:
@@ -126,11 +126,11 @@ def _check_frame(
             assert 1 not in chars[1:-1]
             assert len(chars) <= (limits.command if soh else limits.data_message)
             assert client or (soh and b"/?" not in chars[:-1])
-        case Frame.ID_REQUEST:
+        case Frame.REQUEST:
             assert not client
             assert chars.startswith(b"/?")
             assert chars.index(b"\n") == len(chars) - 1 <= 37
-        case Frame.ID_RESPONSE:
+        case Frame.IDENTIFICATION:
             assert client
             assert chars.startswith(b"/")
             assert chars.index(b"\n") == len(chars) - 1
@@ -220,20 +220,20 @@ def words() -> tuple[bytes, ...]:
 
 
 def _reader_drops_a_character() -> None:
-    feed = Reader.feed
+    feed = Framer.feed
 
-    def broken(self: Reader, chars: bytes) -> Iterator[Framed]:
+    def broken(self: Framer, chars: bytes) -> Iterator[Framed]:
         return feed(self, chars[:-1] if len(chars) > 3 else chars)
 
-    reader_module.Reader.feed = broken  # type: ignore[method-assign]
+    Framer.feed = broken  # type: ignore[method-assign]
 
 
 def _reader_never_full() -> None:
-    def broken(self: Reader, char: int) -> None:
+    def broken(self: Framer, char: int) -> None:
         self._buffer.append(char if char < 0x80 else 0xFF)
         self._damaged |= char > 0x7F
 
-    reader_module.Reader._append = broken  # type: ignore[method-assign]
+    Framer._append = broken  # type: ignore[method-assign]
 
 
 def _server_trusts_any_bcc() -> None:

@@ -20,7 +20,7 @@ from fuzz_script import CHARACTER_NS, PAUSES, Op, scripted, steps
 from fuzz_sessions import sessions
 from vtc07.carrier.companion import MS, Companion
 from vtc07.carrier.companion_file import load_companion
-from vtc07.carrier.exchange.reader import Frame
+from vtc07.carrier.framing import Frame
 from vtc07.carrier.messages import bcc, close
 from vtc07.trace import file as trace_file
 from vtc07.trace import masking, rendering

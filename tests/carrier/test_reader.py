@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtc07.carrier.companion import MessageLimits
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.carrier.messages import ErrorMessage, IDResponse, ReadCommand, WriteCommand, close
-from vtc07.carrier.reader import Frame, Framed
 from vtc07.carrier.reader import Reader as AnyReader
 
 ALPHABET = st.lists(
@@ -62,16 +62,16 @@ def test_any_fragmentation_gives_the_same_messages(
 def test_exactly_one_character_follows_etx_whatever_it_is() -> None:
     for bcc in (0x01, 0x02, 0x03, 0x06, 0x0D, 0x15, 0x2F, 0x00, 0xFF):
         found = frames(Reader(), b"\x01R1\x02A()\x03" + bytes([bcc]), b"/?!\r\n")
-        assert [f.frame for f in found] == [Frame.COMMAND, Frame.ID_REQUEST]
+        assert [f.frame for f in found] == [Frame.COMMAND, Frame.REQUEST]
         assert found[0].chars[-1] == bcc
 
 
 def test_a_new_beginning_cuts_off_what_was_before() -> None:
     good = ReadCommand("0004").to_chars()
     assert frames(Reader(), b"\x01R1\x0200" + good) == [Framed(Frame.COMMAND, good)]
-    assert frames(Reader(), b"\x01W1\x02(12/?7!\r\n") == [Framed(Frame.ID_REQUEST, b"/?7!\r\n")]
-    assert frames(Reader(), b"/?12/?34!\r\n") == [Framed(Frame.ID_REQUEST, b"/?34!\r\n")]
-    assert frames(Reader(), b"//?!\r\n") == [Framed(Frame.ID_REQUEST, b"/?!\r\n")]
+    assert frames(Reader(), b"\x01W1\x02(12/?7!\r\n") == [Framed(Frame.REQUEST, b"/?7!\r\n")]
+    assert frames(Reader(), b"/?12/?34!\r\n") == [Framed(Frame.REQUEST, b"/?34!\r\n")]
+    assert frames(Reader(), b"//?!\r\n") == [Framed(Frame.REQUEST, b"/?!\r\n")]
     # A / alone begins nothing.
     command = close(b"\x01W1\x020031(a/b)")
     assert frames(Reader(), command) == [Framed(Frame.COMMAND, command)]
@@ -85,7 +85,7 @@ def test_stx_in_a_command_begins_nothing() -> None:
 def test_without_commands_only_an_id_request_begins_and_there_is_no_bcc_place() -> None:
     reader = Reader(commands=False)
     chars = b"\x01R1\x020004()\x03/?!\r\n"  # the / stands in a command's BCC place
-    assert frames(reader, chars) == [Framed(Frame.ID_REQUEST, b"/?!\r\n")]
+    assert frames(reader, chars) == [Framed(Frame.REQUEST, b"/?!\r\n")]
     assert frames(reader, b"\x15\x06\x15") == []
 
 

@@ -18,7 +18,8 @@ from vtc07.carrier.exchange.messages import (
     close,
     operand_message,
 )
-from vtc07.carrier.exchange.reader import Frame, Framed, HHUReader, PortReader
+from vtc07.carrier.exchange.reader import HHUReader, PortReader
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.carrier.grammar import EOT
 from vtc07.carrier.messages import DataSet
 

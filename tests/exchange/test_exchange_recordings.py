@@ -21,9 +21,10 @@ from vtc07.carrier.exchange.messages import (
     parse_identification,
     parse_option_select,
 )
-from vtc07.carrier.exchange.reader import Frame, HHUReader, PortReader
+from vtc07.carrier.exchange.reader import HHUReader, PortReader
 from vtc07.carrier.exchange.settings import CheckCharacter, Compatibility
 from vtc07.carrier.exchange.telegram import Framing, Telegram, crc16, parse_telegrams
+from vtc07.carrier.framing import Frame
 from vtc07.carrier.messages import DataSet, parse_id_request
 
 LIMITS = MessageLimits()

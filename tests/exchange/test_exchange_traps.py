@@ -24,9 +24,10 @@ from vtc07.carrier.exchange.messages import (
     parse_data_sets,
     parse_identification,
 )
-from vtc07.carrier.exchange.reader import Frame, Framed, HHUReader, PortReader
+from vtc07.carrier.exchange.reader import HHUReader, PortReader
 from vtc07.carrier.exchange.settings import Compatibility, Mode, mode_and_speed
 from vtc07.carrier.exchange.telegram import Framing, parse_telegram
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.carrier.grammar import EOT
 from vtc07.carrier.messages import DataSet
 

@@ -19,7 +19,7 @@ from cli_bench import (
 )
 from foreign_bench import npm_client, pty_to, pypi_client
 
-from vtc07.carrier.exchange.reader import Frame
+from vtc07.carrier.framing import Frame
 from vtc07.trace.file import read_entries
 from vtc07.trace.message import TraceMessage
 

@@ -12,8 +12,8 @@ from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.endpoint import perform
 from vtc07.carrier.events import Break, Identify
 from vtc07.carrier.exchange.messages import close
-from vtc07.carrier.exchange.reader import Frame
 from vtc07.carrier.exchange.settings import CheckCharacter
+from vtc07.carrier.framing import Frame
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.links.simulated import SimulatedLine
 from vtc07.meter import MemoryStore, Meter, MeterServer, manufacture

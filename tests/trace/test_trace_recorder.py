@@ -13,7 +13,7 @@ from vtc07.carrier.client import Client
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.endpoint import Procedure, perform, wait
 from vtc07.carrier.events import Break, EnterToken, Identify, ReadSnapshot
-from vtc07.carrier.exchange.reader import Frame
+from vtc07.carrier.framing import Frame
 from vtc07.carrier.messages import (
     ACK_MESSAGE,
     BREAK_MESSAGE,

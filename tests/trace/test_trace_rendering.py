@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import load_companion
-from vtc07.carrier.exchange.reader import Frame
+from vtc07.carrier.framing import Frame
 from vtc07.carrier.messages import (
     ACK_MESSAGE,
     DataMessage,

@@ -35,8 +35,9 @@ from vtc07.carrier.events import (
 )
 from vtc07.carrier.exchange.messages import break_message
 from vtc07.carrier.exchange.settings import WakeUp
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.carrier.messages import BREAK_MESSAGE, NAK_MESSAGE, ErrorMessage, parse_id_response
-from vtc07.carrier.reader import Frame, Framed, Reader
+from vtc07.carrier.reader import Reader
 from vtc07.carrier.registers import Register
 from vtc07.carrier.states import CLIENT, ClientAction, ClientInput, ClientState
 from vtc07.carrier.wake_up_caller import WakeUpCaller
@@ -289,7 +290,7 @@ class Client:
                 if isinstance(command, Break):
                     return ClientInput.ANSWER, SignedOff()
                 return ClientInput.FOREIGN, None
-            case Frame.ID_RESPONSE if isinstance(command, Identify):
+            case Frame.IDENTIFICATION if isinstance(command, Identify):
                 if framed.chars.startswith(b"/?"):
                     return ClientInput.FOREIGN, None  # an echo, or another client
                 response = None if framed.damaged else parse_id_response(framed.chars)

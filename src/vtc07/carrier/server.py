@@ -27,6 +27,7 @@ from vtc07.carrier.events import (
     Values,
     WriteRequested,
 )
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.carrier.grammar import IDENTIFICATION_SENT
 from vtc07.carrier.messages import (
     ACK_MESSAGE,
@@ -44,7 +45,7 @@ from vtc07.carrier.messages import (
     parse_command,
     parse_id_request,
 )
-from vtc07.carrier.reader import Frame, Framed, Reader
+from vtc07.carrier.reader import Reader
 from vtc07.carrier.register_rules import data_sets, encoded, judge_read, judge_write
 from vtc07.carrier.states import SERVER, ServerAction, ServerInput, ServerState
 from vtc07.carrier.status import ErrorCode
@@ -201,7 +202,7 @@ class Server:
 
     def _hear(self, framed: Framed, now_ns: int) -> None:
         match framed.frame:
-            case Frame.ID_REQUEST:
+            case Frame.REQUEST:
                 request = None if framed.damaged else parse_id_request(framed.chars)
                 if request is None:
                     self._error(ServerInput.ID_REQUEST_DAMAGED, now_ns)

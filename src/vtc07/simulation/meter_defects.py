@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.carrier.grammar import DAMAGED
-from vtc07.carrier.reader import Frame, Framed
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.server import Server
 from vtc07.carrier.status import ErrorCode, TokenStatus

@@ -20,8 +20,8 @@ from vtc07.carrier.events import (
     RegistersRead,
     TokenEntryAnswered,
 )
+from vtc07.carrier.framing import Framed
 from vtc07.carrier.mode_c_client import ModeCClient
-from vtc07.carrier.reader import Framed
 from vtc07.carrier.registers import Value
 from vtc07.carrier.states import ClientInput
 from vtc07.carrier.status import ErrorCode, TokenStatus

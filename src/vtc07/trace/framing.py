@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vtc07.carrier.exchange.reader import LONGEST_DATA, Frame, Framed, HHUReader, PortReader
+from vtc07.carrier.exchange.reader import LONGEST_DATA, HHUReader, PortReader
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.trace.message import LIMITS, Sender
 
 #: A readout that has begun with STX but has no check, or has a CRC16 behind its `!`.

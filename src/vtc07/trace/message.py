@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vtc07.carrier.companion import MessageLimits
-from vtc07.carrier.exchange.reader import Frame
+from vtc07.carrier.framing import Frame
 
 Sender = Literal["client", "server"]
 

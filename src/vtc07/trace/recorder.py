@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vtc07.carrier.exchange.reader import Frame, Framed
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.carrier.grammar import DAMAGED, LF
 from vtc07.trace.framing import LONGEST, Framer, ends_push, frame_of
 from vtc07.trace.masking import Masking

@@ -11,8 +11,8 @@ from vtc07.carrier.exchange.messages import (
     parse_data_sets,
     parse_identification,
 )
-from vtc07.carrier.exchange.reader import Frame
 from vtc07.carrier.exchange.settings import CheckCharacter
+from vtc07.carrier.framing import Frame
 from vtc07.carrier.grammar import EOT
 from vtc07.carrier.messages import (
     BreakCommand,

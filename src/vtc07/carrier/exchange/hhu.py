@@ -38,7 +38,7 @@ from vtc07.carrier.exchange.hhu_states import (
     HHUState,
 )
 from vtc07.carrier.exchange.messages import ACK, NAK, break_message
-from vtc07.carrier.exchange.reader import LONGEST_DATA, Framed, HHUReader
+from vtc07.carrier.exchange.reader import LONGEST_DATA, HHUReader
 from vtc07.carrier.exchange.settings import (
     STANDARD,
     START_SPEED,
@@ -48,6 +48,7 @@ from vtc07.carrier.exchange.settings import (
     WakeUp,
     mode_and_speed,
 )
+from vtc07.carrier.framing import Framed
 from vtc07.carrier.messages import DEFAULT_LIMITS, IDRequest, parse_id_request
 from vtc07.carrier.wake_up_caller import WakeUpCaller
 

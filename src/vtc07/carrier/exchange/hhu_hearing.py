@@ -21,8 +21,8 @@ from vtc07.carrier.exchange.messages import (
     parse_identification,
     value_of,
 )
-from vtc07.carrier.exchange.reader import Frame, Framed
 from vtc07.carrier.exchange.settings import Compatibility, Mode, mode_and_speed
+from vtc07.carrier.framing import Frame, Framed
 from vtc07.carrier.grammar import EOT, ETX
 
 #: What is heard there may be a readout with or without STX.

@@ -40,12 +40,13 @@ from vtc07.carrier.exchange.meter_hearing import (
 )
 from vtc07.carrier.exchange.meter_replies import Answer, PortSettings, encode
 from vtc07.carrier.exchange.meter_states import METER, MeterAction, MeterInput, MeterState
-from vtc07.carrier.exchange.reader import Frame, Framed, PortReader
+from vtc07.carrier.exchange.reader import PortReader
 from vtc07.carrier.exchange.settings import (
     START_SPEED,
     Mode,
     mode_and_speed,
 )
+from vtc07.carrier.framing import Frame, Framed
 
 __all__ = ["MeterPort", "PortSettings"]
 
