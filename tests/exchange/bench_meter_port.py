@@ -6,6 +6,8 @@ import functools
 import operator
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from vtc07.carrier.companion import MS
 from vtc07.carrier.exchange.events import (
     Acknowledged,
@@ -54,6 +56,12 @@ BLOCKS = tuple(DataSet(f"000{n}", f"{n}" * 50) for n in range(1, 4))
 def command(code: str, data: str | None = None, *, more: bool = False) -> bytes:
     """Return a command's characters; ``more``: EOT in place of ETX."""
     return CommandMessage(code, data or "", partial=more, has_data=data is not None).to_chars()
+
+
+SETTINGS = PortSettings("VTC", "5", ("10203",))
+R1 = command("R1", "1.8.0()")
+P1 = command("P1", "(right)")
+DATA = checked(b"\x021.8.0(0001.5*kWh)\x03")  # the host's answer to R1
 
 
 def host(request: MeterRequest) -> MeterReply | None:
@@ -195,3 +203,17 @@ class PortBench:
             for event in self.events
             if isinstance(event, CommandGiven | PasswordGiven | ResultGiven)
         ]
+
+
+@pytest.fixture
+def bench() -> PortBench:
+    """Return a port in mode C, at the start."""
+    return PortBench(SETTINGS)
+
+
+@pytest.fixture
+def signed_on() -> PortBench:
+    """Return a port in programming mode."""
+    bench = PortBench(SETTINGS)
+    assert bench.sign_on() == P0
+    return bench

@@ -10,16 +10,22 @@ from bench_meter_port import (
     B0,
     B1,
     BLOCKS,
+    DATA,
     IDENTIFICATION,
     NAK,
     P0,
+    P1,
+    R1,
     READOUT,
     REQUEST,
+    SETTINGS,
     TO_PROGRAM,
     TO_READ_OUT,
     PortBench,
+    bench,
     checked,
     command,
+    signed_on,
 )
 
 from vtc07.carrier.companion import MS
@@ -29,32 +35,17 @@ from vtc07.carrier.exchange.events import (
     SessionEnd,
     SignedOnTo,
 )
-from vtc07.carrier.exchange.meter_port import PortSettings
 from vtc07.carrier.exchange.meter_states import MeterInput, MeterState
 from vtc07.carrier.exchange.settings import (
     OptionFault,
 )
 from vtc07.carrier.messages import DataSet
 
-SETTINGS = PortSettings("VTC", "5", ("10203",))
-R1 = command("R1", "1.8.0()")
-DATA = checked(b"\x021.8.0(0001.5*kWh)\x03")
-P1 = command("P1", "(right)")
+__all__ = ["bench", "signed_on"]
 
 
 def ms(ns: int) -> float:
     return ns / MS
-
-
-@pytest.fixture
-def bench() -> PortBench:
-    return PortBench(SETTINGS)
-
-
-@pytest.fixture
-def signed_on(bench: PortBench) -> PortBench:
-    assert bench.sign_on() == P0
-    return bench
 
 
 # --- each row by its words ----------------------------------------------------------------------

@@ -12,6 +12,7 @@ from bench_meter_port import (
     NAK,
     P0,
     READOUT,
+    SETTINGS,
     TO_PROGRAM,
     TO_READ_OUT,
     PortBench,
@@ -20,10 +21,8 @@ from bench_meter_port import (
 )
 
 from vtc07.carrier.exchange.events import CommandGiven, MeterRequest, PasswordGiven, ResultGiven
-from vtc07.carrier.exchange.meter_port import PortSettings
 from vtc07.carrier.exchange.meter_states import MeterState
 
-SETTINGS = PortSettings("VTC", "5", ("10203",))
 SIGN_ON = b"/?10203!\r\n"
 SESSION = (
     SIGN_ON,

@@ -8,17 +8,22 @@ import pytest
 from bench_meter_port import (
     ACK,
     B0,
+    DATA,
     IDENTIFICATION,
     NAK,
     P0,
+    P1,
+    R1,
     READOUT,
     REQUEST,
+    SETTINGS,
     TO_PROGRAM,
     TO_READ_OUT,
     PortBench,
-    checked,
+    bench,
     command,
     host,
+    signed_on,
 )
 
 from vtc07.carrier.companion import MS, Timing
@@ -26,32 +31,17 @@ from vtc07.carrier.exchange.events import (
     ErrorText,
     SessionEnd,
 )
-from vtc07.carrier.exchange.meter_port import PortSettings
 from vtc07.carrier.exchange.meter_states import MeterState
 from vtc07.carrier.exchange.settings import (
     MODE_B_SPEEDS,
     MODE_C_SPEEDS,
 )
 
-SETTINGS = PortSettings("VTC", "5", ("10203",))
-R1 = command("R1", "1.8.0()")
-DATA = checked(b"\x021.8.0(0001.5*kWh)\x03")
-P1 = command("P1", "(right)")
+__all__ = ["bench", "signed_on"]
 
 
 def ms(ns: int) -> float:
     return ns / MS
-
-
-@pytest.fixture
-def bench() -> PortBench:
-    return PortBench(SETTINGS)
-
-
-@pytest.fixture
-def signed_on(bench: PortBench) -> PortBench:
-    assert bench.sign_on() == P0
-    return bench
 
 
 # --- modes A and B --------------------------------------------------------------------------------

@@ -11,11 +11,13 @@ from bench_meter_port import (
     B0,
     B1,
     BLOCKS,
+    DATA,
     IDENTIFICATION,
     NAK,
     P0,
     READOUT,
     REQUEST,
+    SETTINGS,
     TO_PROGRAM,
     TO_READ_OUT,
     PortBench,
@@ -26,14 +28,12 @@ from bench_meter_port import (
 
 from vtc07.carrier.companion import MS, Timing
 from vtc07.carrier.exchange.events import MeterReply, MeterRequest, ReadoutAsked
-from vtc07.carrier.exchange.meter_port import PortSettings
 from vtc07.carrier.exchange.meter_states import METER, MeterAction, MeterInput, MeterState
 from vtc07.carrier.exchange.settings import OptionFault
 
 R1, R3 = command("R1", "1.8.0()"), command("R3", "0001(3)")
 FIRST = command("W3", "0001(a)", more=True)
 LAST = command("W3", "(c)")
-SETTINGS = PortSettings("VTC", "5", ("10203",))
 SPECIAL = {
     MeterInput.OPTION_FAULT_READOUT: replace(SETTINGS, option_fault=OptionFault.READOUT),
     MeterInput.IDENTIFIED: replace(SETTINGS, baud_identification="D"),  # mode B, 4800 Bd
@@ -115,7 +115,6 @@ LATE: dict[MeterState, tuple[bytes, ...]] = {
     MeterState.PARTIAL: (R3,),
     MeterState.WRITING: (FIRST,),
 }
-DATA = checked(b"\x021.8.0(0001.5*kWh)\x03")
 SENT: dict[MeterAction, tuple[int | None, tuple[bytes, ...]]] = {
     # The speed, where the action names one, and what may be sent.
     MeterAction.IDENTIFY: (300, (IDENTIFICATION,)),

@@ -9,17 +9,21 @@ from bench_meter_port import (
     ACK,
     B0,
     BLOCKS,
+    DATA,
     IDENTIFICATION,
     NAK,
     P0,
+    R1,
     READOUT,
     REQUEST,
+    SETTINGS,
     TO_PROGRAM,
     TO_READ_OUT,
     PortBench,
     checked,
     command,
     host,
+    signed_on,
 )
 
 from vtc07.carrier.exchange.events import (
@@ -32,21 +36,11 @@ from vtc07.carrier.exchange.events import (
     MeterRequest,
     ReadoutAsked,
 )
-from vtc07.carrier.exchange.meter_port import PortSettings
 from vtc07.carrier.exchange.meter_states import MeterState
 from vtc07.carrier.exchange.settings import Compatibility
 from vtc07.carrier.messages import DataSet
 
-SETTINGS = PortSettings("VTC", "5", ("10203",))
-R1 = command("R1", "1.8.0()")
-DATA = checked(b"\x021.8.0(0001.5*kWh)\x03")
-
-
-@pytest.fixture
-def signed_on() -> PortBench:
-    bench = PortBench(SETTINGS)
-    assert bench.sign_on() == P0
-    return bench
+__all__ = ["signed_on"]
 
 
 def with_check(value: int) -> bytes:
