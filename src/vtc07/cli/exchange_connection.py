@@ -6,12 +6,12 @@ import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
 from vtc07.carrier.companion import Companion, LinkSettings, Parity, Preset, Timing
-from vtc07.carrier.endpoint import Perform, Procedure
+from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.exchange.events import (
     ExchangeFailed,
     ExchangeFailure,
@@ -19,6 +19,7 @@ from vtc07.carrier.exchange.events import (
     HHUEvent,
     MeterIdentity,
 )
+from vtc07.carrier.exchange.procedure import perform
 from vtc07.carrier.exchange.settings import (
     MODE_C_SPEEDS,
     PUSH_SPEED,
@@ -34,7 +35,6 @@ from vtc07.cli.tracing import open_trace
 from vtc07.links.address import SimulatedAddress, TCPAddress, parse
 
 if TYPE_CHECKING:
-    from vtc07.carrier.events import Command
     from vtc07.carrier.exchange.mode_d import PushEvent
     from vtc07.links.address import LinkAddress
     from vtc07.links.blocking import ClientDriver
@@ -217,9 +217,7 @@ class ExchangeConnection:
         """Carry out a command of a hand-held unit; LinkUnavailable without a link."""
         if self._driver is None:
             self._driver = self._hand_held_unit()
-        # The driver is the same for every core that ends a command in one event.
-        event = self._driver.run(_one(cast("Command", command)))
-        return cast("HHUEvent", event)
+        return self._driver.run(perform(command))
 
     def listen(self, timeout_s: float | None, speed: int | None) -> PushEvent:
         """Wait for the next telegram that a meter pushes."""
@@ -227,10 +225,9 @@ class ExchangeConnection:
 
         if self._driver is None:
             core = mode_d.PushListener(speed=speed or PUSH_SPEED, compat=self._compatibility)
-            self._driver = self._drive(cast("ClientEndpoint", core), self._settings())
+            self._driver = self._drive(core, self._settings())
         timeout_ns = None if timeout_s is None else int(timeout_s * NS)
-        event = self._driver.run(_one(cast("Command", mode_d.Listen(timeout_ns))))
-        return cast("PushEvent", event)
+        return self._driver.run(perform(mode_d.Listen(timeout_ns)))
 
     def timing(self) -> Timing:
         """Return the timers, with the time limit that was asked for."""
@@ -252,7 +249,7 @@ class ExchangeConnection:
             paced=self._paced(),
             wake_up=WakeUp(self._options.wake_up),
         )
-        return self._drive(cast("ClientEndpoint", core), self._settings())
+        return self._drive(core, self._settings())
 
     def _paced(self) -> bool:
         from vtc07.links.serial import character_ns  # noqa: PLC0415 - serial only
@@ -287,10 +284,6 @@ class ExchangeConnection:
             recording = open_trace(path, "", self.address, lambda: None)
             self._recorder = self._resources.enter_context(recording)
         return self._recorder
-
-
-def _one(command: Command) -> Procedure[Any]:
-    return (yield Perform(command))
 
 
 _WHY: Final = {

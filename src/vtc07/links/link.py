@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from vtc07.carrier.endpoint import Endpoint
-from vtc07.carrier.events import ClientEvent, Command
 
 #: Which end sent a character.
 Sender = Literal["client", "server"]
@@ -117,12 +116,16 @@ class AsyncPort(Protocol):
 
 
 class ClientEndpoint(Endpoint, Protocol):
-    """The face of the client core: a command goes in, its one final event comes out."""
+    """The face of the client core: a command goes in, its one final event comes out.
 
-    def start(self, command: Command, now_ns: int) -> None:
+    Which commands and events these are is between the core and the procedure; drivers only hand
+    them on.
+    """
+
+    def start(self, command: Any, now_ns: int) -> None:
         """Begin a command; none may be running."""
 
-    def next_event(self) -> ClientEvent | None:
+    def next_event(self) -> Any:
         """Return the next event, or None."""
 
 

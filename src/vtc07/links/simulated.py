@@ -14,7 +14,7 @@ beyond them (`vtc07.links.wire`), the server's timer, the client's timer, the en
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from vtc07.carrier.endpoint import (
     Durably,
@@ -44,9 +44,6 @@ from vtc07.links.link import ClientEndpoint, RaisedForProcedure, SpeedObserver
 from vtc07.links.noise import Noise
 from vtc07.links.waveform import EVEN_PARITY, Format
 from vtc07.links.wire import CLIENT, SERVER
-
-if TYPE_CHECKING:
-    from vtc07.carrier.events import ClientEvent
 
 __all__ = [
     "DROPPED",
@@ -210,7 +207,7 @@ class SimulatedLine(Channel):
             case Now():
                 return self._now
 
-    def _final_event(self) -> ClientEvent:
+    def _final_event(self) -> Any:
         while (event := self.client.next_event()) is None:
             if not self._step(None):
                 raise RuntimeError("the client waits, but nothing is left to happen on the line")

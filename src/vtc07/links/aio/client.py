@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from vtc07.carrier.endpoint import Durably, Effect, Now, Perform, Procedure, Reopen, Wait
 from vtc07.links.aio.thread import in_thread
@@ -20,9 +20,6 @@ from vtc07.links.link import (
     Sender,
     SpeedObserver,
 )
-
-if TYPE_CHECKING:
-    from vtc07.carrier.events import ClientEvent
 
 T = TypeVar("T")
 
@@ -122,7 +119,7 @@ class ClientDriver:
             case Now():
                 return self._clock.now_ns()
 
-    async def _final_event(self) -> ClientEvent:
+    async def _final_event(self) -> Any:
         while (event := self._core.next_event()) is None:
             if await self._change_speed():
                 await self._turn(None)

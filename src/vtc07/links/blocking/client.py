@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from vtc07.carrier.endpoint import Durably, Effect, Now, Perform, Procedure, Reopen, Wait
 from vtc07.links.clock import Clock, MonotonicClock
@@ -18,9 +18,6 @@ from vtc07.links.link import (
     Sender,
     SpeedObserver,
 )
-
-if TYPE_CHECKING:
-    from vtc07.carrier.events import ClientEvent
 
 T = TypeVar("T")
 
@@ -123,7 +120,7 @@ class ClientDriver:
             case Now():
                 return self._clock.now_ns()
 
-    def _final_event(self) -> ClientEvent:
+    def _final_event(self) -> Any:
         while (event := self._core.next_event()) is None:
             if self._change_speed():
                 self._turn(None)
