@@ -32,7 +32,7 @@ from bench_hhu import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtc07.carrier.companion import MS, Timing
+from vtc07.carrier.companion import MS, S, Timing
 from vtc07.carrier.exchange.events import (
     Accepted,
     BrokenOff,
@@ -956,3 +956,32 @@ def test_every_command_ends_in_one_event_whatever_is_heard(
         assert len(bench.events) == count
         assert bench.hhu.line.speed == bench.speed
         assert bench.hhu.signed_on or bench.speed == 300
+
+
+def test_a_broken_loop_is_no_answer_within_half_an_hour() -> None:
+    """NULs for ever: no message begins with them, so the longest message is not awaited."""
+    bench = HHUBench()
+    began = bench.now_ns
+    bench.start(SignOn())
+    while bench.hhu.busy and bench.now_ns - began < 7200 * S:
+        bench.hear(b"\x00", after_ms=150)
+    failed = bench.reported()
+    assert isinstance(failed, ExchangeFailed)
+    assert failed.failure is ExchangeFailure.NO_ANSWER
+    assert bench.now_ns - began <= 1800 * S
+
+
+def test_a_long_readout_at_the_slowest_speed_is_heard_to_its_end() -> None:
+    """It takes longer than noise alone may, and is no noise."""
+    bench = HHUBench(paced=True)
+    bench.start(SignOn())
+    bench.advance(1000)
+    bench.hear(b"/VTC0TEST1\r\n")
+    bench.until_it_speaks()
+    rows = b"1.8.0(0001.5*kWh)\r\n" * 1000
+    readout = close(b"\x02" + rows + b"!\r\n")
+    for at in range(0, len(readout), 30):
+        bench.hear(readout[at : at + 30], after_ms=1000)
+    read = bench.reported()
+    assert isinstance(read, ReadOut)
+    assert read.chars == rows + b"!\r\n"

@@ -7,10 +7,15 @@ even a line that babbles for ever holds it beyond the time of the longest messag
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from vtc07.carrier.companion import S, Timing
 from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.exchange.settings import START_SPEED
+
+#: How long noise alone, of which no message begins, keeps a unit waiting (our choice). A broken
+#: loop is one endless run of NULs.
+LONGEST_NOISE_NS: Final = 300 * S
 
 
 class HHULine:
@@ -72,7 +77,7 @@ class HHULine:
         self.due_ns = now_ns
         if self._quiet_from_ns is not None:
             self.due_ns = max(now_ns, self._quiet_from_ns + self.reaction_ns)
-        self._due_limit_ns = self.due_ns + self.longest_wait()
+        self._due_limit_ns = self.due_ns + self._noise_wait()
 
     def postpone(self, quiet_ns: int, now_ns: int) -> None:
         """Let them wait until the line has been quiet for so long."""
@@ -82,7 +87,7 @@ class HHULine:
     def put_off(self, until_ns: int) -> None:
         """Let them wait until an instant."""
         self.due_ns = max(self.due_ns, until_ns)
-        self._due_limit_ns = self.due_ns + self.longest_wait()
+        self._due_limit_ns = self.due_ns + self._noise_wait()
 
     def disturbed(self, now_ns: int) -> None:
         """Let them wait for the end of what is heard, within limits."""
@@ -116,7 +121,8 @@ class HHULine:
             return silence
         if in_message:
             return min(self.heard_ns + self._timing.inter_character_ns, self.patience())
-        return min(max(silence, self.heard_ns + self.reaction_ns), self.patience())
+        quiet = self.heard_ns + self.reaction_ns
+        return min(max(silence, quiet), self.sent_ns + self._noise_wait())
 
     def patience(self) -> int:
         """Return the end of the wait, whatever is heard."""
@@ -126,3 +132,6 @@ class HHULine:
         """Return the time of the slowest answer: late, longest, and stopping short."""
         timing = self._timing
         return timing.repeat_ns + self._longest * self.pace_ns + timing.inter_character_ns
+
+    def _noise_wait(self) -> int:
+        return min(self.longest_wait(), max(LONGEST_NOISE_NS, self._timing.repeat_ns))
