@@ -148,6 +148,22 @@ def test_a_secure_algorithm_answers_the_operand(companion: Companion) -> None:
     assert bench.said[-1] == close(b"\x01P2\x02(1174)")
 
 
+def test_an_algorithm_that_fails_ends_the_sign_on_and_no_more(companion: Companion) -> None:
+    results = iter(["not (sayable)", "4117"])
+    bench = Bench(companion, algorithm=lambda _operand: next(results))
+    with pytest.raises(ValueError, match="result") as raised:
+        bench.sign_on()
+    assert "sayable" not in str(raised.value)
+    assert not bench.client.busy
+    bench.start(Identify())
+    bench.advance(2000)
+    assert bench.said[-2:] == [B0, b"/?!\r\n"]
+    bench.hear(IDENTIFICATION)
+    bench.hear(P0)
+    bench.hear(ACK)
+    assert isinstance(bench.event(), Identified)
+
+
 @pytest.mark.parametrize("answer", [B0, close(b"\x02(ER04)")], ids=["B0", "an error message"])
 def test_a_refused_password_is_not_given_again(companion: Companion, answer: bytes) -> None:
     bench = Bench(companion, password="wrong")

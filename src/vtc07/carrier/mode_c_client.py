@@ -48,7 +48,8 @@ from vtc07.carrier.exchange.hhu_echo import EchoWatch
 from vtc07.carrier.exchange.hhu_saying import messages
 from vtc07.carrier.exchange.settings import CheckCharacter, Mode, Purpose, mode_and_speed
 
-#: A secure algorithm of P2: given P0's operand, it returns the result. It must not block.
+#: A secure algorithm of P2: given P0's operand, it returns the result. It must not block. What it
+#: raises, and ValueError for a result that no message can hold, comes out of the driver.
 Algorithm = Callable[[str], str]
 
 #: Characters of a readout in place of P0 that is heard to its end. At 300 Bd they take 273 s, and
@@ -255,7 +256,7 @@ class ModeCClient:
                     return
                 self._signed_on = event
                 if self._algorithm is not None:
-                    self._hhu.start(GiveResult(self._algorithm(operand)), now_ns)
+                    self._give_result(self._algorithm, operand, now_ns)
                 elif self._password is not None:
                     self._hhu.start(GivePassword(self._password), now_ns)
                 else:
@@ -275,6 +276,14 @@ class ModeCClient:
                 self._end(CommandFailed(command, _FAILURES[failure], attempts))
             case _:
                 raise AssertionError(f"no step of a sign-on: {type(event).__name__}")
+
+    def _give_result(self, algorithm: Algorithm, operand: str, now_ns: int) -> None:
+        """Say P2; whatever the algorithm raises goes to the driver, and the sign-on is over."""
+        try:
+            self._hhu.start(GiveResult(algorithm(operand)), now_ns)
+        except BaseException:
+            self._command = None
+            raise
 
     def _open(self, level: int) -> None:
         signed_on, line = self._signed_on, self._hhu.line
