@@ -163,6 +163,34 @@ def test_a_key_typed_at_a_terminal_is_not_shown(here: Path) -> None:
     assert out == expected.out
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+def test_nothing_moves_while_a_password_is_typed(here: Path) -> None:
+    secret_file(here / "pw", "Vq7-Kx 93")
+    options = ("--companion", "electricity-mode-c", "--password-file", "pw")
+    done("meter", "new", "m.meter", *options)
+    master, slave = os.openpty()
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", _AT_A_TERMINAL, os.ttyname(slave), *PROGRAM[1:]),
+            *("write", "sim:m.meter", "installationReference=Flat 7"),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=slave,
+        env=os.environ | {"TERM": "vt100"},
+    )
+    shown = b""
+    while b"not shown): " not in shown:
+        shown += os.read(master, 4096)
+    os.write(master, b"Vq7-Kx 93\n")
+    out, _ = process.communicate()
+    os.close(slave)
+    os.close(master)
+    assert process.returncode == 0
+    assert b"written and read back" in out
+    assert shown.rfind(b"\x1b[?25h") > shown.rfind(b"Connecting")  # the cursor is there again
+
+
 @pytest.mark.parametrize("length", [15, 16, 31, 32, 33, 39, 40, 41, 63, 64, 65])
 @pytest.mark.parametrize("prefix", ["", "0x"])
 @pytest.mark.parametrize(

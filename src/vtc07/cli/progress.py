@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -44,6 +46,18 @@ class Progressing:
     ) -> None:
         if self._status is not None:
             self._status.stop()
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leave the line to a person who is asked something."""
+        if self._status is None:
+            yield
+            return
+        self._status.stop()
+        try:
+            yield
+        finally:
+            self._status.start()
 
     def heard(self, progress: Progress) -> None:
         """Show a step."""

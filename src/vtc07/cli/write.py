@@ -50,7 +50,8 @@ def write_command(
         companion = connection.companion
         wanted = [selection.assignment(companion, word) for word in assignments]
         if any(register.write_level for register, _ in wanted):
-            connection.want_password()
+            with progress.aside():
+                connection.want_password()
         meter = connection.greet()
         results = connection.run(write(connection.session, wanted, verify=verify))
         connection.sign_off()
