@@ -94,16 +94,11 @@ def _port_can(state: MeterState, heard: MeterInput) -> bool:
     """Say whether a meter's port may come to a row.
 
     A port of mode C announces no mode A or B; its companion here is silent to a faulty option
-    select; commits take no time, so no answer is late; and where it waits for an option select or a
-    NAK it does not wait until inactivity.
+    select; and where it waits for an option select or a NAK it does not wait until inactivity.
     """
     if heard is MeterInput.INACTIVITY:
         return state not in (MeterState.WAIT_OPTION, MeterState.SENT_READOUT)
-    return heard not in (
-        MeterInput.IDENTIFIED,
-        MeterInput.OPTION_FAULT_READOUT,
-        MeterInput.LATE,
-    )
+    return heard not in (MeterInput.IDENTIFIED, MeterInput.OPTION_FAULT_READOUT)
 
 
 def _unit_can(state: HHUState, heard: HHUInput) -> bool:
