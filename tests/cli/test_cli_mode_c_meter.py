@@ -171,6 +171,7 @@ def test_a_meter_of_mode_c_is_served_over_tcp(here: Path) -> None:
         code, err = meter.stop()
     assert code == 0
     assert "Accept" in err
+    assert "after wrong passwords none is compared for 60 s" in err
     shown = done("meter", "show", "m.meter")
     assert "password 60" in shown.out
     written = (here / "trace.jsonl").read_text()

@@ -226,7 +226,7 @@ class ServedMeter:
         self._told(f"the low-credit alarm is {'on' if event.active else 'off'}")
 
     def _tell(self) -> None:
-        """Tell what has become durable of switch and tamper since the last time."""
+        """Tell what has become durable of switch, tamper and lockouts since the last time."""
         assert self._server is not None
         committed = self._server.meter.committed
         new = committed.events_counted - self._events_told
@@ -281,4 +281,8 @@ def _sentence(event: Event) -> str | None:
             return f"the load switch is open: {_REASONS[DisconnectReason(event.detail or 0)]}"
         case EventName.TAMPER:
             return f"tamper is noticed: flags {event.detail}"
+        case EventName.LOCKOUT:
+            return f"after wrong tokens their carrier is locked for {event.detail} s"
+        case EventName.PASSWORD:
+            return f"after wrong passwords none is compared for {event.detail} s"
     return None
