@@ -130,7 +130,7 @@ def test_a_token_goes_over_the_line(here: Path, preset: str, options: list[str])
     assert balance() == 2500
 
 
-def test_auto_finds_a_meter_of_mode_c_whatever_speed_is_asked_for() -> None:
+def test_auto_finds_a_meter_of_mode_c_whatever_speed_is_asked_for(here: Path) -> None:
     """With mode C --speed is the highest to change to: the sign-on is at 300 Bd all the same."""
     new_meter("m.meter", "--companion", "electricity-mode-c")
     with line("--speed", "300"), meter_at_the_port():
