@@ -13,7 +13,8 @@ from hhu_bench import (
     without,
 )
 
-from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.companion import Companion
+from vtc07.carrier.companion_file import S, load_companion
 from vtc07.carrier.events import (
     ClientEvent,
     Command,
@@ -81,6 +82,22 @@ def test_three_reconnections_a_second_apart_and_then_no_link(electricity: Compan
     assert [p for p in heard if isinstance(p, Reconnecting)] == [
         Reconnecting(n, 3) for n in (1, 2, 3)
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "said"),
+    [("electricity", 1, False), ("electricity-mode-c", 1, True), ("electricity-mode-c", 4, True)],
+)
+def test_who_may_have_cut_a_session_short_is_told_when_to_try_again(
+    name: str, factor: int, said: bool
+) -> None:
+    companion = load_companion(name)
+    bench = ScriptedMeter(companion)
+    bench.failing = no_answer
+    timing = companion.timing.stretched(factor)
+    with pytest.raises(NoLink) as caught:
+        bench.run(Session(companion, timing=timing).identify())
+    assert (f"try again in {timing.inactivity_ns // S} s" in str(caught.value)) == said
 
 
 def test_a_link_that_does_not_open_is_tried_again(electricity: Companion) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from vtc07.carrier import events
 from vtc07.carrier.client import Client
-from vtc07.carrier.companion import Companion, LinkSettings, SignOn, Timing
+from vtc07.carrier.companion import Companion, LinkSettings, S, SignOn, Timing
 from vtc07.carrier.companion_file import companion_by_identity, load_companion
 from vtc07.carrier.endpoint import Procedure, perform, wait
 from vtc07.carrier.events import Break, ClientEvent, CommandFailed, Identified, Identify, Identity
@@ -333,7 +333,8 @@ class Connection:
                 return self._companion_of(event.identity, speed)
         assert isinstance(event, CommandFailed)
         with self._sleep_in_mind():
-            raise NoLink(event.failure, self.meter_address)
+            inactivity_s = timing.inactivity_ns // S if START_SPEED in speeds else None
+            raise NoLink(event.failure, self.meter_address, inactivity_s)
 
     def _ask_at(self, speed: int, asking: Companion, timing: Timing) -> ClientEvent:
         settings = self._options.head.applied(replace(asking.link, speed=speed))

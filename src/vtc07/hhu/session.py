@@ -40,15 +40,22 @@ class SessionError(Exception):
 
 
 class NoLink(SessionError):
-    """The meter does not answer, and reconnecting did not help. ``failure``: the last one."""
+    """The meter does not answer, and reconnecting did not help. ``failure``: the last one.
 
-    def __init__(self, failure: Failure, address: str) -> None:
+    ``inactivity_s``: how long a meter of mode C stays at the speed of a session that was cut short,
+    deaf to a sign-on at 300 Bd; None: not a meter of mode C, or not known to be one.
+    """
+
+    def __init__(self, failure: Failure, address: str, inactivity_s: int | None = None) -> None:
         self.failure = failure
         meter = f"meter {address}" if address else "any meter"
+        again = ""
+        if inactivity_s is not None and failure is Failure.NO_ANSWER:
+            again = f"; after a session that was cut short, try again in {inactivity_s} s"
         super().__init__(
             f"no session with {meter}: {failure.value}; "
             "check the head or cable, the address and the speed, and whether another client is "
-            "connected"
+            f"connected{again}"
         )
 
 
@@ -321,7 +328,8 @@ class Session:
             unanswered = failure is Failure.NO_ANSWER
             self._refused(failure)
         self.meter = None
-        raise NoLink(failure, self.address)
+        in_mode_c = self.companion.sign_on is SignOn.MODE_C
+        raise NoLink(failure, self.address, self.timing.inactivity_ns // S if in_mode_c else None)
 
     def _refused(self, failure: Failure) -> None:
         """End here where the meter will not let this client in however often it tries."""
