@@ -13,8 +13,8 @@ from hhu_bench import (
     without,
 )
 
-from vtc07.carrier.companion import Companion
-from vtc07.carrier.companion_file import S, load_companion
+from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.events import (
     ClientEvent,
     Command,
