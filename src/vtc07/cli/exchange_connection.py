@@ -30,6 +30,7 @@ from vtc07.carrier.exchange.settings import (
 )
 from vtc07.carrier.grammar import ADDRESS
 from vtc07.cli.failure import ExitCode, Failure
+from vtc07.cli.gathering import Command, gathering
 from vtc07.cli.head_options import Head, head_options
 from vtc07.cli.tracing import open_trace
 from vtc07.links.address import SimulatedAddress, TCPAddress, parse
@@ -80,18 +81,16 @@ class ExchangeOptions:
         return None if self.speed is None else int(self.speed)
 
 
-def exchange_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def exchange_options(function: Command) -> Command:
     """Give a command ADDRESS and these options; they arrive as ``exchange``."""
+    return head_options(_gather(function))
 
-    def gathered(*args: Any, **kwargs: Any) -> Any:
-        names = ExchangeOptions.__slots__
-        options = ExchangeOptions(**{name: kwargs.pop(name) for name in names})
-        return function(*args, exchange=options, **kwargs)
 
-    gathered.__name__ = function.__name__
-    gathered.__doc__ = function.__doc__
-    gathered.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
-    for decorate in (
+_gather = gathering(
+    "exchange",
+    ExchangeOptions.__slots__,
+    lambda values: ExchangeOptions(**values),
+    (
         click.option(
             "--trace",
             metavar="FILE",
@@ -144,9 +143,8 @@ def exchange_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Device address of the meter, up to 32 characters; by default whichever answers.",
         ),
         click.argument("address", metavar="ADDRESS", required=False),
-    ):
-        gathered = decorate(gathered)
-    return head_options(gathered)
+    ),
+)
 
 
 class ExchangeConnection:

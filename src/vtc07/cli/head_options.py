@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
 from vtc07.carrier.companion import LinkSettings, Parity
+from vtc07.cli.gathering import gathering
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +37,32 @@ class Head:
         )
 
 
-def head_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command these options; they arrive as ``head``."""
+_ON_OR_OFF = click.Choice(["on", "off"])
 
-    def gathered(*args: Any, **kwargs: Any) -> Any:
-        parity = kwargs.pop("parity")
-        levels = {name: kwargs.pop(name) for name in ("rts", "dtr", "echo")}
-        head = Head(
-            None if parity is None else Parity(parity),
-            **{name: None if level is None else level == "on" for name, level in levels.items()},
-        )
-        return function(*args, head=head, **kwargs)
 
-    gathered.__name__ = function.__name__
-    gathered.__doc__ = function.__doc__
-    gathered.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
-    on_or_off = click.Choice(["on", "off"])
-    for decorate in (
-        click.option("--echo", type=on_or_off, help="Whether the head returns what is sent."),
-        click.option("--dtr", type=on_or_off, help="Level of DTR, which may power the head."),
-        click.option("--rts", type=on_or_off, help="Level of RTS, which may power the head."),
+def _head(values: Mapping[str, Any]) -> Head:
+    parity = values["parity"]
+    levels = {name: values[name] for name in ("rts", "dtr", "echo")}
+    return Head(
+        None if parity is None else Parity(parity),
+        **{name: None if level is None else level == "on" for name, level in levels.items()},
+    )
+
+
+#: Gives a command these options; they arrive as ``head``.
+head_options = gathering(
+    "head",
+    Head.__slots__,
+    _head,
+    (
+        click.option("--echo", type=_ON_OR_OFF, help="Whether the head returns what is sent."),
+        click.option("--dtr", type=_ON_OR_OFF, help="Level of DTR, which may power the head."),
+        click.option("--rts", type=_ON_OR_OFF, help="Level of RTS, which may power the head."),
         click.option(
             "--parity",
             type=click.Choice([parity.value for parity in Parity]),
             help="uart: 7E1 by the port; software: even parity in bit 7 of 8N1; none. By default "
             "uart on a serial port, or what the companion says; none on TCP and pty:.",
         ),
-    ):
-        gathered = decorate(gathered)
-    return gathered
+    ),
+)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.cli.failure import Failure
+from vtc07.cli.gathering import Command, gathering
 from vtc07.cli.head_options import Head, head_options
 
 AUTO: Final = "auto"
@@ -40,18 +40,16 @@ class LinkOptions:
         return WakeUp(self.wake_up)
 
 
-def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def link_options(function: Command) -> Command:
     """Give a command ADDRESS and the options of the link; they arrive as ``link``."""
+    return head_options(_gather(function))
 
-    def gathered(*args: Any, **kwargs: Any) -> Any:
-        names = LinkOptions.__slots__
-        options = LinkOptions(**{name: kwargs.pop(name) for name in names})
-        return function(*args, link=options, **kwargs)
 
-    gathered.__name__ = function.__name__
-    gathered.__doc__ = function.__doc__
-    gathered.__click_params__ = list(getattr(function, "__click_params__", []))  # type: ignore[attr-defined]
-    for decorate in (
+_gather = gathering(
+    "link",
+    LinkOptions.__slots__,
+    lambda values: LinkOptions(**values),
+    (
         click.option(
             "--store-key-file",
             metavar="FILE",
@@ -104,9 +102,8 @@ def link_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="The meter's companion; auto: the shipped one that it names itself.",
         ),
         click.argument("address", metavar="ADDRESS"),
-    ):
-        gathered = decorate(gathered)
-    return head_options(gathered)
+    ),
+)
 
 
 def stretch_of(companion: Companion, profile: str | None) -> int:
