@@ -90,6 +90,17 @@ def test_a_meter_of_another_maker(here: Path) -> None:
     assert any("tokens: the register" in line for line in found["decide"])
 
 
+def test_a_known_meaning_is_in_the_draft_and_no_other_medium_s() -> None:
+    lines = b"1-0:1.8.0(1.5*kWh)\r\n7-0:1.8.0(2.5*m3)\r\n16.7.0(0.5*kW)\r\n2.8.0(7*m3)\r\n!\r\n"
+    companion = drafted(draft(Findings(IDENTITY, parse_block(lines))).text)
+    assert {r.address: (r.name, r.meaning) for r in companion.table if r.name != "tokenEntry"} == {
+        "1-0:1.8.0": ("energyImport", "energy imported"),
+        "7-0:1.8.0": ("r_7_0_1_8_0", "7-0:1.8.0: DECIDE what it means"),
+        "16.7.0": ("r_16_7_0", "power imported minus exported now"),
+        "2.8.0": ("r_2_8_0", "2.8.0: DECIDE what it means"),
+    }
+
+
 @pytest.mark.parametrize(
     "compat",
     [

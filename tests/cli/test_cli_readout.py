@@ -72,6 +72,65 @@ def test_a_meter_of_each_mode_is_read_out(z: str, mode: str, speed: int, here: P
     assert found.err == ""
 
 
+def test_a_meaning_is_null_where_none_is_known_and_no_column_where_all_are(here: Path) -> None:
+    name = recorded(here, IDENT + close(b"\x02P.99(1)\r\n96.80(01)\r\n!\r\n"))
+    found = one(done("readout", "--from", name, "--json"))
+    assert [row["meaning"] for row in found["rows"]] == [None, None]
+    table = done("readout", "--from", name).out
+    assert "meaning" not in table
+    name = recorded(here, IDENT + close(b"\x02P.99(1)\r\n0.9.1(101112)\r\n!\r\n"))
+    found = one(done("readout", "--from", name, "--json"))
+    assert [row["meaning"] for row in found["rows"]] == [None, "time of day"]
+
+
+def test_our_own_addresses_have_no_meaning_that_is_another_s(here: Path) -> None:
+    store = new_meter("c.meter", "--companion", "electricity-mode-c")
+    with served(store) as meter:
+        rows = one(done("readout", meter.address, "--json"))["rows"]
+    meanings = {row["address"]: row["meaning"] for row in rows}
+    assert {address: meaning for address, meaning in meanings.items() if meaning} == {
+        "F.F": "error and status flags",
+        "0.0.0": "meter number",
+        "C.1.0": "serial number",
+        "0.2.0": "version of the meter's software",
+        "1.8.0": "energy imported",
+        "1.7.0": "power imported now",
+        "21.7.0": "power imported now, L1",
+        "41.7.0": "power imported now, L2",
+        "61.7.0": "power imported now, L3",
+        "96.3.10": "state of the disconnecting switch",
+        "C.7.0": "number of power failures",
+    }
+    assert {"19.40.0", "19.10.0", "96.3.11", "C.5.1"} <= set(meanings)
+
+
+def test_a_direct_port_is_told_from_a_meter_that_is_silent(here: Path) -> None:
+    with served(new_meter("d.meter")) as meter:
+        found = vtc07("readout", meter.address, "--timeout", "0.2", "--json")
+    assert (found.code, found.out) == (3, "")
+    sentence = found.error["error"]
+    assert "the meter says it is VTC '" in sentence
+    assert f"vtc07 identify {meter.address}, and" in sentence
+    assert sentence.endswith(f"vtc07 read {meter.address}")
+
+
+def test_another_maker_s_meter_without_a_readout_is_no_direct_port(here: Path) -> None:
+    def identify() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while connection.recv(64):
+                connection.sendall(b"/ABC3X1\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=identify)
+        answering.start()
+        address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        found = vtc07("readout", address, "--timeout", "0.2")
+        answering.join()
+    assert found.code == 3
+    assert "vtc07 identify" not in found.err
+
+
 def test_the_highest_speed_wanted_and_the_address(here: Path) -> None:
     with at_a_port(maker("5")) as address:
         found = done("readout", address, "--json", "--speed", "1200", "--meter-address", "0012")
@@ -87,18 +146,23 @@ def test_a_table_and_csv(here: Path) -> None:
         text = done("readout", address, "--csv").out
     assert table[0].split() == ["FLAG", "letters", "ABc"]
     assert table[3].split() == ["speed", "9600", "Bd"]
-    assert [line.split() for line in table[6:]] == [
-        ["address", "value", "unit"],
-        ["F.F", "00"],
-        ["0.0.0", "00471100"],
-        ["1.8.0", "001234.5", "kWh"],
-        ["1.8.0*12", "001200.0", "kWh"],
-        ["1.6.1", "0.402", "kW"],
-        ["2211120730"],
-        ["C.1.1"],
-        ["31.7.0", "-1.25", "A"],
+    assert [" ".join(line.split()) for line in table[6:]] == [
+        "address value unit meaning",
+        "F.F 00 error and status flags",
+        "0.0.0 00471100 meter number",
+        "1.8.0 001234.5 kWh energy imported",
+        "1.8.0*12 001200.0 kWh energy imported; stored value 12, of an earlier period",
+        "1.6.1 0.402 kW greatest demand imported, tariff 1",
+        "2211120730",
+        "C.1.1",
+        "31.7.0 -1.25 A current of L1",
     ]
+    assert text.splitlines()[0] == "telegram,address,position,value,unit,meaning"
     rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["meaning"] for row in rows[3:]] == [
+        "energy imported; stored value 12, of an earlier period",
+        "greatest demand imported, tariff 1", "", "", "current of L1",
+    ]  # fmt: skip
     assert [(row["address"], row["value"], row["unit"] or None) for row in rows] == READ
     assert [row["position"] for row in rows][4:6] == ["1", "2"]
 

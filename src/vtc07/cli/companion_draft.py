@@ -11,6 +11,7 @@ from typing import Final
 from vtc07.carrier.companion_file import check, load_companion, parse_companion
 from vtc07.carrier.exchange.blocks import ReadoutBlock, Row, Value
 from vtc07.carrier.exchange.events import MeterIdentity
+from vtc07.carrier.exchange.obis import meaning_of
 from vtc07.carrier.exchange.settings import (
     STANDARD,
     START_SPEED,
@@ -33,34 +34,33 @@ _LONGEST_COUNT: Final = 9  # digits without a unit; more are rather a name
 _LONGEST_IN_READOUT: Final = 32
 _SMALLEST_TEXT: Final = 16
 _WIDTHS: Final = (32, 64)  # decimal numbers have no width on the line: there is no harm in room
-#: What short addresses commonly mean (after IEC 62056-61 and national habits); the rest has a
-#: name made of the address.
-_KNOWN: Final[Mapping[str, tuple[str, str]]] = {
-    "F.F": ("errorRegister", "error register"),
-    "0.0.0": ("deviceAddress", "device address"),
-    "0.0": ("deviceAddress", "device address"),
-    "C.1.0": ("serialNumber", "serial number"),
-    "C.1": ("serialNumber", "serial number"),
-    "0.2.0": ("firmware", "firmware version"),
-    "0.9.1": ("meterTime", "time of day"),
-    "0.9.2": ("meterDate", "date"),
-    "0.1.0": ("resets", "number of resets of the maximum"),
-    "C.7.0": ("powerFailures", "number of power failures"),
-    "1.6.0": ("maximumDemand", "maximum demand"),
-    "1.7.0": ("powerImport", "active power taken"),
-    "2.7.0": ("powerExport", "active power given"),
-    "1.8.0": ("energyImport", "active energy taken"),
-    "1.8.1": ("energyImportT1", "active energy taken, tariff 1"),
-    "1.8.2": ("energyImportT2", "active energy taken, tariff 2"),
-    "2.8.0": ("energyExport", "active energy given"),
-    "2.8.1": ("energyExportT1", "active energy given, tariff 1"),
-    "2.8.2": ("energyExportT2", "active energy given, tariff 2"),
-    "32.7.0": ("voltageL1", "voltage of L1"),
-    "52.7.0": ("voltageL2", "voltage of L2"),
-    "72.7.0": ("voltageL3", "voltage of L3"),
-    "31.7.0": ("currentL1", "current of L1"),
-    "51.7.0": ("currentL2", "current of L2"),
-    "71.7.0": ("currentL3", "current of L3"),
+#: Names for what has a known meaning (`meaning_of`); the rest has a name made of the address.
+_KNOWN: Final[Mapping[str, str]] = {
+    "F.F": "errorRegister",
+    "0.0.0": "deviceAddress",
+    "0.0": "deviceAddress",
+    "C.1.0": "serialNumber",
+    "C.1": "serialNumber",
+    "0.2.0": "firmware",
+    "0.9.1": "meterTime",
+    "0.9.2": "meterDate",
+    "0.1.0": "resets",
+    "C.7.0": "powerFailures",
+    "1.6.0": "maximumDemand",
+    "1.7.0": "powerImport",
+    "2.7.0": "powerExport",
+    "1.8.0": "energyImport",
+    "1.8.1": "energyImportT1",
+    "1.8.2": "energyImportT2",
+    "2.8.0": "energyExport",
+    "2.8.1": "energyExportT1",
+    "2.8.2": "energyExportT2",
+    "32.7.0": "voltageL1",
+    "52.7.0": "voltageL2",
+    "72.7.0": "voltageL3",
+    "31.7.0": "currentL1",
+    "51.7.0": "currentL2",
+    "71.7.0": "currentL3",
 }
 #: Of these, what holds digits that are no number.
 _NAMES: Final = frozenset({"errorRegister", "deviceAddress", "serialNumber", "firmware"})
@@ -259,7 +259,7 @@ def _registers(findings: Findings) -> tuple[list[_Entry], list[str]]:
             left_out.append(f"{row.address or 'a value'}: {why}")
             continue
         addresses.add(row.address.upper())
-        name, meaning = _name(row.address, names)
+        name, meaning = _name(row.address, value.unit, names)
         names.add(name)
         if len(row.all_values) > 1:
             meaning += ", the first of several values"
@@ -313,11 +313,12 @@ def _guess(value: Value, name: str) -> _Guess:
     return _Guess(f"{'s' if signed else 'u'}{width}", why, unit, -len(match[3] or ""))
 
 
-def _name(address: str, taken: set[str]) -> tuple[str, str]:
+def _name(address: str, unit: str | None, taken: set[str]) -> tuple[str, str]:
     """Return a name of its own for an address, and what it means as far as that is known."""
-    short = re.sub(r"^\d+-\d+:", "", address)
+    meaning = meaning_of(address, unit)
+    short = re.sub(r"^[01]-\d+:", "", address)
     short = re.sub(r"\*255$", "", short)
-    name, meaning = _KNOWN.get(short, ("", ""))
+    name = _KNOWN.get(short, "") if meaning is not None else ""
     if not name or name in taken:
         name = "r_" + re.sub(r"[^0-9A-Za-z]+", "_", address).strip("_")
     number, unique = 2, name

@@ -36,6 +36,7 @@ from vtc07.cli.tracing import open_trace
 from vtc07.links.address import SimulatedAddress, TCPAddress, parse
 
 if TYPE_CHECKING:
+    from vtc07.carrier.exchange.hhu import HHU
     from vtc07.carrier.exchange.mode_d import PushEvent
     from vtc07.links.address import LinkAddress
     from vtc07.links.blocking import ClientDriver
@@ -155,6 +156,7 @@ class ExchangeConnection:
         self._resources = contextlib.ExitStack()
         self._driver: ClientDriver | None = None
         self._recorder: Recorder | None = None
+        self._unit: HHU | None = None
         self._compatibility = options.compatibility
         if not re.fullmatch(ADDRESS, options.meter_address):
             raise Failure(
@@ -186,6 +188,11 @@ class ExchangeConnection:
     def compatibility(self) -> Compatibility:
         """The deviations that are taken."""
         return self._compatibility
+
+    @property
+    def heard(self) -> MeterIdentity | None:
+        """Who answered the last sign-on, though nothing came of it; None: nobody did."""
+        return None if self._unit is None else self._unit.identity
 
     def restart(self, compatibility: Compatibility) -> None:
         """Close the link; the next command is another unit's, which takes these deviations."""
@@ -247,6 +254,7 @@ class ExchangeConnection:
             paced=self._paced(),
             wake_up=WakeUp(self._options.wake_up),
         )
+        self._unit = core
         return self._drive(core, self._settings())
 
     def _paced(self) -> bool:

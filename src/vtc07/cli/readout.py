@@ -14,6 +14,7 @@ import click
 
 from vtc07.carrier.exchange.blocks import ReadoutBlock, Row, Value, parse_block
 from vtc07.carrier.exchange.events import ExchangeFailed, MeterIdentity, ReadOut, SignOn
+from vtc07.carrier.exchange.obis import meaning_of
 from vtc07.carrier.exchange.settings import CheckCharacter, Compatibility, mode_and_speed
 from vtc07.carrier.exchange.telegram import Framing, Telegram, parse_telegrams
 from vtc07.cli.exchange_connection import (
@@ -139,11 +140,33 @@ def _tell(output: Output, place: str, shown: list[Shown], *, as_csv: bool) -> No
 def _asked(connection: ExchangeConnection, options: ExchangeOptions) -> Shown:
     event = connection.perform(SignOn(options.meter_address, speed=options.highest_speed))
     if isinstance(event, ExchangeFailed):
-        raise failed(event, connection.address)
+        raise _no_readout(connection) or failed(event, connection.address)
     assert isinstance(event, ReadOut)
     block = parse_block(event.chars, options.compatibility)
     good = True if event.checked else None
     return Shown(event.identity, block, good, speed=event.speed)
+
+
+def _no_readout(connection: ExchangeConnection) -> Failure | None:
+    """Return the error of a meter with a direct port, which says who it is and no more."""
+    from vtc07.carrier.companion import SignOn as PortKind  # noqa: PLC0415 - only for an error
+    from vtc07.carrier.companion_file import load_companion, shipped_companions  # noqa: PLC0415
+
+    who = connection.heard
+    if who is None:
+        return None
+    for companion in map(load_companion, shipped_companions()):
+        flag = companion.flag.upper() == who.flag.upper()
+        same_z = companion.baud_identification == who.baud_identification
+        if flag and same_z and companion.sign_on is PortKind.DIRECT:
+            return Failure(
+                f"{connection.address}: the meter says it is {who.flag} "
+                f"{printable(who.identification)!r}, a payment meter with a direct port, and those "
+                f"have no readout: ask it with vtc07 identify {connection.address}, and for its "
+                f"registers with vtc07 read {connection.address}",
+                ExitCode.NO_LINK,
+            )
+    return None
 
 
 def _heard(
@@ -238,20 +261,26 @@ def _show(output: Output, shown: Shown) -> None:
         )
         output.line()
     rows = [cells for row in shown.block.rows for cells in _cells(row)]
-    output.table(["address", "value", "unit"], rows)
+    columns = ["address", "value", "unit", "meaning"]
+    if not any(cells[-1] for cells in rows):
+        columns, rows = columns[:-1], [cells[:-1] for cells in rows]
+    output.table(columns, rows)
     for row in shown.block.rows:
         _show_profile(output, row)
 
 
 def _cells(row: Row) -> list[list[str]]:
-    """Return a row's values, one a line; the address stands before the first."""
+    """Return a row's values, one a line; address and meaning stand at the first."""
     address = printable(row.address)
     if row.profile is not None:
-        return [[address, f"load profile of {len(row.profile.entries)}, below", ""]]
-    return [
-        [address if number == 0 else "", *_value_cells(value)]
-        for number, value in enumerate(row.all_values)
-    ]
+        return [[address, f"load profile of {len(row.profile.entries)}, below", "", ""]]
+    cells = [["", *_value_cells(value), ""] for value in row.all_values]
+    cells[0][0], cells[0][-1] = address, _meaning(row) or ""
+    return cells
+
+
+def _meaning(row: Row) -> str | None:
+    return meaning_of(row.address, row.values[0].unit)
 
 
 def _value_cells(value: Value) -> list[str]:
@@ -296,6 +325,7 @@ def _row_document(row: Row) -> dict[str, Any]:
         "address": row.address,
         "register": row.register,
         "history": row.history,
+        "meaning": _meaning(row),
         "values": [_value_document(value) for value in row.values],
         "further": [[_value_document(value) for value in line] for line in row.further],
         "profile": None
@@ -318,12 +348,18 @@ def _value_document(value: Value) -> dict[str, Any]:
 
 
 def _csv(shown: list[Shown]) -> str:
-    """Return all values, one a line; ``position`` counts those of an address from 1."""
+    """Return all values, one a line; ``position`` counts those of an address from 1.
+
+    ``meaning`` is the last column, at an address' first value: older scripts count columns.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["telegram", "address", "position", "value", "unit"])
+    writer.writerow(["telegram", "address", "position", "value", "unit", "meaning"])
     for number, each in enumerate(shown, 1):
         for row in each.block.rows:
             for position, value in enumerate(row.all_values, 1):
-                writer.writerow([number, row.address, position, value.value, value.unit or ""])
+                meaning = (_meaning(row) or "") if position == 1 else ""
+                writer.writerow(
+                    [number, row.address, position, value.value, value.unit or "", meaning]
+                )
     return text.getvalue()

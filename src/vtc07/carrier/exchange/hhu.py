@@ -57,6 +57,8 @@ _FAILURES = {
     HHUInput.NAK: ExchangeFailure.REFUSED_BY_NAK,
 }
 
+_NOBODY = MeterIdentity("", "", "")
+
 
 class HHU:
     """The state machine of one unit on one line (`vtc07.carrier.endpoint.Endpoint`).
@@ -99,7 +101,7 @@ class HHU:
         self._command: HHUCommand = SignOff()
         self._parts: tuple[bytes, ...] = ()  # the command's messages
         self._place = 0  # of the message said last
-        self._identity = MeterIdentity("", "", "")
+        self._identity = _NOBODY
         self._selected_speed = START_SPEED
         most_naks = timing.naks if naks is None else naks
         self._counts = Counts(timing.attempts, most_naks, longest)
@@ -122,6 +124,11 @@ class HHU:
     def signed_on(self) -> bool:
         """True while a session may be open: commands can be given, and B0 ends it."""
         return self._session_speed is not None
+
+    @property
+    def identity(self) -> MeterIdentity | None:
+        """What the meter said of itself in the last sign-on, though it failed; None: nothing."""
+        return None if self._identity is _NOBODY else self._identity
 
     @property
     def line(self) -> HHULine:
@@ -374,6 +381,7 @@ class HHU:
     # --- sign-on -------------------------------------------------------------------------------
 
     def _begin_sign_on(self, now_ns: int) -> None:
+        self._identity = _NOBODY
         if self._session_speed is None:
             self._state = HHUState.IDENTIFICATION
             self._request(now_ns, None, HHUState.READY)
