@@ -111,8 +111,8 @@ class ForeignServer:
                         if not data:
                             return True
                         for each in manager.filter(data):
+                            self.port.told.append(("sent", each))  # before anybody can see it
                             self.port.write(each)
-                            self.port.told.append(("sent", each))
                     else:
                         data = self.port.read(4096)
                         connection.sendall(b"".join(manager.escape(data)))
