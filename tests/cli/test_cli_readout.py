@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import socket
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_bench import Result, done, here, new_meter, served, vtc07
+from cli_bench import Result, done, here, new_meter, one_sentence, served, vtc07
 from exchange_bench import LINES, at_a_port, maker
 
 from vtc07.carrier.companion import MS
@@ -318,8 +319,9 @@ def test_a_wrong_check_shows_no_values_and_says_what_to_do(here: Path) -> None:
     found = vtc07("readout", "--from", recorded(here, struck), "--json")
     assert (found.code, found.out) == (2, "")
     assert "the check character is wrong, so that a value may be" in found.error["error"]
-    all_the_same = one(done("readout", "--from", "recorded", "--no-readout-bcc", "--json"))
-    assert all_the_same["check"] == "wrong"
+    all_the_same = done("readout", "--from", "recorded", "--no-readout-bcc", "--json")
+    assert one(all_the_same)["check"] == "wrong"
+    assert "the check is wrong, and --no-readout-bcc shows the values" in all_the_same.err
     pushed = recorded(here, b"/ABC5X\r\n\r\nA(1)\r\n!0000\r\n")
     assert "the CRC16 is wrong" in vtc07("readout", "--from", pushed).err
 
@@ -355,6 +357,55 @@ def test_wrong_usage_is_a_sentence(arguments: list[str], sentence: str, here: Pa
     found = vtc07("readout", *arguments)
     assert (found.code, found.out) == (2, "")
     assert sentence in found.err
+
+
+def test_a_file_that_is_no_recording_is_one_sentence(here: Path) -> None:
+    document = {"registers": [{"name": f"a{number}", "value": number} for number in range(99)]}
+    for chars in (
+        json.dumps(document, indent=2).encode(),
+        b"Well!\n",
+        b"/usr/bin\n/usr/lib\n",
+        b"",
+    ):
+        found = vtc07("readout", "--from", recorded(here, chars))
+        assert (found.code, found.out) == (2, "")
+        assert one_sentence(found.err).startswith("recorded holds no telegram")
+        assert len(found.err.splitlines()) == 1
+
+
+def test_many_lines_that_are_no_data_are_told_in_a_few(here: Path) -> None:
+    def warnings(lines: int) -> list[str]:
+        noise = b"".join(b"noise %d\r\n" % number for number in range(lines))
+        name = recorded(here, IDENT + b"1.8.0(1*kWh)\r\n" + noise + b"!\r\n")
+        found = done("readout", "--from", name, "--json")
+        assert len(one(found)["not_understood"]) == lines  # there they are all
+        said = [json.loads(line) for line in found.err.splitlines()]
+        return [each["warning"] for each in said if "warning" in each]
+
+    assert [text.partition(":")[0] for text in warnings(3)] == [
+        "not understood, line 2", "not understood, line 3", "not understood, line 4",
+    ]  # fmt: skip
+    assert warnings(4)[3:] == ["and 1 more line that is no data"]
+    assert warnings(600)[3:] == ["and 597 more lines that are no data"]
+
+
+def test_an_empty_readout_is_an_answer(here: Path) -> None:
+    found = done("readout", "--from", recorded(here, IDENT + b"!\r\n"), "--json")
+    assert one(found)["rows"] == []
+
+
+def test_what_is_said_of_a_check_that_is_not_there_is_true(here: Path) -> None:
+    bare = recorded(here, IDENT + b"1.8.0(1*kWh)\r\n!\r\n")
+    none_recorded = "the recording has no check character: the values are as they arrived"
+    taken = "taken without a check, as --no-readout-bcc says: the values are as they arrived"
+    assert none_recorded in done("readout", "--from", bare).err
+    assert taken in done("readout", "--from", bare, "--no-readout-bcc").err
+    with at_a_port(maker(compat=SUM)) as address:  # a check that is wrong as it is looked at here
+        found = done("readout", address, "--no-readout-bcc")
+    assert taken in found.err
+    assert "the meter sent no" not in found.err
+    with at_a_port(maker(compat=Compatibility(no_readout_bcc=True))) as address:
+        assert "the meter sent no check character: " in done("readout", address).err
 
 
 def test_no_telegram_and_no_link(here: Path) -> None:

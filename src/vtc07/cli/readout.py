@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LISTEN_S = 60.0
 _STDIN = "-"
+_MOST_WARNINGS = 3  # of lines that are no data; a file that is no recording has nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +115,38 @@ def readout(
                     shown.append(_asked(connection, exchange))
     finally:  # what came is shown, although a later telegram did not
         if shown:
+            _comment(output, shown, recorded=source is not None, options=exchange)
             _tell(output, place, shown, as_csv=as_csv)
 
 
+def _comment(
+    output: Output, shown: list[Shown], *, recorded: bool, options: ExchangeOptions
+) -> None:
+    """Say what the values do not: what was not understood, and how far they were checked."""
+    leftovers = [leftover for each in shown for leftover in each.block.leftovers]
+    for leftover in leftovers[:_MOST_WARNINGS]:
+        output.warning(f"not understood, {printable(str(leftover))}")
+    if (more := len(leftovers) - _MOST_WARNINGS) > 0:
+        lines = "1 more line that is" if more == 1 else f"{more} more lines that are"
+        output.warning(f"and {lines} no data")
+    checks = {each.check_good for each in shown}
+    if False in checks:
+        output.warning(
+            "the check is wrong, and --no-readout-bcc shows the values all the same: one may be "
+            "damaged"
+        )
+    if None not in checks:
+        return
+    if options.no_readout_bcc:  # there may have been one, which nobody looked at
+        why = "taken without a check, as --no-readout-bcc says"
+    elif recorded:
+        why = "the recording has no check character"
+    else:
+        why = "the meter sent no check character"
+    output.note(f"{why}: the values are as they arrived")
+
+
 def _tell(output: Output, place: str, shown: list[Shown], *, as_csv: bool) -> None:
-    for each in shown:
-        for leftover in each.block.leftovers:
-            output.warning(f"not understood, {printable(str(leftover))}")
-        if each.check_good is None:
-            output.note("the meter sent no check character: the values are as they arrived")
     if as_csv:
         output.line(_csv(shown).rstrip("\n"))
     elif output.as_json:
@@ -204,8 +228,13 @@ def _recorded(source: str, compat: Compatibility) -> list[Shown]:
     chars = sys.stdin.buffer.read() if source == _STDIN else Path(source).read_bytes()
     chars = bytes(char & 0x7F for char in chars)  # bit 7 is the parity's
     found = parse_telegrams(chars, compat)
-    if not found:
-        raise Failure(f"{source} holds no telegram: one begins with / or with a data block")
+    if not any(telegram.block.rows for telegram in found):
+        whole = any(telegram.identity and telegram.block.ended for telegram in found)
+        if not whole:  # an empty one would be a meter's answer all the same
+            raise Failure(
+                f"{source} holds no telegram with data: one begins with / or with a data block, "
+                "whose lines are like 1.8.0(001234.5*kWh)"
+            )
     for telegram in found:
         if telegram.check_good is False and not compat.no_readout_bcc:
             raise Failure(_wrong(source, telegram, chars, compat))
