@@ -7,6 +7,7 @@ from importlib import resources
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spoiled_lines import spoiled
 
 from vtc07.carrier.companion_file import check
 
@@ -320,21 +321,7 @@ LINES = ELECTRICITY.splitlines()
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_no_text_crashes_the_judge(data: st.DataObject) -> None:
-    """Lines are dropped, doubled, and values exchanged for others: problems or none, no crash."""
-    lines = list(LINES[: data.draw(st.sampled_from([100, 160, len(LINES)]))])
-    for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(lines) - 1))
-        value = data.draw(
-            st.sampled_from(["-1", "0", "99999999999999999999", "1.5", "true", "[]", "{}", '""'])
-            | st.sampled_from(["nan", "[[1]]", '"("', "{a = 1}", "07:32:00", '"0000"', '["a", 1]'])
-        )
-        match data.draw(st.sampled_from(["drop", "double", "value", "value", "value"])):
-            case "drop":
-                del lines[place]
-            case "double":
-                lines.insert(place, lines[place])
-            case _:
-                lines[place] = f"{lines[place].partition('=')[0]}= {value}"
+    lines = spoiled(data, LINES[: data.draw(st.sampled_from([100, 160, len(LINES)]))])
     for problem in check("\n".join(lines), "x.toml"):
         assert problem.message
         assert problem.line <= len(lines) + 1

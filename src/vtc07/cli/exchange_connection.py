@@ -31,7 +31,7 @@ from vtc07.carrier.exchange.settings import (
 from vtc07.carrier.grammar import ADDRESS
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.gathering import Command, gathering
-from vtc07.cli.head_options import Head, head_options
+from vtc07.cli.head_options import Head, head_options, wake_up_option
 from vtc07.cli.tracing import open_trace
 from vtc07.links.address import SimulatedAddress, TCPAddress, parse
 
@@ -97,13 +97,7 @@ _gather = gathering(
             metavar="FILE",
             help="Record what goes over the line as JSON Lines.",
         ),
-        click.option(
-            "--wake-up",
-            type=click.Choice([way.value for way in WakeUp]),
-            default=WakeUp.NONE.value,
-            show_default=True,
-            help="How a meter on a battery is woken before it is asked.",
-        ),
+        wake_up_option,
         click.option(
             "--address-not-echoed",
             is_flag=True,

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from vtc07.carrier.companion import LinkSettings, Parity
+from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.cli.gathering import gathering
 
 
@@ -65,4 +66,13 @@ head_options = gathering(
             "uart on a serial port, or what the companion says; none on TCP and pty:.",
         ),
     ),
+)
+
+#: How a meter on a battery is woken; arrives as ``wake_up``, a value of `WakeUp`.
+wake_up_option = click.option(
+    "--wake-up",
+    type=click.Choice([way.value for way in WakeUp]),
+    default=WakeUp.NONE.value,
+    show_default=True,
+    help="How a meter on a battery is woken before it is asked.",
 )

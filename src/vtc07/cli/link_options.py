@@ -11,7 +11,7 @@ from vtc07.carrier.companion import Companion
 from vtc07.carrier.exchange.settings import WakeUp
 from vtc07.cli.failure import Failure
 from vtc07.cli.gathering import Command, gathering
-from vtc07.cli.head_options import Head, head_options
+from vtc07.cli.head_options import Head, head_options, wake_up_option
 
 AUTO: Final = "auto"
 #: The environment variable that holds the password of a meter's port.
@@ -70,13 +70,7 @@ _gather = gathering(
             type=click.IntRange(1, 20),
             help="Attempts at a command; by default the companion's.",
         ),
-        click.option(
-            "--wake-up",
-            type=click.Choice([way.value for way in WakeUp]),
-            default=WakeUp.NONE.value,
-            show_default=True,
-            help="How a meter on a battery is woken before it is asked.",
-        ),
+        wake_up_option,
         click.option(
             "--profile",
             metavar="NAME",
