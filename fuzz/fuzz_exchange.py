@@ -193,7 +193,8 @@ def try_telegrams(body: bytes) -> None:
                 telegram.framing not in (Framing.CHECKED, Framing.PUSHED_CRC)
             )
             if telegram.framing is Framing.CHECKED:
-                line = re.search(rb"[\r\n]", chars) if telegram.identity is not None else None
+                # A damaged identification names nobody, but stands before the block all the same.
+                line = re.search(rb"[\r\n]", chars) if chars.startswith(b"/") else None
                 start = chars.index(b"\x02", line.end() if line else 0)
                 covered = chars[start + 1 : -1]
                 good = check_character(covered, compat.check) == chars[-1] & 0x7F
