@@ -9,13 +9,14 @@ import pytest
 from hhu_bench import PAN, MeterLine, credit, new_meter, wall_clock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from true_outcomes import TOKEN, WH, assert_true, session_with
 
 from vtc07.carrier.companion import MS, Companion, S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.delivery import SendReport, TokenToSend, resolve_earlier, send
+from vtc07.hhu.delivery import SendReport, TokenToSend, send
 from vtc07.hhu.journal import MemoryJournal
 from vtc07.hhu.outcome import (
     Delivered,
@@ -23,7 +24,6 @@ from vtc07.hhu.outcome import (
     NoLink,
     NotSent,
     NotTaken,
-    Outcome,
     Refused,
     Unresolved,
 )
@@ -31,9 +31,6 @@ from vtc07.hhu.progress import Polling, Progress
 from vtc07.hhu.session import Session
 from vtc07.links.link import Sender
 from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, Fault
-
-TOKEN = credit(1, 100)
-WH = 10_000
 
 
 def test_a_neighbour_that_does_not_tell_its_meter_pan_is_not_the_meter_meant() -> None:
@@ -76,46 +73,14 @@ def test_a_neighbour_that_does_not_tell_its_meter_pan_is_not_the_meter_meant() -
     assert len(journal.unresolved(PAN)) == 1
 
 
-def _session(companion: Companion) -> Session:
-    return Session(companion, address=PAN)
-
-
 def _send(bench: MeterLine, journal: MemoryJournal, *tokens: str) -> SendReport:
     procedure = send(
-        _session(bench.companion),
+        session_with(bench.companion),
         journal,
         [TokenToSend(token) for token in tokens],
         wall_clock=wall_clock,
     )
     return bench.run(procedure)
-
-
-def _assert_true(outcome: Outcome, bench: MeterLine, journal: MemoryJournal) -> None:
-    """Compare what is reported of TOKEN with what the meter has done, once and for all."""
-    bench.line.fault = None
-    bench.line.plug()
-    bench.line.idle(20 * S)
-    accepted = bench.state.account.accepted
-    assert accepted in (0, WH), "a token must never be counted twice"
-    assert sum(e.status is TokenStatus.ACCEPT for e in bench.state.token_log) == accepted // WH
-    match outcome:
-        case Delivered():
-            assert accepted == WH
-            assert journal.unresolved() == ()
-        case NoLink():
-            assert (accepted, bench.state.token_sequence) == (0, 0)
-            assert journal.unresolved() == ()
-        case Unresolved():
-            (left,) = journal.unresolved(PAN)
-            report = bench.run(
-                resolve_earlier(_session(bench.companion), journal, wall_clock=wall_clock)
-            )
-            (earlier,) = report.earlier
-            assert earlier.delivery == left
-            assert isinstance(earlier.outcome, Delivered) == (accepted == WH)
-            assert earlier.outcome.meaning is not Meaning.UNRESOLVED
-        case _:
-            assert accepted == 0, f"{outcome} is not true"
 
 
 def test_a_delivery(electricity: Companion) -> None:
@@ -167,7 +132,7 @@ def test_one_character_hit_and_the_token_is_delivered_once(
         bench, journal = MeterLine(electricity, fault=_at(sender, index, verdict)), MemoryJournal()
         (outcome,) = _send(bench, journal, TOKEN).outcomes
         assert isinstance(outcome, Delivered), f"character {index}: {outcome}"
-        _assert_true(outcome, bench, journal)
+        assert_true(outcome, bench, journal)
 
 
 @pytest.mark.parametrize("sender", ["client", "server"])
@@ -182,7 +147,7 @@ def test_another_character_of_the_same_parity_misleads_nobody(
 
         bench, journal = MeterLine(electricity, fault=flip), MemoryJournal()
         (outcome,) = _send(bench, journal, TOKEN).outcomes
-        _assert_true(outcome, bench, journal)
+        assert_true(outcome, bench, journal)
 
 
 @pytest.mark.parametrize("sender", ["client", "server"])
@@ -195,7 +160,7 @@ def test_the_line_cut_for_good_and_what_is_reported_is_true(
         bench, journal = MeterLine(electricity, fault=fault), MemoryJournal()
         (outcome,) = _send(bench, journal, TOKEN).outcomes
         seen.add(type(outcome))
-        _assert_true(outcome, bench, journal)
+        assert_true(outcome, bench, journal)
     assert seen >= {NoLink, Unresolved}
 
 
@@ -213,7 +178,7 @@ def test_many_faults_at_once_and_what_is_reported_is_true(
     bench, journal = MeterLine(load_companion("electricity")), MemoryJournal()
     bench.line.fault = lambda who, char, place, _now: faults.get((who, place), char)
     (outcome,) = _send(bench, journal, TOKEN).outcomes
-    _assert_true(outcome, bench, journal)
+    assert_true(outcome, bench, journal)
 
 
 happenings = st.lists(
@@ -303,7 +268,7 @@ def test_power_fails_while_characters_are_on_their_way(
         bench.line.fault = fault
         (outcome,) = _send(bench, journal, TOKEN).outcomes
         assert isinstance(outcome, Delivered), f"character {index}: {outcome}"
-        _assert_true(outcome, bench, journal)
+        assert_true(outcome, bench, journal)
 
 
 def test_the_program_dies_after_every_effect_and_the_next_run_knows(
@@ -315,7 +280,7 @@ def test_the_program_dies_after_every_effect_and_the_next_run_knows(
     while not ended:
         bench, journal = MeterLine(electricity), MemoryJournal()
         procedure = send(
-            _session(electricity), journal, [TokenToSend(TOKEN)], wall_clock=wall_clock
+            session_with(electricity), journal, [TokenToSend(TOKEN)], wall_clock=wall_clock
         )
         ended = bench.run(_abandoned(procedure, cut))
         bench.line.idle(3 * S)
@@ -357,7 +322,7 @@ def test_the_same_token_on_the_keypad_meanwhile_counts_as_delivered(electricity:
     bench.line.fault = fault
     (outcome,) = _send(bench, journal, TOKEN).outcomes
     assert isinstance(outcome, Delivered)
-    _assert_true(outcome, bench, journal)
+    assert_true(outcome, bench, journal)
 
 
 def test_used_before_is_refused_and_said(electricity: Companion) -> None:
@@ -450,7 +415,7 @@ def test_an_interrupted_list_is_gone_on_with() -> None:
     bench.line.plug()
 
     procedure = send(
-        _session(companion),
+        session_with(companion),
         journal,
         [TokenToSend(token) for token in tokens],
         wall_clock=wall_clock,
@@ -462,7 +427,7 @@ def test_an_interrupted_list_is_gone_on_with() -> None:
     assert bench.state.tokens_executed == 3  # the first was not entered again
     again = bench.run(
         send(
-            _session(companion),
+            session_with(companion),
             journal,
             [TokenToSend(token) for token in tokens],
             wall_clock=wall_clock,
@@ -479,14 +444,16 @@ def test_an_earlier_delivery_answers_for_one_token_of_a_list_only(electricity: C
         bench, journal = MeterLine(electricity), MemoryJournal()
         wanted = [TokenToSend(TOKEN)]
         bench.run(
-            _abandoned(send(_session(electricity), journal, wanted, wall_clock=wall_clock), effects)
+            _abandoned(
+                send(session_with(electricity), journal, wanted, wall_clock=wall_clock), effects
+            )
         )
         if any(delivery.writes for delivery in journal.unresolved()):
             break  # the program died with its write announced
     bench.keypad(TOKEN)  # whoever entered it: since S0 it was accepted once
     bench.line.idle(5 * S)
     twice = [TokenToSend(TOKEN), TokenToSend(TOKEN)]
-    report = bench.run(send(_session(electricity), journal, twice, wall_clock=wall_clock))
+    report = bench.run(send(session_with(electricity), journal, twice, wall_clock=wall_clock))
     assert len(report.earlier) == 1
     assert [type(outcome) for outcome in report.outcomes] == [Delivered, Refused]
     assert bench.state.account.accepted == WH

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hhu_bench import PAN, MeterLine, credit, new_meter, wall_clock
+from hhu_bench import PAN, MeterLine, new_meter, wall_clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from true_outcomes import TOKEN, assert_true, session_with
 
 from vtc07.carrier.companion import MS, Companion, S
 from vtc07.carrier.companion_file import load_companion
@@ -16,16 +17,14 @@ from vtc07.carrier.events import Failure
 from vtc07.carrier.exchange.settings import CheckCharacter, Compatibility
 from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.mode_c_client import ModeCClient
-from vtc07.carrier.status import ErrorCode, TokenStatus
-from vtc07.hhu.delivery import SendReport, TokenToSend, resolve_earlier, send
+from vtc07.carrier.status import ErrorCode
+from vtc07.hhu.delivery import SendReport, TokenToSend, send
 from vtc07.hhu.journal import MemoryJournal
 from vtc07.hhu.outcome import (
     Delivered,
-    Meaning,
     NoLink,
     NotTaken,
     NotTakenReason,
-    Outcome,
     Unresolved,
 )
 from vtc07.hhu.progress import AwaitingInactivity, Progress
@@ -35,8 +34,6 @@ from vtc07.hhu.writing import write
 from vtc07.links.link import Sender
 from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, Fault, Verdict
 
-TOKEN = credit(1, 100)
-WH = 10_000
 PASSWORD = "12345678"
 SENDERS: tuple[Sender, ...] = ("client", "server")
 
@@ -46,45 +43,10 @@ def companion() -> Companion:
     return load_companion("electricity-mode-c")
 
 
-def _session(companion: Companion) -> Session:
-    return Session(companion, address=PAN)
-
-
 def _send(bench: MeterLine, journal: MemoryJournal) -> SendReport:
     tokens = [TokenToSend(TOKEN)]
-    session = _session(bench.companion)
+    session = session_with(bench.companion)
     return bench.run(send(session, journal, tokens, wall_clock=wall_clock))
-
-
-def _assert_true(outcome: Outcome, bench: MeterLine, journal: MemoryJournal) -> None:
-    """Compare what is reported of TOKEN with what the meter has done, once and for all."""
-    bench.line.fault = None
-    bench.line.plug()
-    bench.line.idle(130 * S)
-    accepted = bench.state.account.accepted
-    assert accepted in (0, WH), "a token must never be counted twice"
-    assert sum(e.status is TokenStatus.ACCEPT for e in bench.state.token_log) == accepted // WH
-    match outcome:
-        case Delivered():
-            assert accepted == WH
-            assert journal.unresolved() == ()
-        case NoLink():
-            assert bench.state.token_sequence == 0
-            assert journal.unresolved() == ()
-        case NotTaken():  # two faults may make another token of it, with a right BCC
-            assert TOKEN not in [entry.token for entry in bench.state.token_log]
-            assert journal.unresolved() == ()
-        case Unresolved():
-            (left,) = journal.unresolved(PAN)
-            report = bench.run(
-                resolve_earlier(_session(bench.companion), journal, wall_clock=wall_clock)
-            )
-            (earlier,) = report.earlier
-            assert earlier.delivery == left
-            assert isinstance(earlier.outcome, Delivered) == (accepted == WH)
-            assert earlier.outcome.meaning is not Meaning.UNRESOLVED
-        case _:
-            pytest.fail(f"{outcome} is not true")
 
 
 def _characters(companion: Companion, password: str | None = None) -> dict[Sender, int]:
@@ -144,7 +106,7 @@ def test_one_character_struck_and_the_token_is_delivered_once(
         bench, journal = MeterLine(companion, fault=_at(sender, index, strike)), MemoryJournal()
         (outcome,) = _send(bench, journal).outcomes
         assert isinstance(outcome, Delivered), f"character {index}: {outcome}"
-        _assert_true(outcome, bench, journal)
+        assert_true(outcome, bench, journal)
 
 
 @pytest.mark.parametrize("sender", SENDERS)
@@ -155,7 +117,7 @@ def test_the_cable_pulled_for_good(companion: Companion, sender: Sender) -> None
         bench, journal = MeterLine(companion, fault=fault), MemoryJournal()
         (outcome,) = _send(bench, journal).outcomes
         seen.add(type(outcome))
-        _assert_true(outcome, bench, journal)
+        assert_true(outcome, bench, journal)
     assert seen >= {NoLink, Unresolved}
 
 
@@ -178,7 +140,7 @@ def test_the_cable_pulled_and_put_back(companion: Companion, sender: Sender, sec
         (outcome,) = _send(bench, journal).outcomes
         if seconds < 30:
             assert isinstance(outcome, Delivered | NoLink), f"character {index}: {outcome}"
-        _assert_true(outcome, bench, journal)
+        assert_true(outcome, bench, journal)
 
 
 @settings(max_examples=30)
@@ -195,7 +157,7 @@ def test_many_faults_at_once_and_what_is_reported_is_true(
     bench, journal = MeterLine(load_companion("electricity-mode-c")), MemoryJournal()
     bench.line.fault = lambda who, char, place, _now: faults.get((who, place), char)
     (outcome,) = _send(bench, journal).outcomes
-    _assert_true(outcome, bench, journal)
+    assert_true(outcome, bench, journal)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +177,7 @@ def test_meters_that_deviate_are_delivered_to(
     journal = MemoryJournal()
     (outcome,) = _send(bench, journal).outcomes
     assert isinstance(outcome, Delivered)
-    _assert_true(outcome, bench, journal)
+    assert_true(outcome, bench, journal)
 
 
 def test_a_head_that_echoes_and_nobody_said_so(companion: Companion) -> None:
@@ -231,7 +193,7 @@ def test_a_head_that_echoes_and_nobody_said_so(companion: Companion) -> None:
     (outcome,) = _send(bench, journal).outcomes
     assert isinstance(outcome, Delivered)
     assert said == _characters(companion)
-    _assert_true(outcome, bench, journal)
+    assert_true(outcome, bench, journal)
 
 
 def test_the_meter_ends_the_session_in_the_middle_of_a_delivery(companion: Companion) -> None:
@@ -249,7 +211,7 @@ def test_the_meter_ends_the_session_in_the_middle_of_a_delivery(companion: Compa
     bench.line.fault = fault
     (outcome,) = _send(bench, journal).outcomes
     assert isinstance(outcome, Delivered)
-    _assert_true(outcome, bench, journal)
+    assert_true(outcome, bench, journal)
 
 
 def test_after_a_lost_session_the_meter_is_awaited_until_it_was_inactive(
@@ -275,7 +237,7 @@ def test_after_a_lost_session_the_meter_is_awaited_until_it_was_inactive(
     assert entered
     assert [t.seconds for t in told if isinstance(t, AwaitingInactivity)] == [121]
     assert isinstance(outcome, Delivered)
-    _assert_true(outcome, bench, journal)
+    assert_true(outcome, bench, journal)
 
 
 # --- passwords ------------------------------------------------------------------------------------
@@ -288,7 +250,7 @@ def _locked(companion: Companion, password: str | None) -> MeterLine:
 
 def test_a_register_behind_the_password_is_written_and_read_back(companion: Companion) -> None:
     bench = _locked(companion, PASSWORD)
-    session = _session(companion)
+    session = session_with(companion)
     register = companion.table.named("installationReference")
     (result,) = bench.run(write(session, [(register, "Flat 7")], verify=True))
     assert result.good
@@ -298,7 +260,7 @@ def test_a_register_behind_the_password_is_written_and_read_back(companion: Comp
 
 def test_without_the_password_the_write_is_the_meters_to_refuse(companion: Companion) -> None:
     bench = _locked(companion, None)
-    session = _session(companion)
+    session = session_with(companion)
     register = companion.table.named("installationReference")
     (result,) = bench.run(write(session, [(register, "Flat 7")]))
     assert (result.written, result.error) == (False, ErrorCode.ACCESS_DENIED)
@@ -315,7 +277,7 @@ def test_a_wrong_password_is_tried_once_and_nothing_is_sent(companion: Companion
         return char
 
     bench.line.fault = count
-    session = _session(companion)
+    session = session_with(companion)
     with pytest.raises(SignOnRefused) as refused:
         bench.run(session.identify())
     assert refused.value.failure is Failure.PASSWORD_REFUSED
@@ -343,7 +305,7 @@ def test_a_delivery_with_a_password_over_a_line_that_loses_a_character(
             journal = MemoryJournal()
             (outcome,) = _send(bench, journal).outcomes
             assert isinstance(outcome, Delivered), f"{sender} {index}: {outcome}"
-            _assert_true(outcome, bench, journal)
+            assert_true(outcome, bench, journal)
 
 
 def test_programming_mode_refused_is_said_once(companion: Companion) -> None:
@@ -383,7 +345,7 @@ def test_programming_mode_refused_is_said_once(companion: Companion) -> None:
 def test_all_registers_are_read(companion: Companion) -> None:
     bench = MeterLine(companion)
     wanted = [r for r in companion.table if r.read_level == 0]
-    found = bench.run(read(_session(companion), wanted))
+    found = bench.run(read(session_with(companion), wanted))
     assert [v.register for v in found.values] == wanted
     assert not found.refused
     assert found.value("meterPAN") == PAN
@@ -400,11 +362,11 @@ def test_a_register_at_a_higher_level_among_others_is_told_apart(companion: Comp
     names = ("totalCreditAccepted", "activePower", "activePowerL1", "loadSwitch")
     wanted = [guarded.table.named(name) for name in names]
     bench = MeterLine(guarded, state=new_meter(guarded, password=PASSWORD), password=PASSWORD)
-    found = bench.run(read(_session(guarded), wanted))
+    found = bench.run(read(session_with(guarded), wanted))
     assert tuple(v.register.name for v in found.values) == names
     open_ones = [register for register in wanted if register.read_level == 0]
     bench = MeterLine(guarded)
-    found = bench.run(read(_session(guarded), open_ones))
+    found = bench.run(read(session_with(guarded), open_ones))
     assert [v.register for v in found.values] == open_ones
 
 

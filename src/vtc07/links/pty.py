@@ -13,17 +13,22 @@ import errno
 import os
 import re
 import select
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Final
 
 from vtc07.carrier.companion import LinkSettings, Parity
 from vtc07.links.address import PtyAddress
-from vtc07.links.link import LinkUnavailable
-from vtc07.links.serial import error_number, is_pseudo_terminal
+from vtc07.links.characters import CharacterCoder
+from vtc07.links.echo import EchoFilter
+from vtc07.links.link import LinkLost, LinkUnavailable
+from vtc07.links.serial import error_number, go_on_at, is_pseudo_terminal
 
 #: How soon a client is noticed, in ns: nothing can be waited for but by looking.
 LOOK_NS: Final = 20_000_000
+_CHUNK: Final = 4096
+_CLOSED: Final = "the other side closed the pseudo-terminal"
 _OURS = re.compile(r"/dev/(pts/|ttys)\d+")
 
 _REASONS = {
@@ -119,6 +124,69 @@ def _take_over(fileno: int, address: PtyAddress, speed: int) -> None:
 def _cannot_open(address: PtyAddress, error: OSError) -> LinkUnavailable:
     why = _REASONS.get(error_number(error), error.strerror or str(error))
     return LinkUnavailable(f"cannot open {address}: {why}")
+
+
+class OpenPty:
+    """One open side of a pseudo-terminal, for either front: characters, echo, and its end.
+
+    ``own``: the file is closed with it, and its speed is noted there.
+    """
+
+    character_ns: Final = 0  # a pseudo-terminal paces nothing
+
+    def __init__(self, fileno: int, settings: LinkSettings, parity: Parity, *, own: bool) -> None:
+        self._fileno = fileno
+        self._own = own
+        self._coder = CharacterCoder(parity)
+        self._echo = EchoFilter(
+            echoes=settings.echo, character_ns=settings.character_ns, paced=False
+        )
+        self._open = True
+
+    def _to_send(self, chars: bytes) -> bytes:
+        """Return the bytes that carry characters, whose echo is expected from now on."""
+        self._check_open()
+        self._echo.sent(chars, time.monotonic_ns())
+        return self._coder.encode(chars)
+
+    def _read(self) -> bytes:
+        """Return what has arrived and is no echo; LinkLost where the other side has closed it."""
+        try:
+            data = os.read(self._fileno, _CHUNK)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise LinkLost(_CLOSED) from error
+        if not data:
+            raise LinkLost(_CLOSED)
+        return self._echo.heard(self._coder.decode(data), time.monotonic_ns())
+
+    def _write(self, data: bytes) -> bytes:
+        """Hand bytes over and return the rest; BlockingIOError where there is no room."""
+        try:
+            return data[os.write(self._fileno, data) :]
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise LinkLost(_CLOSED) from error
+
+    def _note_speed(self, speed: int) -> None:
+        self._check_open()
+        if self._own:
+            try:
+                go_on_at(self._fileno, speed)
+            except OSError as error:
+                raise LinkLost(f"the pseudo-terminal is gone: {error}") from error
+
+    def _shut(self) -> None:
+        if self._open:
+            self._open = False
+            if self._own:
+                os.close(self._fileno)
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise LinkLost("the link is closed")
 
 
 class ServedPty:

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 
 from vtc07.carrier.companion import LinkSettings, Parity
 from vtc07.links.address import PtyAddress
-from vtc07.links.characters import CharacterCoder
-from vtc07.links.echo import EchoFilter
 from vtc07.links.link import LinkLost, LinkUnavailable
-from vtc07.links.pty import LOOK_NS, ServedPty, open_client, parity_of
-from vtc07.links.serial import go_on_at
+from vtc07.links.pty import LOOK_NS, OpenPty, ServedPty, open_client, parity_of
 from vtc07.links.tcp import SEND_LIMIT_NS
 
-_CHUNK = 4096
 
-
-class PtyLink:
+class PtyLink(OpenPty):
     """One side of a pseudo-terminal. ``own``: the file is closed with the link."""
-
-    def __init__(self, fileno: int, settings: LinkSettings, parity: Parity, *, own: bool) -> None:
-        self._fileno = fileno
-        self._own = own
-        self._coder = CharacterCoder(parity)
-        self._echo = EchoFilter(
-            echoes=settings.echo, character_ns=settings.character_ns, paced=False
-        )
-        self._open = True
-
-    @property
-    def character_ns(self) -> int:
-        """0: a pseudo-terminal paces nothing."""
-        return 0
 
     @classmethod
     async def open(
@@ -49,19 +29,15 @@ class PtyLink:
 
     async def send(self, chars: bytes) -> None:
         """Send characters; LinkLost where the other side is gone or takes nothing for 30 s."""
-        self._check_open()
-        self._echo.sent(chars, time.monotonic_ns())
-        data = self._coder.encode(chars)
+        data = self._to_send(chars)
         loop = asyncio.get_running_loop()
         while data:
             try:
-                data = data[os.write(self._fileno, data) :]
+                data = self._write(data)
             except BlockingIOError:
                 watched = self._until(loop.add_writer, loop.remove_writer, SEND_LIMIT_NS)
                 if not await watched:
                     raise LinkLost("the other side takes nothing any more") from None
-            except OSError as error:
-                raise LinkLost("the other side closed the pseudo-terminal") from error
 
     async def receive(self, timeout_ns: int | None) -> bytes:
         """Return what has arrived, waiting at most ``timeout_ns``; LinkLost at the end of it.
@@ -74,35 +50,15 @@ class PtyLink:
             return b""
         self._check_open()
         # No await from here on: a cancellation finds the characters taken or still there.
-        try:
-            data = os.read(self._fileno, _CHUNK)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            raise LinkLost("the other side closed the pseudo-terminal") from error
-        if not data:
-            raise LinkLost("the other side closed the pseudo-terminal")
-        return self._echo.heard(self._coder.decode(data), time.monotonic_ns())
+        return self._read()
 
     async def set_speed(self, speed: int) -> None:
         """Note the speed in the settings, for whoever looks there; nothing is paced by it."""
-        self._check_open()
-        if self._own:
-            try:
-                go_on_at(self._fileno, speed)
-            except OSError as error:
-                raise LinkLost(f"the pseudo-terminal is gone: {error}") from error
+        self._note_speed(speed)
 
     async def close(self) -> None:
         """Close. A second call does nothing."""
-        if self._open:
-            self._open = False
-            if self._own:
-                os.close(self._fileno)
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise LinkLost("the link is closed")
+        self._shut()
 
     async def _until(
         self,

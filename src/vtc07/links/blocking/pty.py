@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import select
 import time
 
 from vtc07.carrier.companion import LinkSettings, Parity
 from vtc07.links.address import PtyAddress
-from vtc07.links.characters import CharacterCoder
-from vtc07.links.echo import EchoFilter
 from vtc07.links.link import LinkLost, LinkUnavailable
-from vtc07.links.pty import LOOK_NS, ServedPty, open_client, parity_of
-from vtc07.links.serial import go_on_at
+from vtc07.links.pty import LOOK_NS, OpenPty, ServedPty, open_client, parity_of
 from vtc07.links.tcp import SEND_LIMIT_NS
 
-_CHUNK = 4096
 
-
-class PtyLink:
+class PtyLink(OpenPty):
     """One side of a pseudo-terminal. ``own``: the file is closed with the link."""
-
-    def __init__(self, fileno: int, settings: LinkSettings, parity: Parity, *, own: bool) -> None:
-        self._fileno = fileno
-        self._own = own
-        self._coder = CharacterCoder(parity)
-        self._echo = EchoFilter(
-            echoes=settings.echo, character_ns=settings.character_ns, paced=False
-        )
-        self._open = True
-
-    @property
-    def character_ns(self) -> int:
-        """0: a pseudo-terminal paces nothing."""
-        return 0
 
     @classmethod
     def open(
@@ -48,16 +29,12 @@ class PtyLink:
 
     def send(self, chars: bytes) -> None:
         """Send characters; LinkLost where the other side is gone or takes nothing for 30 s."""
-        self._check_open()
-        self._echo.sent(chars, time.monotonic_ns())
-        data = self._coder.encode(chars)
-        try:
-            while data:
-                if not select.select([], [self._fileno], [], SEND_LIMIT_NS / 1e9)[1]:
-                    raise LinkLost("the other side takes nothing any more")
-                data = data[os.write(self._fileno, data) :]
-        except OSError as error:
-            raise LinkLost("the other side closed the pseudo-terminal") from error
+        data = self._to_send(chars)
+        while data:
+            if not select.select([], [self._fileno], [], SEND_LIMIT_NS / 1e9)[1]:
+                raise LinkLost("the other side takes nothing any more")
+            with contextlib.suppress(BlockingIOError):  # the room was gone again: look anew
+                data = self._write(data)
 
     def receive(self, timeout_ns: int | None) -> bytes:
         """Return what has arrived, waiting at most ``timeout_ns``; LinkLost at the end of it.
@@ -66,37 +43,17 @@ class PtyLink:
         """
         self._check_open()
         timeout = None if timeout_ns is None else max(0, timeout_ns) / 1e9
-        try:
-            if not select.select([self._fileno], [], [], timeout)[0]:
-                return b""
-            data = os.read(self._fileno, _CHUNK)
-        except BlockingIOError:
+        if not select.select([self._fileno], [], [], timeout)[0]:
             return b""
-        except OSError as error:
-            raise LinkLost("the other side closed the pseudo-terminal") from error
-        if not data:
-            raise LinkLost("the other side closed the pseudo-terminal")
-        return self._echo.heard(self._coder.decode(data), time.monotonic_ns())
+        return self._read()
 
     def set_speed(self, speed: int) -> None:
         """Note the speed in the settings, for whoever looks there; nothing is paced by it."""
-        self._check_open()
-        if self._own:
-            try:
-                go_on_at(self._fileno, speed)
-            except OSError as error:
-                raise LinkLost(f"the pseudo-terminal is gone: {error}") from error
+        self._note_speed(speed)
 
     def close(self) -> None:
         """Close. A second call does nothing."""
-        if self._open:
-            self._open = False
-            if self._own:
-                os.close(self._fileno)
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise LinkLost("the link is closed")
+        self._shut()
 
 
 class PtyPort:
