@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from vtc07.cli import values
 from vtc07.cli.connection import Connection, UnknownCompanion
 from vtc07.cli.lazy import examples
 from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
+from vtc07.hhu import values
 from vtc07.hhu.progress import unheard
 from vtc07.hhu.session import Meter
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from vtc07.carrier.events import RegisterValue
-from vtc07.cli import selection, values
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.stores import open_store, store_key_option
+from vtc07.hhu import selection, values
 from vtc07.meter import ConstantLoad, Rules
 from vtc07.meter.readings import Instant, Readings
 from vtc07.tokens import KEN

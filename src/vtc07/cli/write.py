@@ -8,7 +8,6 @@ import click
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.status import ErrorCode
-from vtc07.cli import selection, values
 from vtc07.cli.connection import Connection
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.identify import meter_document
@@ -16,6 +15,7 @@ from vtc07.cli.lazy import examples
 from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
+from vtc07.hhu import selection, values
 from vtc07.hhu.writing import WriteResult, write
 
 

@@ -8,7 +8,11 @@ from collections.abc import Iterable
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.registers import Register, Value, ValueRefused
-from vtc07.cli.failure import Failure
+
+
+class SelectionError(Exception):
+    """A word means no register, or a value that its register cannot hold: a sentence for people."""
+
 
 _RANGE = re.compile(r"([0-9A-Fa-f]+)(?:-|\.\.)([0-9A-Fa-f]+)")
 _SHORT = re.compile(r"(?:0x)?([0-9A-Fa-f]{1,4})")
@@ -62,7 +66,7 @@ def select(companion: Companion, words: Iterable[str]) -> tuple[Register, ...]:
     """Return the readable registers that words mean, in the order of the words, each once.
 
     A word is a name, a registerID, a range of registerIDs (``0010-001A``), or the name of a
-    series (``tokenLog``). Failure for one that means nothing, with what may have been meant.
+    series (``tokenLog``). SelectionError for one that means nothing, with what may have been meant.
     """
     found: dict[Register, None] = {}
     for word in words:
@@ -70,7 +74,7 @@ def select(companion: Companion, words: Iterable[str]) -> tuple[Register, ...]:
         if single is not None:
             if single.read_level is None:
                 advice = " (vtc07 send enters tokens)" if single.data_type.size == 20 else ""
-                raise Failure(f"{single.name} ({single.address}) cannot be read{advice}")
+                raise SelectionError(f"{single.name} ({single.address}) cannot be read{advice}")
             found[single] = None
             continue
         several = _series(companion, word) or _range(companion, word)
@@ -92,7 +96,7 @@ def find(companion: Companion, word: str) -> Register | None:
     return next((r for r in table if r.name.lower() == word.lower()), None)
 
 
-def unknown(companion: Companion, word: str) -> Failure:
+def unknown(companion: Companion, word: str) -> SelectionError:
     """Build the error for a word that means no register."""
     names = dict.fromkeys(base_name(r) for r in companion.table)
     folded = {name.lower(): name for name in names}
@@ -101,7 +105,7 @@ def unknown(companion: Companion, word: str) -> Failure:
         hint = "did you mean " + " or ".join(folded[name] for name in close) + "?"
     else:
         hint = f"vtc07 companion show {companion.name} lists them all"
-    return Failure(f"no register {word!r} in companion {companion.name}: {hint}")
+    return SelectionError(f"no register {word!r} in companion {companion.name}: {hint}")
 
 
 def base_name(register: Register) -> str:
@@ -124,36 +128,42 @@ def _range(companion: Companion, word: str) -> tuple[Register, ...]:
         return ()
     first, last = int(match[1], 16), int(match[2], 16)
     if first > last:
-        raise Failure(f"the range {word!r} ends before it begins; write {match[2]}-{match[1]}")
+        raise SelectionError(
+            f"the range {word!r} ends before it begins; write {match[2]}-{match[1]}"
+        )
     found = tuple(
         r
         for r in readable(companion)
         if re.fullmatch(r"[0-9A-Fa-f]+", r.address) and first <= int(r.address, 16) <= last
     )
     if not found:
-        raise Failure(f"no register of companion {companion.name} lies in the range {word!r}")
+        raise SelectionError(
+            f"no register of companion {companion.name} lies in the range {word!r}"
+        )
     return found
 
 
 def assignment(companion: Companion, word: str) -> tuple[Register, Value]:
     """Return the register and the value of ``REGISTER=VALUE``.
 
-    Numbers are decimal, in the register's unit. Failure where the register is not known or cannot
-    hold the value. One that the companion says cannot be written is the meter's to refuse.
+    Numbers are decimal, in the register's unit. SelectionError where the register is not known or
+    cannot hold the value. One that the companion says cannot be written is the meter's to refuse.
     """
     name, equals, text = word.partition("=")
     if not equals:
-        raise Failure(f"{word!r} says no value: write REGISTER=VALUE, as in lowCreditThreshold=500")
+        raise SelectionError(
+            f"{word!r} says no value: write REGISTER=VALUE, as in lowCreditThreshold=500"
+        )
     register = find(companion, name)
     if register is None:
         raise unknown(companion, name)
     if register == companion.token_entry.register:
-        raise Failure(f"{register.name} takes tokens: use vtc07 send")
+        raise SelectionError(f"{register.name} takes tokens: use vtc07 send")
     try:
         value: Value = _number(register, text) if register.data_type.is_number else text
         register.encode(value)
     except ValueRefused as refused:
-        raise Failure(f"{register.name} cannot be {text!r}: {refused}") from None
+        raise SelectionError(f"{register.name} cannot be {text!r}: {refused}") from None
     return register, value
 
 

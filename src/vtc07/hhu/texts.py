@@ -1,0 +1,139 @@
+"""What people are told, in their language: sentences as facts, and the catalogues of gettext.
+
+A sentence is made once, as `Said`: an English template and what stands in it. Whoever shows it
+gives it the `Texts` of a language; ``str()`` is English, for journals, JSON and scripts. Templates
+are written out where they are made (``said("...")``, or `mark` for one that is kept in a table), so
+that they can be gathered into the catalogues. The standards' own words (Accept, MeterPAN, KRN) are
+the same in every language.
+"""
+
+from __future__ import annotations
+
+import gettext
+import string
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+DOMAIN: Final = "vtc07"
+
+
+class Texts:
+    """The texts of one language. ``language``: its code, as ``pt``."""
+
+    def __init__(self, language: str, translations: gettext.NullTranslations) -> None:
+        self.language = language
+        self._translations = translations
+
+    def __call__(self, message: str) -> str:
+        """Return a template or a text in this language; in English where it is not translated."""
+        return self._translations.gettext(message) if message else ""
+
+    def plural(self, one: str, many: str, count: int) -> str:
+        """Return the template for ``count`` of something."""
+        return self._translations.ngettext(one, many, count)
+
+
+ENGLISH: Final = Texts("en", gettext.NullTranslations())
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sentence: ``template`` with ``{names}``, and ``values`` of them.
+
+    ``many``: the template for another number than 1 of ``count``. A value that is `Said` itself is
+    put into words in the same language.
+    """
+
+    template: str
+    values: tuple[tuple[str, Said | str | int], ...] = ()
+    many: str = ""
+
+    def words(self, texts: Texts = ENGLISH) -> str:
+        """Return the sentence in a language."""
+        values = dict(self.values)
+        count = values.get("count")
+        if self.many and isinstance(count, int):
+            template = texts.plural(self.template, self.many, count)
+        else:
+            template = texts(self.template)
+        shown = {n: v.words(texts) if isinstance(v, Said) else v for n, v in values.items()}
+        try:
+            return template.format(**shown)
+        except (KeyError, IndexError, ValueError):
+            # A catalogue with a wrong name in it must not hide what is to be said.
+            return (self.many if self.many and count != 1 else self.template).format(**shown)
+
+    def __str__(self) -> str:
+        return self.words()
+
+
+def said(template: str, **values: Said | str | int) -> Said:
+    """Make a sentence of a template that is written out in the call."""
+    return Said(template, tuple(values.items()))
+
+
+def counted(one: str, many: str, count: int, **values: Said | str | int) -> Said:
+    """Make a sentence about ``count`` of something; both templates are written out in the call."""
+    return Said(one, (("count", count), *values.items()), many)
+
+
+def mark(template: str) -> str:
+    """Return the template; catalogues gather it from where it is marked."""
+    return template
+
+
+def names_in(template: str) -> frozenset[str]:
+    """Return the names that stand in a template."""
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)
+
+
+def languages(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the codes of the languages there are catalogues of, English first.
+
+    ``folder``: catalogues of the user's own, ``CODE.mo``, beside the shipped ones.
+    """
+    found = {path.stem for path in _shipped().glob("*.mo")}
+    if folder is not None:
+        found |= {path.stem for path in folder.glob("*.mo")}
+    return (ENGLISH.language, *sorted(found - {ENGLISH.language}))
+
+
+def texts_of(language: str, folder: Path | None = None) -> Texts:
+    """Return the texts of a language, by its code or a locale's name (``pt_BR.UTF-8``).
+
+    A user's own catalogue in ``folder`` is asked first, then the shipped one; English where there
+    is none of either. ValueError: a catalogue cannot be read.
+    """
+    for code in _codes(language):
+        translations: gettext.NullTranslations | None = None
+        for place in (_shipped(), folder):
+            path = None if place is None else place / f"{code}.mo"
+            if path is None or not path.is_file():
+                continue
+            try:
+                with path.open("rb") as file:
+                    found = gettext.GNUTranslations(file)
+            except (OSError, ValueError, UnicodeDecodeError, IndexError) as error:
+                raise ValueError(
+                    f"the catalogue {path} cannot be read ({error}); compile it again"
+                ) from error
+            if translations is not None:
+                found.add_fallback(translations)
+            translations = found
+        if translations is not None:
+            return Texts(code, translations)
+    return ENGLISH
+
+
+def _codes(language: str) -> tuple[str, ...]:
+    """Return the codes to look for: ``pt_BR`` before ``pt``; no folder can be named by one."""
+    code = language.partition(".")[0].partition("@")[0].replace("-", "_")
+    if not code.replace("_", "").isalnum():
+        return ()
+    return tuple(dict.fromkeys((code, code.partition("_")[0])))
+
+
+def _shipped() -> Path:
+    return Path(str(resources.files("vtc07.hhu"))) / "catalogues"
