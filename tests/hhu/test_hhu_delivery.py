@@ -50,6 +50,7 @@ from vtc07.hhu.outcome import (
 from vtc07.hhu.progress import EntryWritten, Polling, Progress, Resolved, ResolvingEarlier
 from vtc07.hhu.resolution import Snapshot
 from vtc07.hhu.session import Session
+from vtc07.hhu.texts import said
 
 TOKEN, OTHER_TOKEN, THIRD = "1" * 20, "2" * 20, "3" * 20
 BEFORE = Snapshot(1, 7, OTHER_TOKEN, 1)
@@ -344,7 +345,7 @@ def test_no_link_after_the_entry(electricity: Companion) -> None:
     bench.snapshots.append(BEFORE)
     bench.failing = lambda c: no_answer(c) if not bench.entries else None
     report = _send(bench, TOKEN, THIRD, journal=journal)
-    assert report.outcomes == (Unresolved(UnresolvedReason.NO_LINK, "no answer"), NotSent())
+    assert report.outcomes == (Unresolved(UnresolvedReason.NO_LINK, said("no answer")), NotSent())
     assert report.meaning is Meaning.UNRESOLVED
     (left,) = journal.unresolved(PAN)
     # The next run resolves it first, sends nothing for it, and goes on.
@@ -375,7 +376,7 @@ def test_another_meter_after_the_entry(electricity: Companion) -> None:
     (outcome,) = _send(bench, journal=journal).outcomes
     assert isinstance(outcome, Unresolved)
     assert outcome.reason is UnresolvedReason.ANOTHER_METER
-    assert OTHER_PAN in outcome.detail
+    assert OTHER_PAN in str(outcome.detail)
     assert len(journal.unresolved(PAN)) == 1
     assert bench.count(EnterToken) == 1
 

@@ -335,7 +335,7 @@ def test_programming_mode_refused_is_said_once(companion: Companion) -> None:
     (outcome,) = _send(bench, journal).outcomes
     assert isinstance(outcome, NotTaken)
     assert outcome.reason is NotTakenReason.SIGN_ON_REFUSED
-    assert "programming mode" in outcome.detail
+    assert "programming mode" in str(outcome.detail)
     assert readouts == 2
 
 

@@ -50,6 +50,7 @@ from vtc07.hhu.snapshot import (
     has_snapshot,
     settle,
 )
+from vtc07.hhu.texts import Said
 from vtc07.hhu.unconfirmed import enter_unconfirmed
 
 #: Tells the time of day for the journal; aware of its zone.
@@ -203,7 +204,7 @@ class Deliverer:
         except LinkFailure as failure:
             return _unreached(failure)
         except AnotherMeter as other:
-            return NotTaken(NotTakenReason.ANOTHER_METER, detail=str(other))
+            return NotTaken(NotTakenReason.ANOTHER_METER, detail=other.said)
         if pan is None:
             if session.can_compare:
                 return NotTaken(NotTakenReason.PAN_UNKNOWN)
@@ -265,7 +266,7 @@ class Deliverer:
             except LinkFailure as failure:
                 return _unreached(failure)
             except AnotherMeter as other:
-                return NotTaken(NotTakenReason.ANOTHER_METER, detail=str(other))
+                return NotTaken(NotTakenReason.ANOTHER_METER, detail=other.said)
             if s0 is None:
                 return Busy()
         try:
@@ -334,9 +335,9 @@ class Deliverer:
                 self._session, s0, token, to_write_again=to_write_again
             )
         except LinkFailure as failure:
-            return Unresolved(UnresolvedReason.NO_LINK, failure.failure.value)
+            return Unresolved(UnresolvedReason.NO_LINK, Said(failure.failure.value))
         except AnotherMeter as other:
-            return Unresolved(UnresolvedReason.ANOTHER_METER, str(other))
+            return Unresolved(UnresolvedReason.ANOTHER_METER, other.said)
         told = settlement.fresh and isinstance(settlement.decision, Executed | NeverExecuted)
         self._last = settlement.snapshot if told else None
         return settlement.decision
@@ -368,8 +369,8 @@ class Deliverer:
 def _unreached(failure: LinkFailure) -> Outcome:
     """Return the outcome of a token that was not sent, for want of a session."""
     if isinstance(failure, SignOnRefused):
-        return NotTaken(NotTakenReason.SIGN_ON_REFUSED, detail=str(failure))
-    return NoLink(str(failure))
+        return NotTaken(NotTakenReason.SIGN_ON_REFUSED, detail=failure.said)
+    return NoLink(failure.said)
 
 
 def _outcome(decision: Decision | Unresolved) -> Outcome | None:

@@ -1,7 +1,8 @@
 """How a token's delivery ended, in words that are true: docs/protocol.md 10.
 
 Every outcome says whether the token had its effect, had none, or whether nobody can tell from
-here. None holds a token: a token is money.
+here. None holds a token: a token is money. ``said`` is an outcome as a sentence in any language,
+``str()`` the same in English.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vtc07.carrier.status import ErrorCode, TokenStatus
+from vtc07.hhu.texts import Said, mark, said
 
 
 class Meaning(enum.Enum):
@@ -40,10 +42,15 @@ class Delivered:
         """`Meaning.DONE`."""
         return Meaning.DONE
 
-    def __str__(self) -> str:
+    @property
+    def said(self) -> Said:
+        """The outcome as a sentence."""
         if self.now_or_before:
-            return "accepted now or before"
-        return f"delivered: {self.status.value}"
+            return said("accepted now or before")
+        return said("delivered: {status}", status=self.status.value)
+
+    def __str__(self) -> str:
+        return str(self.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,44 +65,61 @@ class Refused:
         """`Meaning.REFUSED`."""
         return Meaning.REFUSED
 
-    def __str__(self) -> str:
+    @property
+    def said(self) -> Said:
+        """The outcome as a sentence."""
         if self.status is TokenStatus.USED_ERROR:
-            return "refused: used before"
-        return f"refused: {self.status.value}"
+            return said("refused: used before")
+        return said("refused: {status}", status=self.status.value)
+
+    def __str__(self) -> str:
+        return str(self.said)
 
 
 #: What a result means to a person who holds the token in the hand.
 EXPLANATIONS: Mapping[TokenStatus, str] = {
-    TokenStatus.FIRST_KCT: "a key change has begun; the other tokens of its set are awaited",
-    TokenStatus.SECOND_KCT: "a key change has begun; the other tokens of its set are awaited",
-    TokenStatus.THIRD_KCT: "a key change has begun; the other tokens of its set are awaited",
-    TokenStatus.FOURTH_KCT: "a key change has begun; the other tokens of its set are awaited",
-    TokenStatus.OVERFLOW_ERROR: "the meter cannot hold so much credit; try again when some is used",
-    TokenStatus.KEY_TYPE_ERROR: "the meter's key cannot change to a key of this type",
-    TokenStatus.FORMAT_ERROR: "the token is not laid out as it must be; ask for another one",
-    TokenStatus.RANGE_ERROR: "a value in the token is not defined; ask for another one",
-    TokenStatus.FUNCTION_ERROR: "the meter does not serve such a token, as of another service",
-    TokenStatus.OLD_ERROR: "the token is older than all that the meter remembers",
-    TokenStatus.USED_ERROR: "the meter has taken it already, or another one of the same minute",
-    TokenStatus.KEY_EXPIRED_ERROR: "the meter's key has expired for such a token; change the key",
-    TokenStatus.DDTK_ERROR: "the meter still has its default key; change the key before credit",
-    TokenStatus.CRC_ERROR: "a digit is wrong, or the token is for another meter or another key",
-    TokenStatus.MFR_CODE_ERROR: "the token is for meters of another manufacturer",
+    TokenStatus.FIRST_KCT: mark("a key change has begun; the other tokens of its set are awaited"),
+    TokenStatus.SECOND_KCT: mark("a key change has begun; the other tokens of its set are awaited"),
+    TokenStatus.THIRD_KCT: mark("a key change has begun; the other tokens of its set are awaited"),
+    TokenStatus.FOURTH_KCT: mark("a key change has begun; the other tokens of its set are awaited"),
+    TokenStatus.OVERFLOW_ERROR: mark(
+        "the meter cannot hold so much credit; try again when some is used"
+    ),
+    TokenStatus.KEY_TYPE_ERROR: mark("the meter's key cannot change to a key of this type"),
+    TokenStatus.FORMAT_ERROR: mark("the token is not laid out as it must be; ask for another one"),
+    TokenStatus.RANGE_ERROR: mark("a value in the token is not defined; ask for another one"),
+    TokenStatus.FUNCTION_ERROR: mark(
+        "the meter does not serve such a token, as of another service"
+    ),
+    TokenStatus.OLD_ERROR: mark("the token is older than all that the meter remembers"),
+    TokenStatus.USED_ERROR: mark(
+        "the meter has taken it already, or another one of the same minute"
+    ),
+    TokenStatus.KEY_EXPIRED_ERROR: mark(
+        "the meter's key has expired for such a token; change the key"
+    ),
+    TokenStatus.DDTK_ERROR: mark(
+        "the meter still has its default key; change the key before credit"
+    ),
+    TokenStatus.CRC_ERROR: mark(
+        "a digit is wrong, or the token is for another meter or another key"
+    ),
+    TokenStatus.MFR_CODE_ERROR: mark("the token is for meters of another manufacturer"),
 }
 
 
 class NotTakenReason(enum.Enum):
     """Why a token was not taken; the value is a sentence for people."""
 
-    ENTRY_REFUSED = "the meter refused the entry"
-    LOCKOUT = "the meter has locked token entry after too many wrong tokens"
-    EXECUTING = "the meter kept executing another token"
-    OUT_OF_ORDER = "the meter is out of order, for its store is faulty; nothing was sent"
-    NOT_ARRIVED = "no entry reached the meter"
-    ANOTHER_METER = "another meter is there; nothing was sent"
-    SIGN_ON_REFUSED = "the meter did not let this client in; nothing was sent"
-    PAN_UNKNOWN = "the MeterPAN could not be read and compared; nothing was sent"
-    JOURNAL = "the journal could not be written, so the token was not entered"
+    ENTRY_REFUSED = mark("the meter refused the entry")
+    LOCKOUT = mark("the meter has locked token entry after too many wrong tokens")
+    EXECUTING = mark("the meter kept executing another token")
+    OUT_OF_ORDER = mark("the meter is out of order, for its store is faulty; nothing was sent")
+    NOT_ARRIVED = mark("no entry reached the meter")
+    ANOTHER_METER = mark("another meter is there; nothing was sent")
+    SIGN_ON_REFUSED = mark("the meter did not let this client in; nothing was sent")
+    PAN_UNKNOWN = mark("the MeterPAN could not be read and compared; nothing was sent")
+    JOURNAL = mark("the journal could not be written, so the token was not entered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +134,33 @@ class NotTaken:
     error: ErrorCode | None = None
     error_text: str = ""
     lockout_remaining_s: int | None = None
-    detail: str = ""
+    detail: Said | str = ""
 
     @property
     def meaning(self) -> Meaning:
         """`Meaning.REFUSED`."""
         return Meaning.REFUSED
 
-    def __str__(self) -> str:
-        text = f"not taken: {self.reason.value}"
+    @property
+    def said(self) -> Said:
+        """The outcome as a sentence."""
+        reason = Said(self.reason.value)
         if self.reason is NotTakenReason.ENTRY_REFUSED and self.error is not None:
-            text += f" ({self.error.value})"
+            reason = said("{reason} ({error})", reason=reason, error=Said(self.error.value))
         elif self.reason is NotTakenReason.ENTRY_REFUSED and self.error_text:
-            text += f" with {self.error_text!r}"
+            reason = said("{reason} with {text}", reason=reason, text=repr(self.error_text))
         if self.lockout_remaining_s is not None:
-            text += f"; try again in {self.lockout_remaining_s} s, for which it must be powered"
-        return f"{text}: {self.detail}" if self.detail else text
+            return said(
+                "not taken: {reason}; try again in {seconds} s, for which it must be powered",
+                reason=reason,
+                seconds=self.lockout_remaining_s,
+            )
+        if self.detail:
+            return said("not taken: {reason}: {detail}", reason=reason, detail=self.detail)
+        return said("not taken: {reason}", reason=reason)
+
+    def __str__(self) -> str:
+        return str(self.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +172,33 @@ class Busy:
         """`Meaning.REFUSED`."""
         return Meaning.REFUSED
 
+    @property
+    def said(self) -> Said:
+        """The outcome as a sentence."""
+        return said("busy: the meter is executing another token; nothing was sent")
+
     def __str__(self) -> str:
-        return "busy: the meter is executing another token; nothing was sent"
+        return str(self.said)
 
 
 @dataclass(frozen=True, slots=True)
 class NoLink:
     """The meter could not be reached before the token was sent; nothing was sent."""
 
-    detail: str
+    detail: Said | str
 
     @property
     def meaning(self) -> Meaning:
         """`Meaning.NO_LINK`."""
         return Meaning.NO_LINK
 
+    @property
+    def said(self) -> Said:
+        """The outcome as a sentence."""
+        return said("not sent: {detail}", detail=self.detail)
+
     def __str__(self) -> str:
-        return f"not sent: {self.detail}"
+        return str(self.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,35 +210,46 @@ class NotSent:
         """`Meaning.REFUSED`; the outcome that stopped the delivery says more."""
         return Meaning.REFUSED
 
+    @property
+    def said(self) -> Said:
+        """The outcome as a sentence."""
+        return said("not sent: the delivery stopped before")
+
     def __str__(self) -> str:
-        return "not sent: the delivery stopped before"
+        return str(self.said)
 
 
 class UnresolvedReason(enum.Enum):
     """Why nobody can tell from here; the value is a sentence for people."""
 
-    NO_LINK = "the meter could not be reached again after the token was sent"
-    ANOTHER_METER = "another meter was there, or one without a name, after the token was sent"
-    EXECUTING = "the meter is still executing the token"
-    CONTRADICTORY = "the meter's registers contradict each other"
-    GAP = "the meter's token log does not reach back to the entry"
-    BELOW = "the meter's token sequence is below the one before the entry"
-    UNKNOWN_RESULT = "the meter's result is a number that the companion does not name"
-    REFUSED_READ = "the meter refused to tell its token status"
-    OUT_OF_ORDER = "the meter is out of order, for its store is faulty"
-    NO_REGISTERS = "the companion has no registers that tell what became of the token"
-    BY_HAND = "a person closed the entry by hand"
+    NO_LINK = mark("the meter could not be reached again after the token was sent")
+    ANOTHER_METER = mark("another meter was there, or one without a name, after the token was sent")
+    EXECUTING = mark("the meter is still executing the token")
+    CONTRADICTORY = mark("the meter's registers contradict each other")
+    GAP = mark("the meter's token log does not reach back to the entry")
+    BELOW = mark("the meter's token sequence is below the one before the entry")
+    UNKNOWN_RESULT = mark("the meter's result is a number that the companion does not name")
+    REFUSED_READ = mark("the meter refused to tell its token status")
+    OUT_OF_ORDER = mark("the meter is out of order, for its store is faulty")
+    NO_REGISTERS = mark("the companion has no registers that tell what became of the token")
+    BY_HAND = mark("a person closed the entry by hand")
 
 
 _ADVICE = {
-    UnresolvedReason.NO_LINK: "connect to the same meter again and resolve before another token",
-    UnresolvedReason.ANOTHER_METER: "go back to the first meter and resolve before another token",
-    UnresolvedReason.EXECUTING: "wait some seconds and resolve before another token",
-    UnresolvedReason.CONTRADICTORY: "resolve again; if that stays so, have the meter looked at",
-    UnresolvedReason.REFUSED_READ: "check the companion file and resolve again",
-    UnresolvedReason.OUT_OF_ORDER: "have the meter looked at, and the token kept until then",
+    UnresolvedReason.NO_LINK: mark(
+        "connect to the same meter again and resolve before another token"
+    ),
+    UnresolvedReason.ANOTHER_METER: mark(
+        "go back to the first meter and resolve before another token"
+    ),
+    UnresolvedReason.EXECUTING: mark("wait some seconds and resolve before another token"),
+    UnresolvedReason.CONTRADICTORY: mark(
+        "resolve again; if that stays so, have the meter looked at"
+    ),
+    UnresolvedReason.REFUSED_READ: mark("check the companion file and resolve again"),
+    UnresolvedReason.OUT_OF_ORDER: mark("have the meter looked at, and the token kept until then"),
 }
-_LOOK = "look at the meter's credit and token log before the token is entered again"
+_LOOK = mark("look at the meter's credit and token log before the token is entered again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +261,7 @@ class Unresolved:
     """
 
     reason: UnresolvedReason
-    detail: str = ""
+    detail: Said | str = ""
 
     @property
     def final(self) -> bool:
@@ -222,9 +278,16 @@ class Unresolved:
         """`Meaning.UNRESOLVED`."""
         return Meaning.UNRESOLVED
 
+    @property
+    def said(self) -> Said:
+        """The outcome as a sentence."""
+        reason = Said(self.reason.value)
+        if self.detail:
+            reason = said("{reason} ({detail})", reason=reason, detail=self.detail)
+        return said("unresolved: {reason}; {advice}", reason=reason, advice=Said(self.advice))
+
     def __str__(self) -> str:
-        detail = f" ({self.detail})" if self.detail else ""
-        return f"unresolved: {self.reason.value}{detail}; {self.advice}"
+        return str(self.said)
 
 
 Outcome = Delivered | Refused | NotTaken | Busy | NoLink | NotSent | Unresolved

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from vtc07.hhu.outcome import Outcome
+from vtc07.hhu.texts import Said, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +98,41 @@ def unheard(_progress: Progress) -> None:
     """Take no notice: the default of every `OnProgress`."""
 
 
-def sentence(progress: Progress) -> str:
-    """Return a step in words; it never shows a token."""
+def told(progress: Progress) -> Said:
+    """Return a step as a sentence; it never shows a token."""
     match progress:
-        case Identifying(address):
-            return f"calling meter {address}" if address else "calling the meter"
-        case Reading(first, count):
-            return f"reading {first}" + (f" and {count - 1} more" if count > 1 else "")
+        case Identifying(address) if address:
+            return said("calling meter {address}", address=address)
+        case Identifying():
+            return said("calling the meter")
+        case Reading(first, count) if count > 1:
+            return said("reading {register} and {count} more", register=first, count=count - 1)
+        case Reading(first, _):
+            return said("reading {register}", register=first)
         case RegisterWritten(register):
-            return f"{register} is written"
-        case EntryWritten(number):
-            return "the token is entered" + (f", for the {number}. time" if number > 1 else "")
+            return said("{register} is written", register=register)
+        case EntryWritten(number) if number > 1:
+            return said("the token is entered, for the {number}. time", number=number)
+        case EntryWritten():
+            return said("the token is entered")
         case Polling(status):
-            return f"waiting for the result ({status})"
+            return said("waiting for the result ({status})", status=status)
         case Reconnecting(number, of):
-            return f"no answer, reconnecting ({number} of {of})"
+            return said("no answer, reconnecting ({number} of {of})", number=number, of=of)
         case AwaitingInactivity(seconds):
-            return f"the meter may still be in the session that was lost: waiting {seconds} s"
+            return said(
+                "the meter may still be in the session that was lost: waiting {seconds} s",
+                seconds=seconds,
+            )
         case ResolvingEarlier(delivery):
-            return f"looking into delivery {delivery}, which stands open in the journal"
+            return said(
+                "looking into delivery {delivery}, which stands open in the journal",
+                delivery=delivery,
+            )
         case Resolved(_, outcome):
-            return str(outcome)
+            return outcome.said
+
+
+def sentence(progress: Progress) -> str:
+    """Return a step in English; it never shows a token."""
+    return str(told(progress))

@@ -30,13 +30,18 @@ from vtc07.carrier.exchange.settings import WakeUp, mode_and_speed
 from vtc07.carrier.registers import Value
 from vtc07.hhu.plan import Pace
 from vtc07.hhu.progress import AwaitingInactivity, Identifying, OnProgress, Reconnecting, unheard
+from vtc07.hhu.texts import Said, mark, said
 
 METER_PAN = "meterPAN"
 _MAX_ADDRESS = 32
 
 
 class SessionError(Exception):
-    """The session cannot go on; the message is a sentence for people."""
+    """The session cannot go on; the message is a sentence for people, ``said`` in any language."""
+
+    def __init__(self, sentence: Said) -> None:
+        self.said = sentence
+        super().__init__(str(sentence))
 
 
 class NoLink(SessionError):
@@ -48,26 +53,31 @@ class NoLink(SessionError):
 
     def __init__(self, failure: Failure, address: str, inactivity_s: int | None = None) -> None:
         self.failure = failure
-        meter = f"meter {address}" if address else "any meter"
-        again = ""
-        if inactivity_s is not None and failure is Failure.NO_ANSWER:
-            again = f"; after a session that was cut short, try again in {inactivity_s} s"
-        super().__init__(
-            f"no session with {meter}: {failure.value}; "
-            "check the head or cable, the address and the speed, and whether another client is "
-            f"connected{again}"
+        meter = said("meter {address}", address=address) if address else said("any meter")
+        sentence = said(
+            "no session with {meter}: {failure}; check the head or cable, the address and the "
+            "speed, and whether another client is connected",
+            meter=meter,
+            failure=Said(failure.value),
         )
+        if inactivity_s is not None and failure is Failure.NO_ANSWER:
+            sentence = said(
+                "{sentence}; after a session that was cut short, try again in {seconds} s",
+                sentence=sentence,
+                seconds=inactivity_s,
+            )
+        super().__init__(sentence)
 
 
 #: Sentences for a meter that answers and does not let this client in.
 _REFUSED = {
-    Failure.PASSWORD_REFUSED: (
-        "refused the password; check it, and wait before the next try: after wrong passwords a "
-        "meter refuses every one, each time for longer"
+    Failure.PASSWORD_REFUSED: mark(
+        "{meter} refused the password; check it, and wait before the next try: after wrong "
+        "passwords a meter refuses every one, each time for longer"
     ),
-    Failure.PROGRAMMING_REFUSED: (
-        "refused programming mode, and sent its readout in its place; look whether it wants a "
-        "button pressed or a cover opened first, and whether the companion is its own"
+    Failure.PROGRAMMING_REFUSED: mark(
+        "{meter} refused programming mode, and sent its readout in its place; look whether it "
+        "wants a button pressed or a cover opened first, and whether the companion is its own"
     ),
 }
 
@@ -80,8 +90,9 @@ class SignOnRefused(NoLink):
 
     def __init__(self, failure: Failure, address: str) -> None:
         super().__init__(failure, address)
-        meter = f"meter {address}" if address else "the meter"
-        self.args = (f"{meter} {_REFUSED[failure]}",)
+        meter = said("meter {address}", address=address) if address else said("the meter")
+        self.said = Said(_REFUSED[failure], (("meter", meter),))
+        self.args = (str(self.said),)
 
 
 class AnotherMeter(SessionError):
@@ -94,9 +105,14 @@ class AnotherMeter(SessionError):
     def __init__(self, expected: str | None, found: str | None) -> None:
         self.expected = expected
         self.found = found
-        nameless = "a meter that refuses to tell its MeterPAN"
-        who = nameless if found is None else f"meter {found}"
-        super().__init__(f"{who} is connected, but {expected or nameless} is meant")
+        nameless = said("a meter that refuses to tell its MeterPAN")
+        super().__init__(
+            said(
+                "{who} is connected, but {expected} is meant",
+                who=nameless if found is None else said("meter {address}", address=found),
+                expected=expected or nameless,
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

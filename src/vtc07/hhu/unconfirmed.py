@@ -32,6 +32,7 @@ from vtc07.hhu.outcome import (
 from vtc07.hhu.progress import EntryWritten, Polling
 from vtc07.hhu.session import AnotherMeter, NoLink, Session
 from vtc07.hhu.snapshot import new_patience, pause_until
+from vtc07.hhu.texts import Said
 
 TOKEN_STATUS = "tokenStatus"  # noqa: S105 - a register's name
 UNANSWERED = TokenEntryAnswered(Entry.UNCERTAIN)
@@ -83,9 +84,9 @@ def enter_unconfirmed(
         try:
             yield from session.identify()
         except NoLink as failure:
-            return Unresolved(UnresolvedReason.NO_LINK, failure.failure.value)
+            return Unresolved(UnresolvedReason.NO_LINK, Said(failure.failure.value))
         except AnotherMeter as other:
-            return Unresolved(UnresolvedReason.ANOTHER_METER, str(other))
+            return Unresolved(UnresolvedReason.ANOTHER_METER, other.said)
 
 
 def _undecided(uncertain: bool) -> Unresolved | None:  # noqa: FBT001 - says whether an entry may have arrived
@@ -107,9 +108,9 @@ def _result(session: Session, *, before: bool) -> Procedure[Outcome]:
             started_ns = yield from now()
             event = yield from session.command(Read(table.named(TOKEN_STATUS)))
         except NoLink as failure:
-            return Unresolved(UnresolvedReason.NO_LINK, failure.failure.value)
+            return Unresolved(UnresolvedReason.NO_LINK, Said(failure.failure.value))
         except AnotherMeter as other:
-            return Unresolved(UnresolvedReason.ANOTHER_METER, str(other))
+            return Unresolved(UnresolvedReason.ANOTHER_METER, other.said)
         if isinstance(event, CommandRefused):
             return Unresolved(UnresolvedReason.NO_REGISTERS, "the entry was acknowledged")
         assert isinstance(event, RegistersRead)

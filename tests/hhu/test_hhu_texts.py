@@ -1,0 +1,86 @@
+"""Sentences as facts, and the catalogues of other languages."""
+
+from __future__ import annotations
+
+import gettext
+from pathlib import Path
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vtc07.carrier.events import Failure
+from vtc07.carrier.status import ErrorCode
+from vtc07.hhu.carrier_texts import ERRORS, FAILURES
+from vtc07.hhu.texts import ENGLISH, Said, Texts, counted, languages, names_in, said, texts_of
+
+
+def _catalogue(folder: Path, code: str, **messages: str) -> None:
+    catalogue = Catalog(locale=code)
+    for english, other in messages.items():
+        catalogue.add(english.replace("_", " "), other)
+    with (folder / f"{code}.mo").open("wb") as file:
+        write_mo(file, catalogue)
+
+
+def test_a_sentence_within_a_sentence_is_in_the_same_language(tmp_path: Path) -> None:
+    catalogue = Catalog(locale="fr")
+    catalogue.add("no session with {meter}", "pas de session avec {meter}")
+    catalogue.add("meter {address}", "le compteur {address}")
+    catalogue.add(("{count} token", "{count} tokens"), ("{count} jeton", "{count} jetons"))
+    with (tmp_path / "fr.mo").open("wb") as file:
+        write_mo(file, catalogue)
+    french = texts_of("fr_CA.UTF-8", tmp_path)
+    sentence = said("no session with {meter}", meter=said("meter {address}", address="7"))
+    assert sentence.words(french) == "pas de session avec le compteur 7"
+    assert str(sentence) == "no session with meter 7"
+    assert [counted("{count} token", "{count} tokens", n).words(french) for n in (0, 1, 2)] == [
+        "0 jeton",
+        "1 jeton",
+        "2 jetons",
+    ]
+    assert str(counted("{count} token", "{count} tokens", 0)) == "0 tokens"
+
+
+def test_a_catalogue_with_a_wrong_name_hides_nothing() -> None:
+    class Wrong(gettext.NullTranslations):
+        def gettext(self, message: str) -> str:
+            return "tout va bien {metre} {"
+
+    assert said("meter {address} is lost", address="7").words(Texts("fr", Wrong())) == (
+        "meter 7 is lost"
+    )
+
+
+@given(st.text())
+def test_any_name_of_a_language_gives_texts(language: str) -> None:
+    texts = texts_of(language)
+    assert texts.language in languages()
+    assert texts("") == ""
+
+
+def test_a_language_of_the_users_own(tmp_path: Path) -> None:
+    _catalogue(tmp_path, "sw", token="tokeni")
+    assert "sw" in languages(tmp_path)
+    assert "sw" not in languages()
+    assert texts_of("sw", tmp_path)("token") == "tokeni"
+    assert texts_of("sw")("token") == "token"
+    assert texts_of("sw") is ENGLISH
+
+
+def test_a_broken_catalogue_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sw.mo").write_bytes(b"no catalogue")
+    with pytest.raises(ValueError, match=r"sw\.mo cannot be read"):
+        texts_of("sw", tmp_path)
+
+
+def test_the_carriers_sentences_are_gathered() -> None:
+    assert {failure.value for failure in Failure} == set(FAILURES)
+    assert {error.value for error in ErrorCode} == set(ERRORS)
+
+
+def test_names_in_a_template() -> None:
+    assert names_in("{a} of {b}, {a}") == {"a", "b"}
+    assert Said("plain").words() == "plain"
