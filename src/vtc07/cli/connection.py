@@ -35,12 +35,16 @@ from vtc07.links.address import LinkAddress, SimulatedAddress, TCPAddress, parse
 from vtc07.links.link import LinkUnavailable
 
 if TYPE_CHECKING:
-    from vtc07.links.blocking import ClientDriver
+    from vtc07.links.blocking import ClientDriver, Interruption
     from vtc07.links.link import Link
     from vtc07.meter import SQLiteStore
+    from vtc07.trace.message import TraceMessage, TraceSpeed
     from vtc07.trace.recorder import Recorder
 
 T = TypeVar("T")
+
+#: Told of every message and change of speed, with the meter's companion as far as it is known.
+Watch = Callable[["TraceMessage | TraceSpeed", "Companion | None"], None]
 
 #: The companion whose IDRequest asks a meter who it is; an IDRequest is the same in all.
 _ASKING = "electricity"
@@ -58,11 +62,24 @@ class Connection:
     """The way to one meter, and the session on it once the first procedure runs.
 
     A context manager: at its end the link is closed, and a simulated meter is switched off in
-    good order and its store closed.
+    good order and its store closed. For a program in which a person waits: ``interruption`` ends
+    what runs from another thread, ``watch`` is told of what passes, ``password`` is the port's.
     """
 
-    def __init__(self, options: LinkOptions, output: Output, on_progress: OnProgress) -> None:
+    def __init__(
+        self,
+        options: LinkOptions,
+        output: Output,
+        on_progress: OnProgress,
+        *,
+        interruption: Interruption | None = None,
+        watch: Watch | None = None,
+        password: str | None = None,
+    ) -> None:
         self._options = options
+        self._interruption = interruption
+        self._watch = watch
+        self._given_password = password
         self._output = output
         self._on_progress = on_progress
         self._resources = contextlib.ExitStack()
@@ -99,7 +116,9 @@ class Connection:
         options = self._options
         if options.companion != AUTO:
             self._companion = load_companion(options.companion)
-        if options.password_file is not None:
+        if self._given_password is not None:
+            self._password = self._given_password
+        elif options.password_file is not None:
             self._password = secret.password_from_file(options.password_file, self._output)
         else:
             self._password = os.environ.get(PASSWORD_VARIABLE) or None  # spaces belong to it
@@ -246,6 +265,7 @@ class Connection:
             opened,
             observer=None if recorder is None else recorder.observe,
             on_speed=None if recorder is None else recorder.speed,
+            interruption=self._interruption,
         )
         self._resources.callback(driver.close)
         self._driven = driver
@@ -370,8 +390,10 @@ class Connection:
     # --- trace ---------------------------------------------------------------------------------
 
     def _trace(self, companion: Companion) -> Recorder | None:
-        if self._options.trace is None or self._recorder is not None:
+        if self._recorder is not None:
             return self._recorder
+        if self._options.trace is None:
+            return self._watched(companion)
         recorder = open_trace(
             self._options.trace,
             "" if self._companion is None else companion.name,  # the meter is still to be asked
@@ -379,4 +401,18 @@ class Connection:
             lambda: self._companion or companion,
         )
         self._recorder = self._resources.enter_context(recorder)
+        return self._recorder
+
+    def _watched(self, companion: Companion) -> Recorder | None:
+        """Return what tells the one who watches, if anybody does."""
+        watch = self._watch
+        if watch is None:
+            return None
+        from vtc07.trace.recorder import Recorder  # noqa: PLC0415 - only where somebody watches
+
+        def told(message: TraceMessage | TraceSpeed) -> None:
+            watch(message, self._companion or companion)
+
+        self._recorder = Recorder(told, on_speed=told)
+        self._resources.callback(self._recorder.finish)
         return self._recorder

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from vtc07.carrier.companion import LinkSettings, Parity
 from vtc07.links.address import LinkAddress, PtyAddress, RFC2217Address, TCPAddress
 from vtc07.links.blocking.client import ClientDriver
+from vtc07.links.blocking.interruption import Interrupted, Interruption
 from vtc07.links.blocking.pair import PairLink, null_modem
 from vtc07.links.blocking.pty import PtyLink, PtyPort
 from vtc07.links.blocking.rfc2217 import RFC2217Link
@@ -18,6 +19,8 @@ from vtc07.links.tcp import CONNECT_LIMIT_NS, SILENCE_NS
 
 __all__ = [
     "ClientDriver",
+    "Interrupted",
+    "Interruption",
     "LinkPort",
     "PairLink",
     "PtyLink",

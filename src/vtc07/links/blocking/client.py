@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from vtc07.carrier.endpoint import Durably, Effect, Now, Perform, Procedure, Reopen, Wait
+from vtc07.links.blocking.interruption import LONGEST_WAIT_NS, Interrupted, Interruption
 from vtc07.links.clock import Clock, MonotonicClock
 from vtc07.links.link import (
     ClientEndpoint,
@@ -28,7 +29,8 @@ class ClientDriver:
     ``open_link`` opens it and raises LinkUnavailable where that fails; from `run` this goes to the
     caller, from a `Reopen` it makes the outcome False and is kept in `unavailable`. A link that is
     lost stays so until the procedure says `Reopen`, or the next `run`. The core must have been made
-    for the link's `character_ns`. A context manager: `close` at the end.
+    for the link's `character_ns`. A context manager: `close` at the end. ``interruption``: by it
+    another thread ends a `run`, which then raises `Interrupted`.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class ClientDriver:
         clock: Clock | None = None,
         observer: Observer | None = None,
         on_speed: SpeedObserver | None = None,
+        interruption: Interruption | None = None,
     ) -> None:
         self._core = core
         self._open_link = open_link
         self._clock: Clock = clock if clock is not None else MonotonicClock()
         self._observer = observer
         self._on_speed = on_speed
+        self._interruption = interruption
         self._link: Link | None = None
         self.unavailable: LinkUnavailable | None = None
 
@@ -70,9 +74,11 @@ class ClientDriver:
     def run(self, procedure: Procedure[T]) -> T:
         """Run a procedure to its end and return its result.
 
-        An interruption (KeyboardInterrupt) closes procedure and link and goes on to the caller.
+        An interruption (KeyboardInterrupt, `Interrupted`) closes procedure and link and goes on to
+        the caller.
         """
         try:
+            self._check()
             if self._link is None:
                 self._link = self._open_link()
             effect = next(procedure)
@@ -86,6 +92,9 @@ class ClientDriver:
         except StopIteration as end:
             result: T = end.value
             return result
+        except Interrupted:
+            self.close()
+            raise
         except Exception:
             raise
         except BaseException:
@@ -93,6 +102,11 @@ class ClientDriver:
             raise
         finally:
             procedure.close()
+
+    def _check(self) -> None:
+        """Raise `Interrupted` where another thread asked for it."""
+        if self._interruption is not None:
+            self._interruption.check()
 
     def _carry_out(self, effect: Effect) -> Any:
         match effect:
@@ -139,6 +153,7 @@ class ClientDriver:
 
     def _turn(self, until_ns: int | None) -> None:
         """Do what is due, then wait for characters, the core's timer, or ``until_ns``."""
+        self._check()
         core, now = self._core, self._clock.now_ns()
         timer = core.next_timer()
         due = timer is not None and timer <= now
@@ -148,7 +163,7 @@ class ClientDriver:
                 return
         if self._link is None:
             assert until_ns is not None, "a command cannot run without a link"
-            self._clock.sleep_until(until_ns)
+            self._clock.sleep_until(self._in_pieces(until_ns, now))
             return
         if chars := core.bytes_to_send(self._clock.now_ns()):
             try:
@@ -163,6 +178,8 @@ class ClientDriver:
             return  # the command may have ended by it
         ends = [end for end in (until_ns, core.next_timer()) if end is not None]
         wait = max(0, min(ends) - self._clock.now_ns()) if ends else None
+        if self._interruption is not None:
+            wait = LONGEST_WAIT_NS if wait is None else min(wait, LONGEST_WAIT_NS)
         try:
             chars = self._link.receive(wait)
         except LinkLost:
@@ -172,6 +189,12 @@ class ClientDriver:
             self._observe("server", chars)
             core.receive(chars, self._clock.now_ns())
             self._change_speed()
+
+    def _in_pieces(self, until_ns: int, now_ns: int) -> int:
+        """Return until when to sleep at once."""
+        if self._interruption is None:
+            return until_ns
+        return min(until_ns, now_ns + LONGEST_WAIT_NS)
 
     def _change_speed(self) -> bool:
         """Carry out the changes that the core asks for; False where the link was lost by it.
