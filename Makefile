@@ -9,7 +9,7 @@ SEEDS ?= 200000
 JOBS ?= 2
 FOREIGN := .foreign
 
-.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench bench-tokens bench-line bench-readout bench-fleet fuzz diagrams format clean
+.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench bench-tokens bench-line bench-readout bench-fleet fuzz diagrams catalogues format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -85,6 +85,10 @@ fuzz-%: $(STAMP)
 
 diagrams: $(STAMP)
 	$(BIN)/python docs/diagrams/state_diagrams.py
+
+# Gathers what the program says for people, and compiles the catalogues of every language.
+catalogues: $(STAMP)
+	$(BIN)/python catalogues/gather.py
 
 format: $(STAMP)
 	$(BIN)/ruff format .
