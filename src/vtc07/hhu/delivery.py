@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from vtc07.carrier.endpoint import Procedure, durably, perform, wait
 from vtc07.carrier.events import EnterToken, Entry, TokenEntryAnswered
@@ -56,6 +57,16 @@ from vtc07.hhu.unconfirmed import enter_unconfirmed
 #: Tells the time of day for the journal; aware of its zone.
 WallClock = Callable[[], datetime]
 
+#: Of a delivery that stays unresolved for one of these, the next one would tell the same.
+_OF_THE_METER: Final = frozenset(
+    {
+        UnresolvedReason.NO_LINK,
+        UnresolvedReason.ANOTHER_METER,
+        UnresolvedReason.EXECUTING,
+        UnresolvedReason.OUT_OF_ORDER,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TokenToSend:
@@ -90,12 +101,14 @@ class SendReport:
 
     ``outcomes``: one for each token, in order. ``earlier``: what was resolved first.
     ``problems``: sentences about results that the journal could not take; the outcomes are true
-    all the same.
+    all the same. ``meter_pan``: the meter's in the journal, None where it was not reached or was
+    another one.
     """
 
     outcomes: tuple[Outcome, ...]
     earlier: tuple[EarlierDelivery, ...] = ()
     problems: tuple[str, ...] = ()
+    meter_pan: str | None = None
 
     @property
     def meaning(self) -> Meaning:
@@ -133,8 +146,9 @@ def resolve_earlier(
 ) -> Procedure[SendReport]:
     """Resolve what the journal holds without result for the connected meter; send nothing.
 
-    `SendReport.outcomes` is empty, unless the meter cannot be reached or compared: then it holds
-    that one obstacle.
+    One that stays unresolved is no obstacle to the next, unless it is for the meter as a whole:
+    what was not looked into is open in the journal still. `SendReport.outcomes` is empty, unless
+    the meter cannot be reached or compared: then it holds that one obstacle.
     """
     deliverer = Deliverer(session, journal, wall_clock, resend=False)
     return (yield from deliverer.resolve_earlier())
@@ -179,19 +193,39 @@ class Deliverer:
 
     def resolve_earlier(self) -> Procedure[SendReport]:
         """Resolve what the journal holds without result; see the function `resolve_earlier`."""
-        obstacle = yield from self.begin(frozenset())
-        if obstacle is None or isinstance(obstacle, NotSent):
-            return self.report(())
-        return self.report((obstacle,))
+        obstacle = yield from self._meet()
+        if obstacle is not None:
+            return self.report((obstacle,))
+        for delivery in self._journal.unresolved(self._pan):
+            outcome = yield from self._look_into(delivery)
+            if isinstance(outcome, Unresolved) and outcome.reason in _OF_THE_METER:
+                break
+        return self.report(())
 
     def report(self, outcomes: tuple[Outcome, ...]) -> SendReport:
         """Return the report so far."""
-        return SendReport(outcomes, tuple(self._earlier), tuple(self._problems))
+        return SendReport(outcomes, tuple(self._earlier), tuple(self._problems), self._pan or None)
 
     # --- before the first token ----------------------------------------------------------------
 
     def begin(self, refusable: frozenset[str] | set[str]) -> Procedure[Outcome | None]:
         """Compare the MeterPAN and resolve earlier deliveries; returns what is in the way."""
+        obstacle = yield from self._meet()
+        if obstacle is not None:
+            return obstacle
+        for delivery in self._journal.unresolved(self._pan):
+            if self._resend and delivery.s0 is None and delivery.token in refusable:
+                # What becomes of it is the outcome of the token to be sent.
+                yield from self._resolve_earlier(delivery)
+                self._uncertain_before.add(delivery.token)
+                continue
+            outcome = yield from self._look_into(delivery)
+            if isinstance(outcome, Unresolved):
+                return NotSent()
+        return None
+
+    def _meet(self) -> Procedure[Outcome | None]:
+        """Compare the MeterPAN; returns what is in the way of everything."""
         session = self._session
         try:
             if session.meter is None:
@@ -210,17 +244,14 @@ class Deliverer:
                 return NotTaken(NotTakenReason.PAN_UNKNOWN)
             pan = session.address  # all there is to tell one meter from another
         self._pan = pan
-        for delivery in self._journal.unresolved(pan):
-            outcome = yield from self._resolve_earlier(delivery)
-            again = self._resend and delivery.s0 is None and delivery.token in refusable
-            if again:
-                self._uncertain_before.add(delivery.token)
-                continue  # what becomes of it is the outcome of the token to be sent
-            self._earlier.append(EarlierDelivery(delivery, outcome))
-            session.on_progress(Resolved(None, outcome))
-            if isinstance(outcome, Unresolved):
-                return NotSent()
         return None
+
+    def _look_into(self, delivery: Delivery) -> Procedure[Outcome]:
+        """Resolve an open delivery and report it."""
+        outcome = yield from self._resolve_earlier(delivery)
+        self._earlier.append(EarlierDelivery(delivery, outcome))
+        self._session.on_progress(Resolved(None, outcome))
+        return outcome
 
     def _resolve_earlier(self, delivery: Delivery) -> Procedure[Outcome]:
         session = self._session
