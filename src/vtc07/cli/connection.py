@@ -29,14 +29,16 @@ from vtc07.cli.link_options import (
 )
 from vtc07.cli.output import Output
 from vtc07.cli.tracing import open_trace
-from vtc07.hhu.progress import OnProgress
+from vtc07.hhu.progress import OnProgress, Progress
 from vtc07.hhu.session import Meter, NoLink, Session, mismatches
 from vtc07.links.address import LinkAddress, SimulatedAddress, TCPAddress, parse
 from vtc07.links.link import LinkUnavailable
 
 if TYPE_CHECKING:
+    from vtc07.hhu.entries import ActivityJournal
+    from vtc07.hhu.recording import Recording
     from vtc07.links.blocking import ClientDriver, Interruption
-    from vtc07.links.link import Link
+    from vtc07.links.link import Link, Sender
     from vtc07.meter import SQLiteStore
     from vtc07.trace.message import TraceMessage, TraceSpeed
     from vtc07.trace.recorder import Recorder
@@ -64,6 +66,9 @@ class Connection:
     A context manager: at its end the link is closed, and a simulated meter is switched off in
     good order and its store closed. For a program in which a person waits: ``interruption`` ends
     what runs from another thread, ``watch`` is told of what passes, ``password`` is the port's.
+
+    ``journal``: where everything that is sent and learnt goes; it must be open for as long as the
+    connection is. What it could not take is a warning at the end.
     """
 
     def __init__(
@@ -75,6 +80,7 @@ class Connection:
         interruption: Interruption | None = None,
         watch: Watch | None = None,
         password: str | None = None,
+        journal: ActivityJournal | None = None,
     ) -> None:
         self._options = options
         self._interruption = interruption
@@ -82,6 +88,9 @@ class Connection:
         self._given_password = password
         self._output = output
         self._on_progress = on_progress
+        self._journal = journal
+        #: how the session gets into the journal, None without one
+        self.recording: Recording | None = None
         self._resources = contextlib.ExitStack()
         self._session: Session | None = None
         self._runner: Callable[[Procedure[Any]], Any] | None = None
@@ -103,6 +112,8 @@ class Connection:
 
     def __enter__(self) -> Self:
         try:
+            if self._journal is not None:
+                self.recording = self._recording_in(self._journal)
             self._prepare()
         except BaseException:
             self._resources.close()
@@ -155,7 +166,7 @@ class Connection:
                     timing=self._timing(companion),
                     character_ns=self._character_ns(self._settings(companion)),
                     wake_up=self._options.how_to_wake,
-                    on_progress=self._on_progress,
+                    on_progress=self._heard,
                 )
             except ValueError as error:
                 raise Failure(f"--meter-address: {error}") from None
@@ -173,7 +184,7 @@ class Connection:
         if self._runner is None:
             session = self.session
             if self._store is not None:
-                self._runner = self._simulation(self._store, session)
+                self._runner = self._recorded(self._simulation(self._store, session))
             else:
                 self._runner = self._driver(
                     session.companion, session.timing, self._settings(session.companion)
@@ -259,17 +270,26 @@ class Connection:
                 self._kept = link
             return link
 
-        recorder = self._trace(companion)
+        recorders = self._recorders(companion)
+
+        def observe(sender: Sender, chars: bytes, time_ns: int) -> None:
+            for recorder in recorders:
+                recorder.observe(sender, chars, time_ns)
+
+        def speed_changed(sender: Sender, speed: int, time_ns: int) -> None:
+            for recorder in recorders:
+                recorder.speed(sender, speed, time_ns)
+
         driver = ClientDriver(
             self._core(companion, self._character_ns(settings), timing),
             opened,
-            observer=None if recorder is None else recorder.observe,
-            on_speed=None if recorder is None else recorder.speed,
+            observer=observe if recorders else None,
+            on_speed=speed_changed if recorders else None,
             interruption=self._interruption,
         )
         self._resources.callback(driver.close)
         self._driven = driver
-        return driver.run
+        return self._recorded(driver.run)
 
     def _core(
         self, companion: Companion, character_ns: int, timing: Timing
@@ -323,13 +343,18 @@ class Connection:
         meter = VirtualMeter(own, store, now_ns=0)
         server = MeterServer(own, meter, character_ns=settings.character_ns)
         core = self._core(session.companion, settings.character_ns, session.timing)
-        recorder = self._trace(session.companion)
+        recorders = self._recorders(session.companion)
+
+        def speed_changed(sender: Sender, speed: int, time_ns: int) -> None:
+            for recorder in recorders:
+                recorder.speed(sender, speed, time_ns)
+
         line = SimulatedLine(
             core,
             server,
             speed=settings.speed,
-            observers=() if recorder is None else [recorder.character],
-            on_speed=None if recorder is None else recorder.speed,
+            observers=[recorder.character for recorder in recorders],
+            on_speed=speed_changed if recorders else None,
         )
 
         self._resources.callback(lambda: switch_off(meter, server, line.now_ns, self._output))
@@ -387,7 +412,40 @@ class Connection:
             self._kept.set_speed(self._settings(found).speed)
         return found
 
-    # --- trace ---------------------------------------------------------------------------------
+    # --- trace and journal ---------------------------------------------------------------------
+
+    def _recorders(self, companion: Companion) -> list[Recorder]:
+        """Return what is to be given every character of the line."""
+        trace = self._trace(companion)
+        recorders = [] if trace is None else [trace]
+        if self.recording is not None:
+            recorders.append(self.recording.recorder)
+        return recorders
+
+    def _recording_in(self, journal: ActivityJournal) -> Recording:
+        from vtc07.cli.journalling import recording_in  # noqa: PLC0415 - only with a journal
+
+        return self._resources.enter_context(
+            recording_in(
+                journal,
+                self._output,
+                companion=lambda: self._companion,
+                meter_pan=lambda: self.meter_pan,
+                address=self._options.address,
+            )
+        )
+
+    def _recorded(self, run: Callable[[Procedure[Any]], Any]) -> Callable[[Procedure[Any]], Any]:
+        """Return what runs procedures and writes down what they do."""
+        recording = self.recording
+        if recording is None:
+            return run
+        return lambda procedure: run(recording.recorded(procedure))
+
+    def _heard(self, progress: Progress) -> None:
+        if self.recording is not None:
+            self.recording.heard(progress)
+        self._on_progress(progress)
 
     def _trace(self, companion: Companion) -> Recorder | None:
         if self._recorder is not None:
