@@ -36,6 +36,8 @@ class EntryKind(enum.Enum):
     """An ordinary register is about to be written."""
     SET = "set"
     """What became of that: written, refused, read back."""
+    ROUTE = "route"
+    """The work on a route begins, begins anew, or goes on with a changed file."""
     ARRIVED = "arrived"
     """A meter of a route was identified; its work begins."""
     TASK = "task"

@@ -1,84 +1,165 @@
-"""What the journal knows of a route: which tasks are done at which meter, and what is open."""
+"""What the journal knows of a route: which tasks are done at which meter, and what is open.
+
+A task to read or write is done when an entry of the route's round says so
+(`vtc07.hhu.route_round`); tokens are judged by the deliveries to their meter
+(`vtc07.hhu.route_tokens`).
+"""
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
-from vtc07.hhu.route import Stop
-from vtc07.hhu.texts import Said, mark
+from vtc07.hhu.entries import EntryKind
+from vtc07.hhu.journal import Delivery
+from vtc07.hhu.route import Route, Stop
+from vtc07.hhu.route_entries import OF_A_VISIT, Noted
+from vtc07.hhu.route_round import Entries, RouteRound, current_round
+from vtc07.hhu.route_task import (
+    RouteSummary,
+    StopResult,
+    StopState,
+    StopVisit,
+    TaskKind,
+    TaskResult,
+    TaskState,
+)
+from vtc07.hhu.route_tokens import NOT_BEGUN, as_noted, token_tasks
+from vtc07.tokens import DRN, MeterPAN, TokenError
+
+__all__ = [
+    "RouteJournal",
+    "RouteStates",
+    "RouteSummary",
+    "StopResult",
+    "StopState",
+    "StopVisit",
+    "TaskKind",
+    "TaskResult",
+    "TaskState",
+    "left_to_do",
+    "pan_of",
+    "route_summary",
+    "stop_state",
+]
 
 
-class TaskKind(enum.Enum):
-    """What a task of a stop is."""
+class RouteJournal(Entries, Protocol):
+    """What a route's state is read from: a journal, open for whatever purpose."""
 
-    DELIVER = "deliver"
-    WRITE = "write"
-    READ = "read"
-
-
-class TaskResult(enum.Enum):
-    """What a task came to; the value is a word for people."""
-
-    TO_DO = mark("to do")
-    """It was not begun, or broke off with nothing done: it is still to be done."""
-    DONE = mark("done")
-    REFUSED = mark("refused")
-    """The meter refused; doing it again as it is would not help."""
-    OPEN = mark("open")
-    """A token may have been taken or not: it is to be resolved before anything else."""
+    def deliveries(self, meter_pan: str | None = None) -> Sequence[Delivery]:
+        """Return every delivery to a meter, oldest first."""
 
 
-class StopResult(enum.Enum):
-    """What a stop came to, of all its tasks together; the value is a word for people."""
-
-    NOT_VISITED = mark("not visited")
-    DONE = mark("done")
-    PARTLY = mark("partly done")
-    REFUSED = mark("refused")
-    """Nothing is left to be tried, and the meter refused at least one task."""
-    OPEN = mark("open")
+def stop_state(journal: RouteJournal, route: Route, stop: Stop) -> StopState:
+    """Return what the journal knows of a stop. Raises JournalError."""
+    return RouteStates(journal, route).of(stop)
 
 
-@dataclass(frozen=True, slots=True)
-class TaskState:
-    """One task of a stop and what the journal knows of it.
+def route_summary(journal: RouteJournal, route: Route) -> RouteSummary:
+    """Count what all stops came to, one stop at a time. Raises JournalError, RouteError."""
+    return RouteStates(journal, route).summary()
 
-    ``place``: which one of its kind at this stop, from 0. ``subject``: what it is about, without a
-    token: the token's last four digits, a register's name, an assignment. ``said``: the result in
-    words. ``time``, ``entry``: when it came to that, and the number of the journal's entry that
-    says so; None while nothing was tried. ``delivery``: of a token. ``values``: what was read, as
-    documents of `vtc07.hhu.values.document`.
+
+def pan_of(meter: str) -> str | None:
+    """Return the MeterPAN of a MeterPAN or a DRN as a route names it; None for neither."""
+    if len(meter) == 18:
+        return meter
+    try:
+        return MeterPAN.from_drn(DRN(meter)).digits
+    except TokenError:
+        return None
+
+
+class RouteStates:
+    """The states of the stops of one route, for whoever asks for many. Reads, writes nothing.
+
+    ``round``: the one that counts, None where the work has not begun.
     """
 
-    kind: TaskKind
-    place: int
-    subject: str
-    result: TaskResult
-    said: Said
-    time: datetime | None = None
-    entry: int | None = None
-    delivery: int | None = None
-    values: tuple[dict[str, Any], ...] = ()
+    def __init__(self, journal: RouteJournal, route: Route) -> None:
+        self._journal = journal
+        self._route = route
+        self.round: RouteRound | None = current_round(journal, route)
+
+    def of(self, stop: Stop) -> StopState:
+        """Return what the journal knows of a stop."""
+        pan = pan_of(stop.meter)
+        if pan is None:
+            return StopState(stop, None, StopResult.NOT_VISITED, tuple(_tasks(stop, (), [])))
+        visits, noted = self._noted(pan)
+        tasks = tuple(_tasks(stop, self._journal.deliveries(pan) if stop.deliver else (), noted))
+        return StopState(
+            stop, pan if visits else None, _stop_result(tasks, visits), tasks, tuple(visits)
+        )
+
+    def summary(self) -> RouteSummary:
+        """Count what all stops came to."""
+        stops: Counter[StopResult] = Counter(dict.fromkeys(StopResult, 0))
+        tasks = Counter({(kind, result): 0 for kind in TaskKind for result in TaskResult})
+        began: datetime | None = None
+        latest: datetime | None = None
+        for stop in self._route.stops():
+            state = self.of(stop)
+            stops[state.result] += 1
+            tasks.update((task.kind, task.result) for task in state.tasks)
+            for visit in state.visits:
+                began = visit.began if began is None else min(began, visit.began)
+                latest = visit.began if latest is None else max(latest, visit.began)
+        return RouteSummary(self._route.size, stops, tasks, began, latest)
+
+    def _noted(self, pan: str) -> tuple[list[StopVisit], list[Noted]]:
+        visits: list[StopVisit] = []
+        noted: list[Noted] = []
+        if self.round is None:
+            return visits, noted
+        found = self._journal.entries(
+            after=self.round.number, kinds=OF_A_VISIT, meter_pan=pan, route=self._route.name
+        )
+        for entry in found:
+            if entry.members.get("round") != self.round.number:
+                continue
+            if entry.kind is EntryKind.ARRIVED:
+                visits.append(StopVisit(entry.time, None, entry.number))
+            elif entry.kind is EntryKind.TASK:
+                noted.append(Noted.of(entry))
+            elif visits:
+                visits[-1] = replace(visits[-1], ended=entry.time)
+        return visits, noted
 
 
-@dataclass(frozen=True, slots=True)
-class StopVisit:
-    """One time that the meter was plugged into for this route. ``ended`` None: it broke off."""
+def left_to_do(tasks: Iterable[TaskState]) -> tuple[TaskState, ...]:
+    """Return the tasks that are still to be tried; behind a refused or an open token, no other."""
+    left: list[TaskState] = []
+    blocked = False
+    for task in tasks:
+        deliver = task.kind is TaskKind.DELIVER
+        if task.result is TaskResult.TO_DO and not (deliver and blocked):
+            left.append(task)
+        blocked |= deliver and task.result in (TaskResult.REFUSED, TaskResult.OPEN)
+    return tuple(left)
 
-    began: datetime
-    ended: datetime | None
-    entry: int
+
+def _tasks(
+    stop: Stop, deliveries: Sequence[Delivery], noted: Sequence[Noted]
+) -> Iterable[TaskState]:
+    yield from token_tasks(stop, deliveries, [n for n in noted if n.kind is TaskKind.DELIVER])
+    for kind, subjects in ((TaskKind.WRITE, stop.write), (TaskKind.READ, stop.read)):
+        newest = {n.subject: n for n in noted if n.kind is kind}
+        for place, subject in enumerate(subjects):
+            state = TaskState(kind, place, subject, TaskResult.TO_DO, NOT_BEGUN)
+            yield as_noted(state, newest.get(subject))
 
 
-@dataclass(frozen=True, slots=True)
-class StopState:
-    """A stop and what became of it. ``meter_pan``: as the meter told it, None before a visit."""
-
-    stop: Stop
-    meter_pan: str | None
-    result: StopResult
-    tasks: tuple[TaskState, ...]
-    visits: tuple[StopVisit, ...] = ()
+def _stop_result(tasks: Sequence[TaskState], visits: Sequence[StopVisit]) -> StopResult:
+    results = {task.result for task in tasks}
+    if TaskResult.OPEN in results:
+        return StopResult.OPEN
+    if not visits and all(t.result is TaskResult.TO_DO and t.time is None for t in tasks):
+        return StopResult.NOT_VISITED
+    if results <= {TaskResult.DONE}:
+        return StopResult.DONE
+    return StopResult.PARTLY if left_to_do(tasks) else StopResult.REFUSED

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import gettext
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 DOMAIN: Final = "vtc07"
 
@@ -67,6 +68,27 @@ class Said:
 
     def __str__(self) -> str:
         return self.words()
+
+    def document(self) -> dict[str, Any]:
+        """Return the sentence as a document for JSON, with ``text`` in English."""
+        return {"text": str(self), **self._parts()}
+
+    def _parts(self) -> dict[str, Any]:
+        values = {n: v._parts() if isinstance(v, Said) else v for n, v in self.values}
+        parts: dict[str, Any] = {"template": self.template}
+        if self.many:
+            parts["many"] = self.many
+        return {**parts, "values": values} if values else parts
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Said:
+        """Return the sentence of a document; one without a template says its ``text``."""
+        template = document.get("template")
+        if not isinstance(template, str):
+            return said("{text}", text=str(document.get("text", "")))
+        values = document.get("values", {})
+        read = {n: cls.from_document(v) if isinstance(v, Mapping) else v for n, v in values.items()}
+        return cls(template, tuple(read.items()), str(document.get("many", "")))
 
 
 def said(template: str, **values: Said | str | int) -> Said:
