@@ -47,6 +47,7 @@ EXIT_CODES: Final[dict[str, ExitCode]] = {
     "vtc07.links.link.LinkLost": ExitCode.NO_LINK,
     "vtc07.hhu.plan.CannotRead": ExitCode.USAGE,
     "vtc07.hhu.journal.JournalError": ExitCode.USAGE,
+    "vtc07.hhu.route.RouteError": ExitCode.USAGE,
     "vtc07.hhu.selection.SelectionError": ExitCode.USAGE,
     "vtc07.hhu.session.NoLink": ExitCode.NO_LINK,
     "vtc07.hhu.session.SignOnRefused": ExitCode.REFUSED,

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from vtc07.hhu.texts import Said
+
 
 @dataclass(frozen=True, slots=True)
 class RouteToken:
@@ -33,6 +35,9 @@ class Stop:
     ``meter``: a MeterPAN (18 digits) or a DRN (11 or 13). ``read``: registers as `vtc07 read` takes
     them; ``write``: ``REGISTER=VALUE``. Tokens are delivered first, then registers written, then
     read, so that what is read is what is left behind.
+
+    ``errors``: why its work cannot be done as it stands in the file (a token of 19 digits, a key
+    change with a section missing), and what to do; the rest of it is then what could be read.
     """
 
     line: int
@@ -42,6 +47,7 @@ class Stop:
     write: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
     notes: str = ""
+    errors: tuple[Said, ...] = ()
 
 
 class RouteError(Exception):
@@ -63,8 +69,19 @@ class Route(Protocol):
     def size(self) -> int:
         """How many stops it has."""
 
+    @property
+    def faulty(self) -> int:
+        """How many of them have errors; `vtc07 route check` tells each."""
+
     def stops(self) -> Iterator[Stop]:
-        """Yield the stops in the order of the file; RouteError if it was changed meanwhile."""
+        """Yield the stops in the order of the file; RouteError if it was changed meanwhile.
+
+        Also those with errors: they are never worked on, and never done.
+        """
 
     def stops_of(self, meter_pan: str) -> tuple[Stop, ...]:
-        """Return the stops of the meter with this MeterPAN, by MeterPAN or by DRN."""
+        """Return the stops of the meter with this MeterPAN, by MeterPAN or by DRN.
+
+        RouteError if the file was changed meanwhile, and where one of these stops has errors: they
+        stand in it as one sentence, and nothing is to be done at this meter before they are mended.
+        """
