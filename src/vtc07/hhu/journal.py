@@ -13,11 +13,10 @@ from datetime import datetime
 from typing import Protocol
 
 from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.entries import ActivityJournal
+from vtc07.hhu.journal_result import Result
 from vtc07.hhu.outcome import Delivered, Outcome
 from vtc07.hhu.resolution import Snapshot
-
-_DELIVERED = "delivered: "
-_TAKEN = {status.value: status for status in TokenStatus if status.taken}
 
 
 class JournalError(Exception):
@@ -48,8 +47,8 @@ class Delivery:
     """One delivery as the journal knows it.
 
     ``s0`` is None where the companion has no snapshot registers. ``writes`` counts the entries
-    announced; a crash may have come before the last one was sent. ``result``: the outcome in
-    words, None as long as it is open.
+    announced; a crash may have come before the last one was sent. ``ended``: the outcome, None as
+    long as it is open.
     """
 
     number: int
@@ -58,8 +57,13 @@ class Delivery:
     s0: Snapshot | None
     opened: datetime
     writes: int = 0
-    result: str | None = None
+    ended: Result | None = None
     closed: datetime | None = None
+
+    @property
+    def result(self) -> str | None:
+        """The outcome in words, None as long as it is open."""
+        return None if self.ended is None else self.ended.text
 
 
 class Journal(Protocol):
@@ -83,8 +87,15 @@ class Journal(Protocol):
     def unresolved(self, meter_pan: str | None = None) -> Sequence[Delivery]:
         """Return the deliveries without result, oldest first; of one meter, or of all."""
 
-    def deliveries(self) -> Sequence[Delivery]:
-        """Return every delivery, oldest first."""
+    def deliveries(self, meter_pan: str | None = None) -> Sequence[Delivery]:
+        """Return every delivery, oldest first; of one meter, or of all."""
+
+    def delivery(self, number: int) -> Delivery:
+        """Return one delivery; JournalError where there is none of this number."""
+
+
+class UnitJournal(Journal, ActivityJournal, Protocol):
+    """The journal of a hand-held unit: its deliveries, and everything else that it does."""
 
 
 class DeliveryBook:
@@ -111,26 +122,31 @@ class DeliveryBook:
             raise JournalError(f"write {write} of delivery {number} follows write {write - 1}")
         self._deliveries[number] = replace(delivery, writes=write)
 
-    def closed(self, number: int, result: str, time: datetime) -> None:
+    def closed(self, number: int, ended: Result, time: datetime) -> None:
         """Take a result."""
-        self._deliveries[number] = replace(self.still_open(number), result=result, closed=time)
+        self._deliveries[number] = replace(self.still_open(number), ended=ended, closed=time)
 
-    def still_open(self, number: int) -> Delivery:
-        """Return an open delivery; JournalError where there is none of this number."""
+    def one(self, number: int) -> Delivery:
+        """Return a delivery; JournalError where there is none of this number."""
         delivery = self._deliveries.get(number)
         if delivery is None:
             raise JournalError(f"there is no delivery {number}")
-        if delivery.result is not None:
+        return delivery
+
+    def still_open(self, number: int) -> Delivery:
+        """Return an open delivery; JournalError where there is none of this number."""
+        delivery = self.one(number)
+        if delivery.ended is not None:
             raise JournalError(f"delivery {number} has its result already")
         return delivery
 
-    def all(self) -> tuple[Delivery, ...]:
-        """Return every delivery, oldest first."""
-        return tuple(self._deliveries.values())
+    def all(self, meter_pan: str | None = None) -> tuple[Delivery, ...]:
+        """Return every delivery, oldest first; of one meter, or of all."""
+        return tuple(d for d in self._deliveries.values() if meter_pan in (None, d.meter_pan))
 
     def unresolved(self, meter_pan: str | None) -> tuple[Delivery, ...]:
         """Return the open ones, oldest first."""
-        return tuple(d for d in self.all() if d.result is None and meter_pan in (None, d.meter_pan))
+        return tuple(d for d in self.all(meter_pan) if d.ended is None)
 
 
 class MemoryJournal:
@@ -156,15 +172,19 @@ class MemoryJournal:
 
     def close_delivery(self, delivery: int, outcome: Outcome, time: datetime) -> None:
         """Write down how it ended."""
-        self._book.closed(delivery, str(outcome), time)
+        self._book.closed(delivery, Result.of(outcome), time)
 
     def unresolved(self, meter_pan: str | None = None) -> tuple[Delivery, ...]:
         """Return the deliveries without result."""
         return self._book.unresolved(meter_pan)
 
-    def deliveries(self) -> tuple[Delivery, ...]:
-        """Return every delivery, oldest first."""
-        return self._book.all()
+    def deliveries(self, meter_pan: str | None = None) -> tuple[Delivery, ...]:
+        """Return every delivery, oldest first; of one meter, or of all."""
+        return self._book.all(meter_pan)
+
+    def delivery(self, number: int) -> Delivery:
+        """Return one delivery."""
+        return self._book.one(number)
 
 
 def delivered_before(
@@ -178,9 +198,9 @@ def delivered_before(
     """
     known: dict[str, Delivered] = {}
     for delivery in deliveries:
-        result = (delivery.result or "").removeprefix(_DELIVERED)
-        if delivery.meter_pan == meter_pan and result in _TAKEN:
-            known[delivery.token] = Delivered(_TAKEN[result])
+        taken = None if delivery.ended is None else delivery.ended.taken
+        if delivery.meter_pan == meter_pan and taken is not None:
+            known[delivery.token] = Delivered(taken)
     accepted = [
         place
         for place, token in enumerate(tokens)

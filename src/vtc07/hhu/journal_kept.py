@@ -20,6 +20,7 @@ from typing import Any, Self
 from vtc07.hhu import journal_lines
 from vtc07.hhu.journal import Delivery, DeliveryBook, JournalError
 from vtc07.hhu.journal_medium import Medium
+from vtc07.hhu.journal_result import Result
 from vtc07.hhu.outcome import Outcome
 from vtc07.hhu.resolution import Snapshot
 
@@ -115,15 +116,19 @@ class KeptJournal:
                 "result": result,
             }
         )
-        self._book.closed(delivery, result, time)
+        self._book.closed(delivery, Result.of(outcome), time)
 
     def unresolved(self, meter_pan: str | None = None) -> tuple[Delivery, ...]:
         """Return the deliveries without result, oldest first; of one meter, or of all."""
         return self._book.unresolved(meter_pan)
 
-    def deliveries(self) -> tuple[Delivery, ...]:
-        """Return every delivery, oldest first."""
-        return self._book.all()
+    def deliveries(self, meter_pan: str | None = None) -> tuple[Delivery, ...]:
+        """Return every delivery, oldest first; of one meter, or of all."""
+        return self._book.all(meter_pan)
+
+    def delivery(self, number: int) -> Delivery:
+        """Return one delivery."""
+        return self._book.one(number)
 
     # --- the lines -----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from vtc07.hhu.journal import Delivery, DeliveryBook, JournalCorrupt, JournalError
+from vtc07.hhu.journal_result import Result
 from vtc07.hhu.resolution import Snapshot
 
 FORMAT: Final = "vtc07 journal"
@@ -86,7 +87,7 @@ def take(line: bytes, number: int, name: str, book: DeliveryBook) -> None:
                 book.announced(members["delivery"], members["number"])
             case "result":
                 time = datetime.fromisoformat(members["time"])
-                book.closed(members["delivery"], members["result"], time)
+                book.closed(members["delivery"], Result.in_words(members["result"]), time)
             case other:
                 why = f"{other!r} is no kind of entry"
                 raise JournalError(why)  # noqa: TRY301 - said once for all that is wrong here
