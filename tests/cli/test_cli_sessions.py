@@ -29,6 +29,9 @@ from cli_bench import (
     vtc07,
 )
 
+from vtc07.hhu.entries import EntryKind
+from vtc07.hhu.journal_file import FileJournal
+
 __all__ = ["here"]
 
 
@@ -165,8 +168,10 @@ def test_the_journal_is_in_the_state_directory_or_where_it_is_asked_for(
     done("send", f"sim:{meter}", token)
     assert any(name.startswith("state") for name in contents(here)) or os.name != "posix"
     done("send", f"sim:{meter}", credit("2.0", *TEST, at="2026-04-01"), "--journal", "j")
-    lines = [json.loads(line) for line in (here / "j").read_text().splitlines()]
-    assert [line.get("entry") for line in lines] == [None, "opened", "write", "result"]
+    with FileJournal(here / "j") as journal:
+        kinds = [entry.kind for entry in journal.entries(delivery=1)]
+    assert kinds[:3] == [EntryKind.OPENED, EntryKind.WRITE, EntryKind.ASKED]
+    assert kinds[-1] is EntryKind.RESULT
 
 
 def test_a_trace_is_recorded_for_its_owner(meter: str, here: Path) -> None:

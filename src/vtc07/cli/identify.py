@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from vtc07.cli.connection import Connection, UnknownCompanion
+from vtc07.cli.journalling import JournalOptions, journal_options, opened_if_possible
 from vtc07.cli.lazy import examples
 from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
@@ -23,11 +24,15 @@ from vtc07.hhu.session import Meter
     )
 )
 @link_options
+@journal_options
 @json_option
 @click.pass_obj
-def identify(output: Output, link: LinkOptions) -> None:
+def identify(output: Output, link: LinkOptions, journal: JournalOptions) -> None:
     """Ask the meter at ADDRESS who it is."""
-    with Connection(link, output, unheard) as connection:
+    with (
+        opened_if_possible(journal, output) as kept,
+        Connection(link, output, unheard, journal=kept) as connection,
+    ):
         try:
             meter = connection.identify()
         except UnknownCompanion as unknown:

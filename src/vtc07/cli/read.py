@@ -10,6 +10,7 @@ from vtc07.carrier.registers import Register
 from vtc07.cli.connection import Connection
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.identify import meter_document
+from vtc07.cli.journalling import JournalOptions, journal_options, opened_if_possible
 from vtc07.cli.lazy import examples
 from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
@@ -28,21 +29,33 @@ from vtc07.hhu.reading import read
     ),
 )
 @link_options
+@journal_options
 @json_option
 @click.option("--all", "everything", is_flag=True, help="Every register that can be read.")
 @click.argument("registers", nargs=-1, metavar="[REGISTER]...")
 @click.pass_obj
 def read_command(
-    output: Output, link: LinkOptions, *, registers: tuple[str, ...], everything: bool
+    output: Output,
+    link: LinkOptions,
+    journal: JournalOptions,
+    *,
+    registers: tuple[str, ...],
+    everything: bool,
 ) -> None:
     """Read registers of the meter at ADDRESS; without REGISTER an overview.
 
     REGISTER is a name (creditBalance), a number (0020), a range (0010-001A), or a series
     (tokenLog, or tokenLog.1 for its newest entry).
+
+    What passes stands in the journal (vtc07 hhu); the reading goes on where that is in use.
     """
     if everything and registers:
         raise Failure("--all reads every register; leave out their names, or leave out --all")
-    with Progressing(output) as progress, Connection(link, output, progress.heard) as connection:
+    with (
+        Progressing(output) as progress,
+        opened_if_possible(journal, output) as kept,
+        Connection(link, output, progress.heard, journal=kept) as connection,
+    ):
         wanted = _wanted(connection.companion, registers, everything=everything)
         known = connection.greet(compare=False)
         found = connection.run(read(connection.session, wanted))

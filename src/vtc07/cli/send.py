@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -12,6 +10,7 @@ import click
 from vtc07.cli import parameters
 from vtc07.cli.connection import Connection
 from vtc07.cli.failure import ExitCode, Failure
+from vtc07.cli.journalling import JournalOptions, journal_option, now, opened
 from vtc07.cli.lazy import examples
 from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
@@ -34,7 +33,8 @@ from vtc07.hhu.session import AnotherMeter, SignOnRefused
 from vtc07.hhu.session import NoLink as NoSession
 from vtc07.tokens import TokenData
 
-_EXIT_CODES: Final = {
+#: The exit code of what a delivery came to.
+EXIT_CODES: Final = {
     Meaning.DONE: ExitCode.DONE,
     Meaning.REFUSED: ExitCode.REFUSED,
     Meaning.NO_LINK: ExitCode.NO_LINK,
@@ -50,13 +50,8 @@ _EXIT_CODES: Final = {
     )
 )
 @link_options
+@journal_option
 @json_option
-@click.option(
-    "--journal",
-    "journal_file",
-    metavar="FILE",
-    help="Journal of deliveries; by default deliveries.journal in your state directory.",
-)
 @click.option(
     "--resend-if-refusable",
     is_flag=True,
@@ -74,9 +69,9 @@ _EXIT_CODES: Final = {
 def send(
     output: Output,
     link: LinkOptions,
+    journal: JournalOptions,
     *,
     tokens: tuple[str, ...],
-    journal_file: str | None,
     resend_if_refusable: bool,
     resume: bool,
 ) -> None:
@@ -87,39 +82,39 @@ def send(
     """
     datas = parameters.tokens_of(tokens)
     to_send = [TokenToSend(data.digits, has_tid=data.token_class == 0) for data in datas]
+    progress = Progressing(output, len(datas))
+    watched = _Watched(progress)
     with (
-        Progressing(output, len(datas)) as progress,
-        Connection(link, output, progress.heard) as connection,
-        FileJournal(journal_path(journal_file)) as journal,
+        progress,
+        opened(journal, output) as kept,
+        Connection(link, output, watched.heard, journal=kept) as connection,
     ):
-        if journal.torn is not None:
-            output.warning(f"the journal ended in a torn line, which was moved to {journal.torn}")
-        watched = _Watched(progress)
-        connection.session.on_progress = watched.heard
         try:
             _greet(connection)
             report = connection.run(
                 send_tokens(
                     connection.session,
-                    journal,
+                    kept,
                     to_send,
-                    wall_clock=lambda: datetime.now(UTC),
+                    wall_clock=now,
                     resend_if_refusable=resend_if_refusable,
                     resume=resume,
                 )
             )
             delivered = delivered_before(
-                journal.deliveries(), connection.meter_pan or "", [d.digits for d in datas]
+                kept.deliveries(connection.meter_pan),
+                connection.meter_pan or "",
+                [d.digits for d in datas],
             )
             meter_pan = connection.meter_pan
             connection.sign_off()
         except KeyboardInterrupt:
-            raise _interrupted(watched, datas, journal, connection.meter_pan) from None
+            raise _interrupted(watched, datas, kept, connection.meter_pan) from None
         unavailable = connection.unavailable
     _show(output, report, datas, meter_pan)
     for problem in report.problems:
         output.warning(problem)
-    code = _EXIT_CODES[report.meaning]
+    code = EXIT_CODES[report.meaning]
     if code is not ExitCode.DONE:
         sentence = _first_bad(report, datas)
         if code is ExitCode.UNRESOLVED or (len(datas) > 1 and delivered and not resume):
@@ -134,21 +129,6 @@ def _greet(connection: Connection) -> None:
         reached = isinstance(error, AnotherMeter | SignOnRefused)
         code = ExitCode.REFUSED if reached else ExitCode.NO_LINK
         raise Failure(f"nothing was sent: {error}", code) from None
-
-
-def journal_path(journal_file: str | None) -> Path:
-    """Return the journal's file."""
-    if journal_file is not None:
-        path = Path(journal_file)
-        if not path.absolute().parent.is_dir():
-            raise Failure(
-                f"there is no folder {path.absolute().parent} for the journal; make it, or correct "
-                "the name: open deliveries stand in the journal"
-            )
-        return path
-    from platformdirs import user_state_path  # noqa: PLC0415 - only where no journal is named
-
-    return user_state_path("vtc07", appauthor=False) / "deliveries.journal"
 
 
 class _Watched:
@@ -184,7 +164,7 @@ def _show(
                     }
                     for earlier in report.earlier
                 ],
-                "exit_code": int(_EXIT_CODES[report.meaning]),
+                "exit_code": int(EXIT_CODES[report.meaning]),
             }
         )
         return

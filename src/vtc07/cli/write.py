@@ -11,6 +11,7 @@ from vtc07.carrier.status import ErrorCode
 from vtc07.cli.connection import Connection
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.identify import meter_document
+from vtc07.cli.journalling import JournalOptions, journal_option, now, opened
 from vtc07.cli.lazy import examples
 from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
@@ -27,6 +28,7 @@ from vtc07.hhu.writing import WriteResult, write
     ),
 )
 @link_options
+@journal_option
 @json_option
 @click.option(
     "--verify/--no-verify", default=True, show_default=True, help="Read back what was written."
@@ -34,7 +36,12 @@ from vtc07.hhu.writing import WriteResult, write
 @click.argument("assignments", nargs=-1, required=True, metavar="REGISTER=VALUE...")
 @click.pass_obj
 def write_command(
-    output: Output, link: LinkOptions, *, assignments: tuple[str, ...], verify: bool
+    output: Output,
+    link: LinkOptions,
+    journal: JournalOptions,
+    *,
+    assignments: tuple[str, ...],
+    verify: bool,
 ) -> None:
     """Write registers of the meter at ADDRESS, in this order, up to the first refused one.
 
@@ -43,18 +50,28 @@ def write_command(
 
     A meter of mode C wants its password for that (--password-file, VTC07_PASSWORD, or typed).
 
+    What is about to be written stands in the journal first, and what became of it after.
+
     Numbers are decimal, in the register's unit. Credit, keys, limits and tamper are changed by
     tokens alone.
     """
-    with Progressing(output) as progress, Connection(link, output, progress.heard) as connection:
+    with (
+        Progressing(output) as progress,
+        opened(journal, output) as kept,
+        Connection(link, output, progress.heard, journal=kept) as connection,
+    ):
         companion = connection.companion
         wanted = [selection.assignment(companion, word) for word in assignments]
         if any(register.write_level for register, _ in wanted):
             with progress.aside():
                 connection.want_password()
         meter = connection.greet()
-        results = connection.run(write(connection.session, wanted, verify=verify))
+        results = connection.run(
+            write(connection.session, wanted, verify=verify, journal=kept, wall_clock=now)
+        )
         connection.sign_off()
+    for problem in dict.fromkeys(result.problem for result in results if result.problem):
+        output.warning(problem)
     tried = {result.register for result in results}
     if output.as_json:
         output.document(
@@ -83,10 +100,14 @@ def write_command(
             sentence += f"; writable are {names or 'none'}"
         elif bad.error is ErrorCode.ACCESS_DENIED and bad.register.write_level:
             sentence += "; give the meter's password with --password-file"
-        raise Failure(sentence, ExitCode.REFUSED)
+        raise Failure(
+            sentence, ExitCode.USAGE if bad.not_sent and len(results) == 1 else ExitCode.REFUSED
+        )
 
 
 def _said(result: WriteResult, companion: Companion) -> str:
+    if result.not_sent:
+        return f"not sent: {result.not_sent}"
     if not result.written:
         why = result.error.value if result.error else "for no reason that the companion names"
         return f"refused: {why}" + (f" ({result.error_text})" if result.error_text else "")

@@ -73,7 +73,7 @@ def of_value(register: Register, value: Value) -> Kept:
 
 
 def of_event(event: ClientEvent) -> Mapping[str, Any]:
-    """Return what a command came to; values of registers without tokens.
+    """Return what a command came to; values of registers without tokens, and not the empty ones.
 
     Whatever has a token in it stands whole in the message that brought it.
     """
@@ -85,7 +85,9 @@ def of_event(event: ClientEvent) -> Mapping[str, Any]:
             members["level"] = level
         case RegistersRead(values):
             members["values"] = {
-                v.register.name: value_without_tokens(v.register, v.value) for v in values
+                v.register.name: value_without_tokens(v.register, v.value)
+                for v in values
+                if v.value != ""  # an empty entry of a log, mostly
             }
         case Written(register):
             members["register"] = register.name

@@ -118,8 +118,9 @@ class Recording:
         if self._began_ns is None:
             self._began_ns = at_ns
         kept = recorded_members.of_command(command)
+        passed = self._what_passed()
         asked = self._entry(EntryKind.ASKED, at_ns, kept.members, kept.secrets)
-        number = yield from self._write(*self._what_passed(), asked)
+        number = yield from self._write(*passed, asked)
         if self._session is None:
             self._session = number
         try:
@@ -132,8 +133,8 @@ class Recording:
             raise
         at_ns = yield Now()
         members = {"asked": number, **recorded_members.of_event(event)}
-        answered = self._entry(EntryKind.ANSWERED, at_ns, members)
-        yield from self._write(*self._what_passed(), answered)
+        passed = self._what_passed()
+        yield from self._write(*passed, self._entry(EntryKind.ANSWERED, at_ns, members))
         return event
 
     def _answer(
