@@ -13,7 +13,7 @@ from typing import Final
 from vtc07.hhu.report_markup import Markup, element, joined
 from vtc07.hhu.report_summary import RESULTS, ReportSummary
 from vtc07.hhu.report_words import TO, Words
-from vtc07.hhu.route_state import TaskResult
+from vtc07.hhu.route_task import TaskResult
 from vtc07.hhu.texts import counted, said
 
 #: More days than these are drawn together, by hour of the clock.
@@ -81,8 +81,8 @@ def kinds_chart(summary: ReportSummary, words: Words) -> Markup:
     )
 
 
-def hours_charts(summary: ReportSummary, words: Words) -> tuple[Markup, ...]:
-    """Return a chart for each day, or one of all days together where they are many.
+def hours_charts(summary: ReportSummary, words: Words) -> tuple[tuple[str, Markup], ...]:
+    """Return a chart for each day, or one of all days together where they are many, each titled.
 
     They have the same hours and the same scale, so that days can be compared.
     """
@@ -97,10 +97,12 @@ def hours_charts(summary: ReportSummary, words: Words) -> tuple[Markup, ...]:
         drawn = {words.day(day): hours for day, hours in by_day.items()}
     range_ = _range([hour for hours in drawn.values() for hour in hours])
     highest = max(_tried(counts) for hours in drawn.values() for counts in hours.values())
-    return tuple(
-        _hours_chart((f"hours-{place}", title), hours, range_, highest, words)
-        for place, (title, hours) in enumerate(drawn.items(), 1)
-    )
+    found: list[tuple[str, Markup]] = []
+    for place, (days_said, hours) in enumerate(drawn.items(), 1):
+        title = words(said("Results by hour, {days}", days=days_said))
+        named = (f"hours-{place}", title)
+        found.append((title, _hours_chart(named, hours, range_, highest, words)))
+    return tuple(found)
 
 
 def _hours_chart(
@@ -146,8 +148,7 @@ def _hours_chart(
         )
     parts.append(element("line", x1=left, y1=base, x2=_WIDTH - 4, y2=base, class_="axis"))
     name, title = named
-    heading = f"{words(said('Results by hour'))}, {title}"
-    return _chart(name, (_WIDTH, base + 22), heading, told, parts)
+    return _chart(name, (_WIDTH, base + 22), title, told, parts)
 
 
 def _segment(

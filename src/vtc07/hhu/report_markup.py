@@ -38,7 +38,7 @@ def joined(parts: Iterable[Content]) -> Markup:
     return Markup("".join(_markup(part) for part in parts))
 
 
-def element(name: str, *content: Content, **attributes: str | int | None) -> Markup:
+def element(name: str, /, *content: Content, **attributes: str | int | None) -> Markup:
     """Return an element with what stands in it.
 
     ``attributes``: ``class_`` is ``class``, ``aria_label`` is ``aria-label``; None is left out.

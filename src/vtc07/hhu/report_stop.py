@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from vtc07.hhu.report_markup import Markup
 from vtc07.hhu.route import RouteToken
-from vtc07.hhu.route_state import StopState, TaskKind, TaskState
+from vtc07.hhu.route_task import StopState, TaskKind, TaskState
 from vtc07.hhu.token_masking import MASK, text_without_tokens
 
 #: Five groups of four digits, as people write tokens.

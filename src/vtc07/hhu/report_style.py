@@ -113,6 +113,10 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; mar
 dt { color: var(--faint); }
 dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
 .history { overflow-x: auto; }
+.values { width: auto; min-width: 50%; }
+.notice { border-left: 4px solid var(--open); padding: .2rem .7rem; background: var(--panel); }
+.unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
+  white-space: nowrap; }
 .signature { display: none; }
 @media screen {
   .meter { content-visibility: auto; contain-intrinsic-size: auto 14rem; }

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Final
 
-from vtc07.hhu.route_state import StopResult, StopState, TaskKind, TaskResult, TaskState
+from vtc07.hhu.route_task import StopResult, StopState, TaskKind, TaskResult, TaskState
+from vtc07.hhu.texts import Said
 
 #: Results that somebody has to look at, the gravest first.
 TO_LOOK_AT: Final = (StopResult.OPEN, StopResult.REFUSED, StopResult.PARTLY)
@@ -49,7 +50,7 @@ class ReportHead:
     """What a report is of, and when it was made.
 
     ``route_digest``: SHA-256 of the route's file in hexadecimal. ``size``: how many stops it has.
-    ``masked``: there is no token in it.
+    ``masked``: there is no token in it. ``notices``: what its reader is to know beforehand.
     """
 
     route: str
@@ -59,6 +60,7 @@ class ReportHead:
     period: Period
     journal: JournalHead
     masked: bool
+    notices: tuple[Said, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import date, datetime, tzinfo
 from typing import Final
 
 from vtc07.hhu.report_summary import RESULTS, Period, ReportSummary
-from vtc07.hhu.route_state import StopResult, TaskKind, TaskResult
+from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
 from vtc07.hhu.texts import ENGLISH, Said, Texts, counted, mark, said
 
 #: What the tasks of a kind are called together.
@@ -71,6 +71,10 @@ class Words:
     def clock(self, time: datetime | None) -> str:
         """Return the time of the day; empty for None."""
         return "" if time is None else f"{self._local(time):%H:%M:%S}"
+
+    def same_day(self, first: datetime, second: datetime) -> bool:
+        """Say whether two times are of one day."""
+        return self._local(first).date() == self._local(second).date()
 
     def day(self, day: date) -> str:
         """Return a day."""

@@ -1,0 +1,199 @@
+"""A meter's block in a report's page, and its line in the list of what is to be looked at."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from vtc07.hhu.report_markup import Content, Markup, element, joined
+from vtc07.hhu.report_stop import ReportedStop, ReportedTask
+from vtc07.hhu.report_summary import Period, counts_in
+from vtc07.hhu.report_words import SIGNS, TO, Words
+from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult, TaskState
+from vtc07.hhu.texts import counted, said
+
+_CLASSES: Final[Mapping[StopResult | TaskResult, str]] = {
+    StopResult.DONE: "is-done",
+    StopResult.REFUSED: "is-refused",
+    StopResult.OPEN: "is-open",
+    TaskResult.DONE: "is-done",
+    TaskResult.REFUSED: "is-refused",
+    TaskResult.OPEN: "is-open",
+}
+_GRAVEST: Final = (TaskResult.OPEN, TaskResult.REFUSED)
+
+
+def sign(result: StopResult | TaskResult) -> Markup:
+    """Return the mark of a result, which stands beside its word."""
+    shape = _CLASSES.get(result)
+    return element(
+        "span", SIGNS[result], class_=f"sign {shape}" if shape else "sign", aria_hidden="true"
+    )
+
+
+def attention_row(stop: ReportedStop, words: Words) -> Markup:
+    """Return a stop's line in the list of what somebody has to look at."""
+    state = stop.state
+    link = element("a", state.stop.meter, href=f"#stop-{state.stop.line}")
+    return element(
+        "tr",
+        element("td", sign(state.result), " ", words.result(state.result)),
+        element("td", link, class_="token"),
+        element("td", element("bdi", state.stop.place)),
+        element("td", _known(stop, words)),
+    )
+
+
+def block(stop: ReportedStop, period: Period, words: Words) -> Markup:
+    """Return a meter's block: who and where it is, its tasks, what was read, how it went."""
+    state = stop.state
+    tasks = [task for task in stop.tasks if counts_in(period, task.state)]
+    heading = element(
+        "h3",
+        element("span", state.stop.meter, class_="token"),
+        element("bdi", state.stop.place, class_="place"),
+        element(
+            "span",
+            sign(state.result),
+            " ",
+            words.result(state.result),
+            class_=f"badge {_CLASSES.get(state.result, '')}".strip(),
+        ),
+    )
+    parts: list[Content] = [heading, _facts(stop, words)]
+    if state.result is StopResult.NOT_VISITED and not state.visits:
+        parts.append(element("p", words(said("To do: {tasks}", tasks=_all(tasks, words)))))
+    elif tasks:
+        parts.append(_tasks(tasks, words))
+    parts += [_values(task, words) for task in tasks if task.state.values]
+    parts += [_history(task, words) for task in tasks if task.history is not None]
+    return element("section", *parts, class_="meter", id=f"stop-{state.stop.line}")
+
+
+def _facts(stop: ReportedStop, words: Words) -> Markup:
+    state = stop.state
+    rows: list[tuple[str, Content]] = []
+    if state.meter_pan is not None and state.meter_pan != state.stop.meter:
+        rows.append((words(said("MeterPAN")), element("span", state.meter_pan, class_="token")))
+    wrong = words(said("Error in the route"))
+    rows += [(wrong, words(error)) for error in state.stop.errors]
+    for visit in state.visits:
+        end = words.clock(visit.ended) or words(said("broke off"))
+        if visit.ended is not None and not words.same_day(visit.began, visit.ended):
+            end = words.time(visit.ended)
+        told = f"{words.time(visit.began)} {TO} {end}"
+        entry = words(said("entry {number}", number=visit.entry))
+        faint = element("span", f" ({entry})", class_="faint")
+        rows.append((words(said("Visit")), joined((told, faint))))
+    if state.stop.notes:
+        rows.append((words(said("Notes")), element("bdi", state.stop.notes)))
+    rows.append((words(said("In the route")), words(said("line {line}", line=state.stop.line))))
+    return element(
+        "dl", *(joined((element("dt", name), element("dd", value))) for name, value in rows)
+    )
+
+
+def _tasks(tasks: Sequence[ReportedTask], words: Words) -> Markup:
+    columns = (
+        (words(said("Task")), None),
+        (words(said("Result")), None),
+        (words(said("Time")), None),
+        (words(said("Delivery")), "number"),
+        (words(said("Entry")), "number"),
+    )
+    heads = (element("th", name, scope="col", class_=shape) for name, shape in columns)
+    return element(
+        "div",
+        element(
+            "table",
+            element("thead", element("tr", *heads)),
+            element("tbody", *(_task(task, words) for task in tasks)),
+        ),
+        class_="wide",
+    )
+
+
+def _task(task: ReportedTask, words: Words) -> Markup:
+    state = task.state
+    result = words.result(state.result)
+    told = words(state.said)
+    more = [] if told.casefold() == result.casefold() else [told]
+    if task.entries is not None and task.entries > 1:
+        more.append(words(counted("entered {count} time", "entered {count} times", task.entries)))
+    return element(
+        "tr",
+        element("th", words.kind(state.kind), " ", _subject(task), scope="row"),
+        element("td", sign(state.result), " ", "; ".join((result, *more))),
+        element("td", words.time(state.time), class_="time"),
+        element("td", state.delivery, class_="number"),
+        element("td", state.entry, class_="number"),
+    )
+
+
+def _subject(task: ReportedTask) -> Markup:
+    if not task.token:
+        return element("span", task.state.subject, class_="subject")
+    section = f" ({task.section})" if task.section else ""
+    return joined((element("span", task.token, class_="token"), section))
+
+
+def _values(task: ReportedTask, words: Words) -> Markup:
+    """Return what a task read; figures stand below one another by their last digit."""
+    title = words(said("Read: {register}", register=task.state.subject))
+    heads = (
+        element("th", words(said("Register")), scope="col"),
+        element("th", words(said("Value")), scope="col", class_="number"),
+    )
+    return joined(
+        (
+            element("h4", title),
+            element(
+                "table",
+                element("caption", title, class_="unseen"),
+                element("thead", element("tr", *heads)),
+                element("tbody", *(_value(value) for value in task.state.values)),
+                class_="values",
+            ),
+        )
+    )
+
+
+def _value(value: Mapping[str, Any]) -> Markup:
+    number = f" ({value['address']})"
+    name = element("th", value["name"], element("span", number, class_="faint"), scope="row")
+    shape = "number" if isinstance(value["value"], int) else None
+    return element("tr", name, element("td", value["text"], class_=shape))
+
+
+def _history(task: ReportedTask, words: Words) -> Markup:
+    title = words(said("Delivery {number}, message by message", number=task.state.delivery or 0))
+    return element("figure", element("figcaption", title), task.history, class_="history")
+
+
+def _known(stop: ReportedStop, words: Words) -> Markup:
+    """Return what a list says of a stop: its gravest results, or how many of what."""
+    state = stop.state
+    lines = [words(error) for error in state.stop.errors]
+    for result in _GRAVEST:
+        lines += [
+            f"{words.kind(task.kind)} {task.subject}: {words(task.said)}"
+            for task in state.tasks
+            if task.result is result
+        ]
+    if not lines:
+        lines = [words.counts(Counter(task.result for task in state.tasks))]
+    last = len(lines) - 1
+    return joined(
+        part
+        for place, line in enumerate(lines)
+        for part in (line, None if place == last else element("br"))
+    )
+
+
+def _all(tasks: Sequence[ReportedTask], words: Words) -> str:
+    return ", ".join(f"{words.kind(task.state.kind)} {_short(task.state)}" for task in tasks)
+
+
+def _short(task: TaskState) -> str:
+    return f"…{task.subject}" if task.kind is TaskKind.DELIVER else task.subject
