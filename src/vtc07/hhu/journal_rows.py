@@ -18,13 +18,13 @@ from typing import Any, Final
 
 from vtc07.hhu.entries import Entry, EntryKind
 from vtc07.hhu.journal import Delivery, JournalError
-from vtc07.hhu.journal_chain import START
+from vtc07.hhu.journal_chain import NO_COMMITMENTS, START
 from vtc07.hhu.journal_place import Connection
 from vtc07.hhu.journal_result import Result
 from vtc07.hhu.resolution import Snapshot
 
 _PAGE: Final = 256
-_COLUMNS: Final = "number, kind, time, meter_pan, delivery, route, members, digest"
+_COLUMNS: Final = "number, kind, time, meter_pan, delivery, route, members, commitments, digest"
 _DELIVERIES: Final = "SELECT number, writes, opened, result FROM delivery"
 
 #: Names of secrets of a delivery's first entry.
@@ -87,11 +87,10 @@ class JournalRows:
 
     def entry(self, number: int) -> Entry:
         """Return one entry; JournalError where there is none of this number."""
-        for entry in self.entries(after=number - 1):
-            if entry.number == number:
-                return entry
-            break
-        raise JournalError(f"the journal {self._name} has no entry {number}")
+        row = self._one(f"SELECT {_COLUMNS} FROM entry WHERE number = ?", (number,))  # noqa: S608 - made of names in this module
+        if row is None:
+            raise JournalError(f"the journal {self._name} has no entry {number}")
+        return self._entry(row)
 
     def _paged(self, where: list[str], values: list[Any], after: int) -> Iterator[Entry]:
         sql = (
@@ -107,8 +106,10 @@ class JournalRows:
             after = found[-1].number
 
     def _entry(self, row: Any) -> Entry:
-        number, kind, time, meter_pan, delivery, route, members, digest = row
-        secrets = dict(self._all("SELECT name, text FROM secret WHERE entry = ?", (number,)))
+        number, kind, time, meter_pan, delivery, route, members, commitments, digest = row
+        secrets = {}
+        if commitments != NO_COMMITMENTS:
+            secrets = dict(self._all("SELECT name, text FROM secret WHERE entry = ?", (number,)))
         try:
             return Entry(
                 number,
