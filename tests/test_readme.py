@@ -102,4 +102,4 @@ def test_a_delivery_to_a_served_meter(
         serving.join()
     assert capsys.readouterr().out == "delivered: Accept\n"
     assert meter.state.account.balance == 25_000
-    assert token.digits in (tmp_path / "deliveries.journal").read_text()
+    assert token.digits.encode() in (tmp_path / "deliveries.journal").read_bytes()

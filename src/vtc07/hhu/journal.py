@@ -7,13 +7,13 @@ that meter (docs/protocol.md 10). All three must be durable when they return.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.entries import ActivityJournal
+from vtc07.hhu.entries import ActivityJournal, Entry, EntryKind
 from vtc07.hhu.journal_result import Result
 from vtc07.hhu.outcome import Delivered, Outcome
 from vtc07.hhu.resolution import Snapshot
@@ -28,6 +28,15 @@ class JournalLocked(JournalError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"another program is using the journal {name}; wait until it has ended")
+
+
+class JournalMissing(JournalError):
+    """There is no journal of this name to be read, or nothing in it yet."""
+
+    def __init__(
+        self, name: str, why: str = "is not there; it begins when something is sent to a meter"
+    ) -> None:
+        super().__init__(f"the journal {name} {why}")
 
 
 class JournalCorrupt(JournalError):
@@ -92,6 +101,30 @@ class Journal(Protocol):
 
     def delivery(self, number: int) -> Delivery:
         """Return one delivery; JournalError where there is none of this number."""
+
+
+class ReadableJournal(Protocol):
+    """What can be asked of any journal, one that is only read included."""
+
+    def unresolved(self, meter_pan: str | None = None) -> Sequence[Delivery]:
+        """Return the deliveries without result, oldest first; of one meter, or of all."""
+
+    def deliveries(self, meter_pan: str | None = None) -> Sequence[Delivery]:
+        """Return every delivery, oldest first; of one meter, or of all."""
+
+    def delivery(self, number: int) -> Delivery:
+        """Return one delivery; JournalError where there is none of this number."""
+
+    def entries(
+        self,
+        *,
+        after: int = 0,
+        kinds: Sequence[EntryKind] = (),
+        meter_pan: str | None = None,
+        delivery: int | None = None,
+        route: str | None = None,
+    ) -> Iterator[Entry]:
+        """Yield the entries that fit everything given, oldest first, one at a time in memory."""
 
 
 class UnitJournal(Journal, ActivityJournal, Protocol):

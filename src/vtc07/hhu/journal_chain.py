@@ -16,6 +16,8 @@ from typing import Any, Final
 START: Final = bytes(32)
 #: Characters of salt for each secret; with fewer, a token could be found by trying all there are.
 SALT_LENGTH: Final = 16
+#: The commitments of an entry without secrets.
+NO_COMMITMENTS: Final = "{}"
 
 
 def canonical(document: Any) -> str:
