@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
-from vtc07.hhu.route_findings import RouteUnreadable, error, warning
+from vtc07.hhu.route_findings import Finding, RouteUnreadable, error, warning
 from vtc07.hhu.route_row import COLUMNS, RawToken, Row, listed, shown, unknown_name
 from vtc07.hhu.texts import Said, counted, said
 
@@ -119,13 +119,14 @@ def _header(cells: Sequence[str], line: int, source: str) -> tuple[str, ...]:
 
 
 def _row(line: int, header: tuple[str, ...], cells: Sequence[str]) -> Row:
-    if not any(cell and not cell.isspace() for cell in cells):
-        return Row(line, blank=True)
-    findings = []
+    if not "".join(cells).strip():
+        return Row(line, blank=True, findings=() if len(cells) < 2 else (_empty(line),))
     texts = dict(zip(header, cells, strict=False))
-    beyond = [c for name, c in zip(header, cells, strict=False) if not name]
-    beyond += cells[len(header) :]
-    if any(cell and not cell.isspace() for cell in beyond):
+    if texts.get("meter", "").strip(" \ufeff").lower() == "meter":
+        return _header_again(line, header, cells)
+    findings = []
+    unnamed = [c for name, c in zip(header, cells, strict=False) if not name]
+    if "".join([*unnamed, *cells[len(header) :]]).strip():
         what = counted(
             "it has {count} value where the first line names {columns} columns",
             "it has {count} values where the first line names {columns} columns",
@@ -150,6 +151,22 @@ def _row(line: int, header: tuple[str, ...], cells: Sequence[str]) -> Row:
         texts.get("notes", ""),
         tuple(findings),
     )
+
+
+def _empty(line: int) -> Finding:
+    what = said("this line is empty, and left out")
+    return warning(line, "empty-line", what, said("take it out, or fill in what is missing"))
+
+
+def _header_again(line: int, header: tuple[str, ...], cells: Sequence[str]) -> Row:
+    """Judge a line that names the columns once more, as where files were put together."""
+    if tuple(cell.strip(" \ufeff").lower() for cell in cells) == header:
+        what = said("the columns are named once more, as above")
+        finding = warning(line, "header-again", what, said("take this line out"))
+        return Row(line, findings=(finding,), blank=True)
+    what = said("the columns are named once more, in another order")
+    advice = said("what follows would be misread: make it a file of its own")
+    return Row(line, findings=(error(line, "header-again", what, advice),), torn=True)
 
 
 def _torn(begin: int, end: int) -> Row:

@@ -19,8 +19,9 @@ from vtc07.hhu.route import RouteError, Stop
 from vtc07.hhu.route_csv import rows as csv_rows
 from vtc07.hhu.route_findings import RouteUnreadable, error
 from vtc07.hhu.route_json import JSONRows
+from vtc07.hhu.route_numbers import digits_of, full_number
 from vtc07.hhu.route_row import Row, for_people
-from vtc07.hhu.route_stop import full_number, meter_key, stop_of
+from vtc07.hhu.route_stop import stop_of
 from vtc07.hhu.texts import Said, said
 
 _PIECE: Final = 1 << 16
@@ -108,9 +109,9 @@ class RouteFile:
 
         RouteError if the file was changed meanwhile, or one of these stops has errors.
         """
-        wanted = full_number(meter_key(meter_pan))
+        wanted = full_number(digits_of(meter_pan))
         found = tuple(
-            stop_of(row)[0] for row in self._rows() if full_number(meter_key(row.meter)) == wanted
+            stop_of(row)[0] for row in self._rows() if full_number(digits_of(row.meter)) == wanted
         )
         faulty = [(stop, wrong) for stop in found for wrong in stop.errors]
         if faulty:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 import ijson  # type: ignore[import-untyped]
 
 from vtc07.hhu.route_findings import Finding, RouteUnreadable, error
-from vtc07.hhu.route_row import COLUMNS, RawToken, Row, listed, shown, unknown_name, wrong_type
+from vtc07.hhu.route_row import COLUMNS, RawToken, Row, listed, shown, unknown_name
 from vtc07.hhu.texts import Said, said
 
 _MEMBERS: Final = ("route", "stops")
@@ -34,6 +34,8 @@ class _Pairs:
 
     @property
     def twice(self) -> tuple[str, ...]:
+        if len(dict(self.members)) == len(self.members):
+            return ()
         times = Counter(name for name, _ in self.members)
         return tuple(name for name, count in times.items() if count > 1)
 
@@ -173,7 +175,7 @@ def _what_is_wanted() -> Said:
 def _row(line: int, value: Any) -> Row:
     found: list[Finding] = []
     if not isinstance(value, _Pairs):
-        return Row(line, findings=(wrong_type(line, "stop", said("an object")),))
+        return Row(line, findings=(_wrong_type(line, "stop", said("an object")),))
     for name in value.twice:
         what = said("the member {name} stands there twice", name=repr(shown(name)))
         found.append(error(line, "member-twice", what, said("leave one of them")))
@@ -202,7 +204,7 @@ def _text(line: int, name: str, value: Any, found: list[Finding]) -> str:
     wanted = said("a text in quotes")
     if name == "meter" and not isinstance(value, (list, _Pairs, bool)):
         wanted = said("it in quotes: programs keep 15 digits of a number")
-    found.append(wrong_type(line, name, wanted))
+    found.append(_wrong_type(line, name, wanted))
     return ""
 
 
@@ -213,10 +215,10 @@ def _list(line: int, name: str, value: Any, found: list[Finding]) -> Iterator[st
         yield from listed(value)
         return
     for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, str):
-            yield from listed(item)
-        else:
-            found.append(wrong_type(line, name, said("a list of texts in quotes")))
+        if not isinstance(item, str):
+            found.append(_wrong_type(line, name, said("a list of texts in quotes")))
+        elif item.strip():
+            yield item.strip()
 
 
 def _tokens(line: int, value: Any, found: list[Finding]) -> Iterator[RawToken]:
@@ -229,7 +231,7 @@ def _tokens(line: int, value: Any, found: list[Finding]) -> Iterator[RawToken]:
             yield from _token(line, item, found)
         else:
             wanted = said("each token in quotes: programs keep 15 digits of a number")
-            found.append(wrong_type(line, "deliver", wanted))
+            found.append(_wrong_type(line, "deliver", wanted))
 
 
 def _token(line: int, value: _Pairs, found: list[Finding]) -> Iterator[RawToken]:
@@ -245,9 +247,9 @@ def _token(line: int, value: _Pairs, found: list[Finding]) -> Iterator[RawToken]
             advice = said("there are {names}", names=", ".join(close or _TOKEN_MEMBERS))
             found.append(error(line, "unknown-member", what, advice))
     if not isinstance(text, str) or not text.strip():
-        found.append(wrong_type(line, "token", said("its 20 digits in quotes")))
+        found.append(_wrong_type(line, "token", said("its 20 digits in quotes")))
     elif not (_is_count(section) and _is_count(sections)):
-        found.append(wrong_type(line, "section", said("section and sections as numbers: 2 and 4")))
+        found.append(_wrong_type(line, "section", said("section and sections as numbers: 2 and 4")))
     else:
         yield RawToken(text, section, sections)
 
@@ -267,9 +269,14 @@ def _writes(line: int, value: Any, found: list[Finding]) -> Iterator[str]:
         found.append(error(line, "member-twice", what, said("leave one of them")))
     for name, to in value.members:
         if isinstance(to, (list, _Pairs, bool)) or to is None:
-            found.append(wrong_type(line, f"write {shown(name)}", said("a text or a number")))
+            found.append(_wrong_type(line, f"write {shown(name)}", said("a text or a number")))
         elif "=" in name or not name.strip():
             what = said("{name} is no register's name", name=repr(shown(name)))
             found.append(error(line, "write-form", what, said("write its name or its number")))
         else:
             yield f"{name}={to}"
+
+
+def _wrong_type(line: int, member: str, wanted: Said) -> Finding:
+    what = said("{member} is of another kind than it may be", member=member)
+    return error(line, "type", what, said("write {wanted}", wanted=wanted))

@@ -1,42 +1,45 @@
-"""One line of a route file as it was written, and what it may say: the columns and their words."""
+"""One line of a route file as it was written: its columns, its cells, and what programs do to them.
+
+Programs for tables put spaces and dashes of their own into numbers, apostrophes and ``="..."``
+around them, and write other encodings than UTF-8. What is certain to be meant is understood here.
+"""
 
 from __future__ import annotations
 
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from vtc07.hhu.route_findings import Finding, error, warning
+from vtc07.hhu.route_findings import Finding, warning
 from vtc07.hhu.texts import Said, said
 
 #: The columns of a CSV file and the members of a stop in JSON.
 COLUMNS: Final = ("meter", "place", "deliver", "write", "read", "notes")
 
-#: What other programs call a column, folded to letters, and which one is meant.
-_MEANT: Final = {
-    "meterpan": "meter", "pan": "meter", "drn": "meter", "meternumber": "meter", "meterno": "meter",
-    "meterid": "meter", "serial": "meter", "serialnumber": "meter", "msn": "meter",
-    "address": "place", "location": "place", "street": "place", "site": "place", "name": "place",
-    "customer": "place", "token": "deliver", "tokens": "deliver", "delivery": "deliver",
-    "send": "deliver", "credit": "deliver", "stsToken".lower(): "deliver", "kct": "deliver",
-    "set": "write", "writes": "write", "setting": "write", "settings": "write",
-    "reads": "read", "register": "read", "registers": "read", "readings": "read",
-    "note": "notes", "comment": "notes", "comments": "notes", "remark": "notes",
-    "remarks": "notes", "info": "notes",
-}  # fmt: skip
+#: What other programs call a column, folded to letters, by the one that is meant.
+_ALSO_CALLED: Final = {
+    "meter": "meterpan pan drn meternumber meterno meterid serial serialnumber serialno msn",
+    "place": "address location street site premises name customer",
+    "deliver": "token tokens delivery send credit vend ststoken ststokens kct",
+    "write": "writes set setting settings",
+    "read": "reads register registers reading readings",
+    "notes": "note comment comments remark remarks info",
+}
+_MEANT: Final = {other: name for name, others in _ALSO_CALLED.items() for other in others.split()}
 
-#: Spaces and dashes of every kind that word processors and spreadsheet programs put in for plain
-#: ones, and marks that nobody sees.
+_SPACES: Final = "\u00a0\u2002\u2003\u2007\u2008\u2009\u200a\u202f\u3000\t"
+_DASHES: Final = "\u2010\u2011\u2012\u2013\u2212\u00ad"
+_UNSEEN: Final = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202c\u202d"
+_TURNING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _PLAIN: Final = str.maketrans(
-    dict.fromkeys("\u00a0\u2007\u2009\u202f\u2002\u2003\u2008\u200a\u3000\t", " ")
-    | dict.fromkeys("\u2010\u2011\u2012\u2013\u2212\u00ad", "-")
-    | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202c\u202d")
+    dict.fromkeys(_SPACES, " ") | dict.fromkeys(_DASHES, "-") | dict.fromkeys(_UNSEEN)
 )
 _TEXT_FORMULA: Final = re.compile(r'="([^"]*)"')
 _NOT_UTF_8: Final = re.compile("[\udc80-\udcff]")
+_BETWEEN: Final = re.compile(r"[;\r\n]")
+_MANY_DIGITS: Final = re.compile(r"[0-9](?:[ -]*[0-9]){14,}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class RawToken:
 class Row:
     """A line as it was written. ``findings``: what was found wrong with its form already.
 
-    ``blank``: nothing stands in it. ``torn``: where it begins or ends is not certain, so that
+    ``blank``: no stop stands in it. ``torn``: where it begins or ends is not certain, so that
     other lines may have got lost in it.
     """
 
@@ -69,24 +72,25 @@ class Row:
 
 
 def plain(text: str) -> str:
-    """Return a cell without what programs put around a number to keep it as text.
+    """Return a number's cell without what programs put around it to keep it as text.
 
     ``="0012"`` and ``'0012`` are 0012; spaces and dashes of every kind are plain ones.
     """
     text = text.strip()
+    if text.isdigit() and text.isascii():
+        return text
     if not text.isascii():
-        text = text.translate(_PLAIN).strip()
+        text = _decoded(text).translate(_PLAIN).strip()
     if match := _TEXT_FORMULA.fullmatch(text):
         text = match[1].strip()
-    return text.removeprefix("'").lstrip() if text.startswith("'") else text
+    return text.removeprefix("'").strip()
 
 
 def listed(text: str) -> tuple[str, ...]:
     """Return what stands in a cell, one by one: ``;`` or a new line is between them."""
-    if ";" not in text and "\n" not in text and "\r" not in text:
-        return (text.strip(),) if text.strip() else ()
-    parts = re.split(r"[;\r\n]", text)
-    return tuple(part.strip() for part in parts if part.strip())
+    if not text:
+        return ()
+    return tuple(part.strip() for part in _BETWEEN.split(text) if part.strip())
 
 
 def for_people(line: int, column: str, text: str) -> tuple[str, list[Finding]]:
@@ -99,69 +103,50 @@ def for_people(line: int, column: str, text: str) -> tuple[str, list[Finding]]:
         return text.strip(), []
     found: list[Finding] = []
     if _NOT_UTF_8.search(text):
-        text = text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
+        text = _decoded(text)
         what = said("{column} is not UTF-8 and was taken as Windows-1252", column=column)
-        advice = said("look at it, and choose 'CSV UTF-8' where the file is saved")
+        advice = said("look whether it reads well, and save the file as 'CSV UTF-8'")
         found.append(warning(line, "encoding", what, advice))
     text = " ".join(text.split())
-    if not text.isprintable():
-        cleaned = "".join(c if _can_be_shown(c) else "\ufffd" for c in text)
-        if cleaned != text:
-            what = said("{column} holds control characters, which are not shown", column=column)
-            advice = said("write it anew without them")
-            found.append(warning(line, "control-characters", what, advice))
-        text = cleaned
-    return text, found
-
-
-def _can_be_shown(character: str) -> bool:
-    """Say whether it moves no cursor, turns no direction, and can be stored as UTF-8."""
-    if character in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069":
-        return False
-    return unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp")
+    shown_text = "".join(c if c.isprintable() or _can_be_shown(c) else "\ufffd" for c in text)
+    if shown_text != text:
+        what = said("{column} holds control characters, which are not shown", column=column)
+        found.append(warning(line, "control-characters", what, said("write it anew without them")))
+    return shown_text, found
 
 
 def unknown_name(name: str) -> Said:
     """Say what a column or member that is not known may have been meant for."""
     folded = re.sub(r"[^a-z]", "", name.lower())
-    meant = _MEANT.get(folded) or next(
-        iter(difflib.get_close_matches(folded, COLUMNS, 1, 0.6)), None
-    )
-    if meant is not None:
-        return said("did you mean {name}?", name=meant)
+    meant = _MEANT.get(folded)
+    close = [meant] if meant else difflib.get_close_matches(folded[:40], COLUMNS, 1, 0.6)
+    if close:
+        return said("did you mean {name}?", name=close[0])
     return said("there are {names}", names=", ".join(COLUMNS))
 
 
 def shown(text: str, longest: int = 40) -> str:
-    """Return text from a file as it can stand in a sentence: short, and no digits of a token."""
-    text, _ = for_people(0, "", text)
-    text = re.sub(
-        r"[0-9](?:[ -]*[0-9]){14,}",
-        lambda m: m[0] if len(_digits(m[0])) == 18 else _masked(m[0]),
-        text,
-    )
+    """Return text of a file as it can stand in a sentence: short, and without a token's digits."""
+    text, _ = for_people(0, "", text[: 4 * longest])
+    text = _MANY_DIGITS.sub(lambda match: _without_token(match[0]), text)
     return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
-def _digits(text: str) -> str:
-    return re.sub(r"[^0-9]", "", text)
+def _without_token(text: str) -> str:
+    """Return a number as it is, if it has no more digits than a MeterPAN; else its last four."""
+    digits = re.sub("[ -]", "", text)
+    return text if len(digits) <= 18 else f"...{digits[-4:]}"
 
 
-def _masked(text: str) -> str:
-    return "..." + _digits(text)[-4:]
+def _decoded(text: str) -> str:
+    """Return text whose bytes were not UTF-8 as Windows-1252; any other as it is."""
+    if not _NOT_UTF_8.search(text):
+        return text
+    return text.encode("utf-8", "surrogateescape").decode("cp1252", "replace")
 
 
-def missing_tasks(row: Row) -> bool:
-    """Say whether nothing is to be done there."""
-    return not (row.deliver or row.write or row.read)
-
-
-def wrong_type(line: int, member: str, wanted: Said) -> Finding:
-    """Make the finding for a member of JSON that is of another type."""
-    what = said("{member} is not what it must be", member=member)
-    return error(line, "type", what, said("write {wanted}", wanted=wanted))
-
-
-def names(values: Iterable[object]) -> str:
-    """Return values with commas between them."""
-    return ", ".join(map(str, values))
+def _can_be_shown(character: str) -> bool:
+    """Say whether it moves no cursor, turns no direction, and can be stored as UTF-8."""
+    return character not in _TURNING and unicodedata.category(character) not in (
+        "Cc", "Cs", "Zl", "Zp",
+    )  # fmt: skip
