@@ -5,6 +5,7 @@ Nothing is cut off: what is too long for a line goes on below. Nothing is told b
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ LONG_PAUSE_NS: Final = 1_000_000_000
 #: Fewer columns than these have no room for both ends.
 LEAST_WIDTH: Final = 60
 
+#: Blanks at which no line is broken: in a token, and before what belongs to a word.
+_TOGETHER = re.compile(r"(?<=[0-9]{4}) (?=[0-9]{4}\b)|(?<=BCC) | (?=\()")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _TIME_WIDTH = 12  # 00:14:08.625
 _S = 1_000_000_000
 
@@ -41,7 +45,7 @@ class Strokes:
         return "".join(getattr(self, name) for name in self.__slots__)
 
 
-STROKES: Final = Strokes("│", "─", "▶", "◀", "●", "⋮", "╳")
+STROKES: Final = Strokes("│", "─", "▶", "◀", "●", "⋮", "✗")
 #: For terminals and files that hold nothing but ASCII.
 PLAIN_STROKES: Final = Strokes("|", "-", ">", "<", "*", ":", "X")
 
@@ -120,7 +124,15 @@ def _whole(time: datetime, zone: tzinfo | None) -> str:
     return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
+def _wrapped(line: str, room: int) -> list[str]:
+    """Break an explanation into lines, but neither a token nor a name from its value."""
+    kept = _TOGETHER.sub(_NO_BREAK, line)
+    return [piece.replace(_NO_BREAK, " ") for piece in textwrap.wrap(kept, room)]
+
+
 class _Drawing:
+    """What a drawing of one delivery has in common."""
+
     def __init__(self, width: int, texts: Texts, zone: tzinfo | None, strokes: Strokes) -> None:
         self._width = width
         self._texts = texts
@@ -154,7 +166,7 @@ class _Drawing:
                 yield from self._message(step)
                 passed = step
             elif step.kind is StepKind.SPEED:
-                words = Said(" ".join(step.lines))
+                words = said("{speed}", speed=" ".join(step.lines))
                 yield from self._row(self._clock(step), self._strokes.pause, words)
             else:
                 assert step.said is not None
@@ -168,9 +180,7 @@ class _Drawing:
         outward = step.sender == "client"
         tip = 1 if step.sound else 2  # columns of the arrow's point
         room = self._between - 6 - tip  # two strokes and a blank on either side
-        lines = [
-            w for line in step.lines for w in textwrap.wrap(line, room, subsequent_indent="  ")
-        ]
+        lines = [piece for line in step.lines for piece in _wrapped(line, room)]
         label = lines[0] if lines else ""
         rest = strokes.line * (room - len(label) + 2)
         point = strokes.right if outward else strokes.left
