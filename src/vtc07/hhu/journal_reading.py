@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -62,6 +64,18 @@ class ReadOnlyJournal(JournalRows):
         if self._memory is not None:
             self._memory.close()
             self._memory = None
+
+    @contextmanager
+    def held_still(self) -> Iterator[Self]:
+        """Within it the journal stays as it is now, whatever others write to it meanwhile."""
+        with said_of(self._name):
+            self._connection.execute("BEGIN")
+        try:
+            self.head()  # the first look is what is held
+            yield self
+        finally:
+            with said_of(self._name):
+                self._connection.execute("ROLLBACK")
 
     def _begin(self, name: str) -> None:
         be_wary(self._connection)
