@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TextIO
 
 from vtc07.hhu.route_findings import Finding, RouteUnreadable, error, warning
-from vtc07.hhu.route_row import COLUMNS, RawToken, Row, listed, shown, unknown_name
+from vtc07.hhu.route_row import COLUMNS, RawToken, Row, listed, means_a_column, shown, unknown_name
 from vtc07.hhu.texts import Said, counted, said
 
 _SEPARATORS: Final = ",;\t|"
@@ -97,7 +97,7 @@ def _known(cells: Sequence[str]) -> int:
 def _header(cells: Sequence[str], line: int, source: str) -> tuple[str, ...]:
     """Return the columns in their order, "" for one without a name."""
     header = tuple(cell.strip().lower() for cell in cells)
-    if not _known(cells) and (len(cells) == 1 or re.search(r"[0-9]{10}", "".join(cells))):
+    if not _known(cells) and not any(map(means_a_column, header)):
         what = said("the first line does not name the columns")
         raise RouteUnreadable(source, error(line, "no-header", what, _what_is_wanted()))
     for place, name in enumerate(header):

@@ -117,12 +117,21 @@ def for_people(line: int, column: str, text: str) -> tuple[str, list[Finding]]:
 
 def unknown_name(name: str) -> Said:
     """Say what a column or member that is not known may have been meant for."""
-    folded = re.sub(r"[^a-z]", "", name.lower())
+    folded = _folded(name)
     meant = _MEANT.get(folded)
     close = [meant] if meant else difflib.get_close_matches(folded[:40], COLUMNS, 1, 0.6)
     if close:
         return said("did you mean {name}?", name=close[0])
     return said("there are {names}", names=", ".join(COLUMNS))
+
+
+def means_a_column(name: str) -> bool:
+    """Say whether other programs call a column so."""
+    return _folded(name) in _MEANT
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
 
 
 def shown(text: str, longest: int = 40) -> str:
