@@ -28,7 +28,8 @@ from vtc07.hhu.route_task import (
     TaskState,
 )
 from vtc07.hhu.route_tokens import NOT_BEGUN, as_noted, token_tasks
-from vtc07.tokens import DRN, MeterPAN, TokenError
+from vtc07.tokens.errors import TokenError
+from vtc07.tokens.identifiers import DRN, MeterPAN
 
 __all__ = [
     "RouteJournal",

@@ -31,10 +31,15 @@ def token_subject(token: RouteToken) -> str:
 
 
 def token_result(outcome: Result) -> TaskResult:
-    """Return what an outcome means for the task; a key change section may still want others."""
+    """Return what an outcome means for the task.
+
+    A section of a key change that was taken is still to do: the meter forgets it if the others do
+    not follow, and entering it again harms nothing. With the last of its set all are done.
+    """
     match outcome.meaning:
         case Meaning.DONE:
-            return TaskResult.DONE
+            staged = outcome.status not in (None, TokenStatus.ACCEPT)
+            return TaskResult.TO_DO if staged else TaskResult.DONE
         case Meaning.UNRESOLVED:
             return TaskResult.OPEN
     if outcome.outcome == Refused.__name__ and outcome.status not in _PASSING:
@@ -49,17 +54,21 @@ def token_tasks(
 
     ``deliveries``: every one to the meter. ``noted``: what entries of the round say of its tokens.
     """
+    of_each = [[d for d in deliveries if d.token == token.digits] for token in stop.deliver]
     states = [
-        _token_task(place, token, [d for d in deliveries if d.token == token.digits], noted)
-        for place, token in enumerate(stop.deliver)
+        _token_task(place, token, of_it, noted)
+        for place, (token, of_it) in enumerate(zip(stop.deliver, of_each, strict=True))
     ]
-    sections = [s for s, token in zip(states, stop.deliver, strict=True) if token.of_key_change]
-    whole = any(s.result is TaskResult.DONE for s in sections)
+    done = [place for place, state in enumerate(states) if state.result is TaskResult.DONE]
+    whole = any(stop.deliver[place].of_key_change for place in done)
+    last = max(done, default=-1)
     blocked = False
-    for state, token in zip(states, stop.deliver, strict=True):
+    for place, (state, token) in enumerate(zip(states, stop.deliver, strict=True)):
         task = state
-        if token.of_key_change and whole and state.result not in _KNOWN:
-            # The meter changes its key with the last section, whatever this unit knows of it.
+        if state.result not in _KNOWN and (
+            whole if token.of_key_change else place < last and _is_staged(of_each[place])
+        ):
+            # The meter changes its key with the last section, whoever entered the others.
             task = replace(state, result=TaskResult.DONE, said=_KEY_CHANGED)
         elif blocked and state.result is TaskResult.TO_DO:
             task = replace(state, said=_BLOCKED)
@@ -67,6 +76,7 @@ def token_tasks(
         yield task
 
 
+_EXECUTED: Final = (Delivered.__name__, Refused.__name__)
 _KNOWN: Final = (TaskResult.DONE, TaskResult.OPEN)
 _KEY_CHANGED: Final = said("the key change is complete")
 _BLOCKED: Final = said("not sent: the token before it is to be settled first")
@@ -89,7 +99,7 @@ def _token_task(
     decisive = _decisive(deliveries)
     if decisive is None:
         return as_noted(state, last)
-    result, words = _judged(decisive, token)
+    result, words = _judged(decisive)
     if last is not None and result is TaskResult.TO_DO and last.delivery is None:
         return as_noted(state, last)  # what was found out later, without another entry
     entry = next((n for n in reversed(of_it) if n.delivery == decisive.number), None)
@@ -100,22 +110,39 @@ def _token_task(
 
 
 def _decisive(deliveries: Sequence[Delivery]) -> Delivery | None:
-    """Return the delivery that says what became of a token: open, taken, or the last one."""
+    """Return the delivery that says what became of a token.
+
+    One that is open, else one that was accepted, else one of which nobody will ever know, else the
+    last that the meter executed, else the last.
+    """
+    ended = [(d, d.ended) for d in reversed(deliveries) if d.ended is not None]
     still_open = (d for d in deliveries if d.ended is None)
-    taken = (d for d in reversed(deliveries) if d.ended and d.ended.meaning is Meaning.DONE)
-    last = deliveries[-1] if deliveries else None
-    return next(still_open, None) or next(taken, None) or last
+    accepted = (d for d, e in ended if token_result(e) is TaskResult.DONE)
+    undecided = (d for d, e in ended if token_result(e) is TaskResult.OPEN)
+    executed = (d for d, e in ended if e.outcome in _EXECUTED)
+    for choice in (still_open, accepted, undecided, executed, reversed(deliveries)):
+        if (found := next(choice, None)) is not None:
+            return found
+    return None
 
 
-def _judged(delivery: Delivery, token: RouteToken) -> tuple[TaskResult, Said]:
+def _is_staged(deliveries: Sequence[Delivery]) -> bool:
+    """Say whether the meter took a token as a section of a key change, and no more is known."""
+    decisive = _decisive(deliveries)
+    if decisive is None or decisive.ended is None or decisive.ended.meaning is not Meaning.DONE:
+        return False
+    return token_result(decisive.ended) is TaskResult.TO_DO
+
+
+def _judged(delivery: Delivery) -> tuple[TaskResult, Said]:
     ended = delivery.ended
     if ended is None:
         return TaskResult.OPEN, said(
             "delivery {number} is open: the token may have been taken or not",
             number=delivery.number,
         )
-    if ended.meaning is Meaning.DONE and ended.status not in (None, TokenStatus.ACCEPT):
-        return (TaskResult.TO_DO, _STAGED) if token.of_key_change else (TaskResult.DONE, _STAGED)
+    if _is_staged([delivery]):
+        return token_result(ended), _STAGED
     words = said("{outcome}", outcome=ended.text)
     match ended.outcome, ended.status:
         case "Delivered", TokenStatus() as status:
