@@ -12,6 +12,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+_written: Final = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
+_EMPTY: Final = ("{}", "[]")
+
 #: What stands before the first entry.
 START: Final = bytes(32)
 #: Characters of salt for each secret; with fewer, a token could be found by trying all there are.
@@ -25,9 +28,8 @@ def canonical(document: Any) -> str:
 
     ValueError or TypeError: JSON cannot hold it, or would not give it back as it is.
     """
-    text = json.dumps(document, separators=(",", ":"), sort_keys=True, allow_nan=False)
-    again = json.dumps(json.loads(text), separators=(",", ":"), sort_keys=True, allow_nan=False)
-    if again != text:
+    text = _written(document)
+    if text not in _EMPTY and _written(json.loads(text)) != text:
         raise ValueError("the names of a JSON object must be text")
     return text
 
@@ -50,7 +52,7 @@ def chained(
     commitments: str,
 ) -> bytes:
     """Return the digest of an entry; ``members`` and ``commitments`` are canonical already."""
-    word = json.dumps
+    word = _written
     text = (
         f'{{"delivery":{word(delivery)},"kind":{word(kind)},"members":{members},'
         f'"meter_pan":{word(meter_pan)},"number":{number},"route":{word(route)},'

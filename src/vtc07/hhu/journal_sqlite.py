@@ -156,11 +156,11 @@ class SQLiteJournal(JournalRows):
     def announce_write(self, delivery: int, number: int, time: datetime) -> None:
         """Write down that an entry is about to be sent."""
         with self._guard:
-            found = self._still_open(delivery)
-            if number != found.writes + 1:
-                raise JournalError(f"write {number} of delivery {delivery} follows {found.writes}")
+            meter_pan, writes = self._still_open(delivery)
+            if number != writes + 1:
+                raise JournalError(f"write {number} of delivery {delivery} follows {writes}")
             with self._transaction(
-                NewEntry(EntryKind.WRITE, time, {"write": number}, found.meter_pan, delivery)
+                NewEntry(EntryKind.WRITE, time, {"write": number}, meter_pan, delivery)
             ):
                 self._connection.execute(
                     "UPDATE delivery SET writes = ? WHERE number = ?", (number, delivery)
@@ -169,20 +169,25 @@ class SQLiteJournal(JournalRows):
     def close_delivery(self, delivery: int, outcome: Outcome, time: datetime) -> None:
         """Write down how it ended."""
         with self._guard:
-            found = self._still_open(delivery)
+            meter_pan, _ = self._still_open(delivery)
             members = Result.of(outcome).members
             with self._transaction(
-                NewEntry(EntryKind.RESULT, time, members, found.meter_pan, delivery)
+                NewEntry(EntryKind.RESULT, time, members, meter_pan, delivery)
             ) as (number,):
                 self._connection.execute(
                     "UPDATE delivery SET result = ? WHERE number = ?", (number, delivery)
                 )
 
-    def _still_open(self, number: int) -> Delivery:
-        delivery = self.delivery(number)
-        if delivery.ended is not None:
+    def _still_open(self, number: int) -> tuple[str, int]:
+        """Return an open delivery's MeterPAN, and how many entries of it were announced."""
+        sql = "SELECT meter_pan, writes, result FROM delivery WHERE number = ?"
+        row = self._one(sql, (number,))
+        if row is None:
+            raise JournalError(f"there is no delivery {number} in the journal {self._name}")
+        meter_pan, writes, result = row
+        if result is not None:
             raise JournalError(f"delivery {number} has its result already")
-        return delivery
+        return meter_pan, writes
 
     # --- an older journal ----------------------------------------------------------------------
 
