@@ -124,7 +124,7 @@ def _whole(time: datetime, zone: tzinfo | None) -> str:
     return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _wrapped(line: str, room: int) -> list[str]:
+def wrapped(line: str, room: int) -> list[str]:
     """Break an explanation into lines, but neither a token nor a name from its value."""
     kept = _TOGETHER.sub(_NO_BREAK, line)
     return [piece.replace(_NO_BREAK, " ") for piece in textwrap.wrap(kept, room)]
@@ -180,7 +180,7 @@ class _Drawing:
         outward = step.sender == "client"
         tip = 1 if step.sound else 2  # columns of the arrow's point
         room = self._between - 6 - tip  # two strokes and a blank on either side
-        lines = [piece for line in step.lines for piece in _wrapped(line, room)]
+        lines = [piece for line in step.lines for piece in wrapped(line, room)]
         label = lines[0] if lines else ""
         rest = strokes.line * (room - len(label) + 2)
         point = strokes.right if outward else strokes.left
