@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -20,6 +21,8 @@ from vtc07.hhu.journal_sqlite import SQLiteJournal
 from vtc07.hhu.journal_takeover import read_old
 
 _OLD_VERSION: Final = 1
+#: So many are copied before somebody is told.
+_PAGES: Final = 1024
 
 
 class ReadOnlyJournal(JournalRows):
@@ -74,8 +77,20 @@ class ReadOnlyJournal(JournalRows):
             self.head()  # the first look is what is held
             yield self
         finally:
-            with said_of(self._name):
+            with suppress(sqlite3.Error):  # after an error it may be at its end already
                 self._connection.execute("ROLLBACK")
+
+    def copy_to(self, target: sqlite3.Connection, on_pages: Callable[[int, int], None]) -> None:
+        """Copy the whole database; sqlite3.Error where that fails. Not for version 1.
+
+        ``on_pages``: called with how many pages are copied, and how many there are.
+        """
+
+        def told(_status: int, left: int, whole: int) -> None:
+            on_pages(whole - left, whole)
+
+        assert isinstance(self._connection, sqlite3.Connection)
+        self._connection.backup(target, pages=_PAGES, progress=told)
 
     def _begin(self, name: str) -> None:
         be_wary(self._connection)

@@ -99,7 +99,7 @@ class JournalRows:
         )
         while True:
             with self._guard:
-                found = [self._entry(row) for row in self._all(sql, (*values, after))]
+                found = [self._entry(row) for row in self.select(sql, (*values, after))]
             yield from found
             if len(found) < _PAGE:
                 return
@@ -109,7 +109,7 @@ class JournalRows:
         number, kind, time, meter_pan, delivery, route, members, commitments, digest = row
         secrets = {}
         if commitments != NO_COMMITMENTS:
-            secrets = dict(self._all("SELECT name, text FROM secret WHERE entry = ?", (number,)))
+            secrets = dict(self.select("SELECT name, text FROM secret WHERE entry = ?", (number,)))
         try:
             return Entry(
                 number,
@@ -155,7 +155,7 @@ class JournalRows:
         after = 0
         while True:
             with self._guard:
-                found = [self._delivery(row) for row in self._all(sql, (*values, after))]
+                found = [self._delivery(row) for row in self.select(sql, (*values, after))]
             yield from found
             if len(found) < _PAGE:
                 return
@@ -190,7 +190,8 @@ class JournalRows:
         with self._guard, self._said():
             return self._connection.execute(sql, values).fetchone()
 
-    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+    def select(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return rows of the journal's tables; for the modules of the journal alone."""
         with self._guard, self._said():
             return self._connection.execute(sql, values).fetchall()
 
