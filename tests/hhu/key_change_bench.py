@@ -52,9 +52,14 @@ def short_set(*, three: bool) -> list[str]:
     return [t.digits for t in tokens]
 
 
+def made_with(companion: Companion, key: DecoderKey) -> MeterState:
+    """A meter with this key."""
+    return manufacture(companion, MeterPAN(PAN), key, ATTRIBUTES, TID(5_000_000))
+
+
 def short_meter(companion: Companion) -> MeterState:
     """A meter with a 64-bit key."""
-    return manufacture(companion, MeterPAN(PAN), SHORT_KEY, ATTRIBUTES, TID(5_000_000))
+    return made_with(companion, SHORT_KEY)
 
 
 FOUR = set_of_four()
@@ -80,5 +85,6 @@ def deliver(
 
 __all__ = [
     "AT", "ATTRIBUTES", "FOUR", "KEY", "NEW", "NEW_KEY", "NEW_SHORT_KEY", "OTHER_NEW_KEY", "PAN",
-    "MeterLine", "ask", "deliver", "new_meter", "set_of_four", "short_meter", "short_set",
+    "SHORT_KEY", "MeterLine", "ask", "deliver", "made_with", "new_meter", "set_of_four",
+    "short_meter", "short_set",
 ]  # fmt: skip

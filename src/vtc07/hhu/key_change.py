@@ -22,9 +22,10 @@ from vtc07.hhu.key_change_state import (
     put_into_words,
     require_set,
 )
-from vtc07.hhu.meter_log import SECTIONS, newest_kind
+from vtc07.hhu.meter_log import SECTIONS, read_newest
 from vtc07.hhu.outcome import Delivered, Meaning, NotSent, Outcome, Refused, Unresolved, meaning_of
 from vtc07.hhu.progress import Resolved
+from vtc07.hhu.resolution import SEQUENCE_MODULUS
 from vtc07.hhu.session import Session, SessionError
 
 _MOST_ROUNDS = 3
@@ -116,7 +117,7 @@ class _KeyChange:
                 went_on = yield from self._enter(place)
                 if not went_on:
                     break
-            if self._accepted and (yield from self._key_changed()):
+            if self._accepted and (yield from self._key_changed(state)):
                 return self._report(self._completed(state))
             # What is held now, and for how long; or sections were forgotten on the way.
             state = yield from self._ask()
@@ -162,13 +163,25 @@ class _KeyChange:
             for outcome in (self._outcomes[place] for place in self._entered)
         )
 
-    def _key_changed(self) -> Procedure[bool]:
-        """Say whether it was a section that the meter accepted, and not another kind of token."""
-        try:
-            kind = yield from newest_kind(self._session)
-        except SessionError:
+    def _key_changed(self, state: KeyChangeState) -> Procedure[bool]:
+        """Say whether it was this set that the meter accepted, and nothing came in between.
+
+        ``state``: as it was before the first token was entered.
+        """
+        accepted = self._outcomes[self._entered[-1]]
+        if not isinstance(accepted, Delivered) or None in (accepted.sequence, state.sequence):
             return True  # a set that was issued as one is taken for one
-        return kind is None or kind in SECTIONS
+        since = ((accepted.sequence or 0) - (state.sequence or 0)) % SEQUENCE_MODULUS
+        try:
+            newest = yield from read_newest(self._session, since)
+        except SessionError:
+            return True
+        if newest is None:
+            return True
+        ours = {token.digits for token in self._tokens}
+        kinds = {entry.token: entry.kind for entry in newest}
+        strange = any(kind in SECTIONS and token not in ours for token, kind in kinds.items())
+        return not strange and kinds.get(self._tokens[self._entered[-1]].digits) in SECTIONS
 
     def _note_held(self, state: KeyChangeState) -> None:
         """Take the meter's word for the tokens that were not entered now."""

@@ -28,6 +28,8 @@ class Known(enum.Enum):
     REFUSED = enum.auto()
     OVERTAKEN = enum.auto()
     """Its tokens were taken under a key that was changed since, not by them."""
+    MIXED = enum.auto()
+    """The meter made its key of sections of this set and of another: nobody knows that key."""
     ANOTHER_SET = enum.auto()
     """The meter holds, or may hold, sections that are not of this set."""
     NO_SECTION = enum.auto()
@@ -99,6 +101,7 @@ class _Story:
         self._results: dict[str, TokenStatus] = {}  # under the present key
         self._before: dict[str, TokenStatus] = {}  # sections taken under keys before it
         self._complete: dict[str, TokenStatus] | None = None
+        self._mixed = False
         self._no_section: str | None = None
 
     def take(self, entry: ExecutedToken) -> None:
@@ -120,8 +123,17 @@ class _Story:
 
     def _change_key(self, entry: ExecutedToken) -> None:
         taken = {t: s for t, s in self._results.items() if s.taken}
+        # Every kind that a key is made of stands here as the meter had it: what it had forgotten
+        # was replaced before the set was complete.
+        sections = self._staged | {entry.kind or "": entry}
+        in_it = {section.token for section in sections.values()}
         if entry.token in self._tokens:
+            self._mixed = not in_it <= set(self._tokens) and not in_it >= set(self._tokens)
             self._complete = taken
+        else:
+            if "2.9" not in sections:
+                sections.pop("2.8", None)  # a 64-bit key does without, unless its set has one
+            self._mixed = any(section.token in self._tokens for section in sections.values())
         self._before |= taken
         self._results = {}
         self._staged, self._last = {}, None
@@ -161,6 +173,8 @@ class _Story:
         statuses = tuple(self._results.get(token) for token in tokens)
         journalled = {t for t, (status, _) in evidence.journalled.items() if status.taken}
         accepted = any(status is TokenStatus.ACCEPT for status, _ in evidence.journalled.values())
+        if self._mixed:
+            return Course(Known.MIXED, held, statuses)
         if self._complete is not None or accepted:
             taken = {t: s for t, (s, _) in evidence.journalled.items()} | (self._complete or {})
             return Course(

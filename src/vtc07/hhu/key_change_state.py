@@ -36,6 +36,7 @@ class KeyChangeStage(enum.Enum):
     TIMED_OUT = mark("the sections were forgotten, all are to be entered again")
     REFUSED = mark("a section was refused")
     OVERTAKEN = mark("another key change came between")
+    MIXED = mark("the meter has made its key of two sets")
     ANOTHER_SET = mark("the meter holds sections of another set")
     UNKNOWN = mark("not known")
 
@@ -51,7 +52,7 @@ class KeyChangeState:
     the place of each token, the result that it last got of this meter under its present key (or,
     of a set that is complete, under the one before), None where none is known. ``order``: the
     places of the tokens to enter, in this order and no others; once the meter says Accept, the rest
-    of them is not needed.
+    of them is not needed. ``sequence``: tokenSequence when the meter was asked.
     """
 
     stage: KeyChangeStage
@@ -61,6 +62,7 @@ class KeyChangeState:
     said: Said
     statuses: tuple[TokenStatus | None, ...] = ()
     order: tuple[int, ...] = ()
+    sequence: int | None = None
 
 
 def key_change_state(
@@ -83,7 +85,7 @@ def key_change_state(
     """
     require_set(tokens)
     yield from session.ready()
-    evidence = yield from _gather(session, tokens)
+    evidence, sequence = yield from _gather(session, tokens)
     if evidence is None:
         unknown = (None,) * len(tokens)
         return put_into_words(Course(Known.UNSETTLED, unknown, unknown))
@@ -99,7 +101,7 @@ def key_change_state(
         least, most = course.expires_in_s
         least = min(most, max(least, lifetime_s - passed_s))
         course = replace(course, expires_in_s=(least, most))
-    return put_into_words(course)
+    return replace(put_into_words(course), sequence=sequence)
 
 
 def require_set(tokens: Sequence[str]) -> None:
@@ -120,8 +122,13 @@ def require_set(tokens: Sequence[str]) -> None:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def _gather(session: Session, tokens: Sequence[str]) -> Procedure[Evidence | None]:
-    """Read what tells of a key change, all of one time; None where the meter never rests."""
+def _gather(
+    session: Session, tokens: Sequence[str]
+) -> Procedure[tuple[Evidence | None, int | None]]:
+    """Read what tells of a key change, all of one time, and tokenSequence then.
+
+    No evidence where the meter never rests.
+    """
     status, timing = session.companion.token_entry.status, session.timing
     policy = session.companion.meter
     lifetime_s = None if policy is None else policy.key_change_timeout_s
@@ -138,7 +145,7 @@ def _gather(session: Session, tokens: Sequence[str]) -> Procedure[Evidence | Non
             continue
         rounds += 1
         if executing or rounds > _MOST_ROUNDS:
-            return None
+            return None, None
         history = yield from read_tokens(session, before.sequence)
         evidence = Evidence(history, None, before.pending, lifetime_s, status)
         oldest = judge(tokens, evidence).oldest_held
@@ -147,7 +154,7 @@ def _gather(session: Session, tokens: Sequence[str]) -> Procedure[Evidence | Non
             evidence = replace(evidence, events=events)
         after = yield from _read_status(session)
         if after == before:
-            return evidence
+            return evidence, after.sequence
         before = after
 
 
@@ -224,6 +231,7 @@ _STAGES = {
     Known.FORGOTTEN: KeyChangeStage.TIMED_OUT,
     Known.REFUSED: KeyChangeStage.REFUSED,
     Known.OVERTAKEN: KeyChangeStage.OVERTAKEN,
+    Known.MIXED: KeyChangeStage.MIXED,
     Known.ANOTHER_SET: KeyChangeStage.ANOTHER_SET,
     Known.UNSETTLED: KeyChangeStage.UNKNOWN,
     Known.NO_SECTION: KeyChangeStage.REFUSED,
@@ -285,6 +293,12 @@ def _what(course: Course, next_place: int | None) -> Said:
             return said(
                 "another key change was completed since tokens of this one were entered; they are "
                 "most likely for a key that the meter has no more: ask for new ones"
+            )
+        case Known.MIXED:
+            return said(
+                "the meter has made its key of sections of two sets: it takes no tokens of this "
+                "key nor of the other one; the utility must work out that key from both sets, or "
+                "the meter be replaced"
             )
         case Known.ANOTHER_SET:
             return said(

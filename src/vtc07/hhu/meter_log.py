@@ -132,17 +132,19 @@ def read_tokens(session: Session, sequence: int | None) -> Procedure[TokenHistor
     return TokenHistory(entries, whole and len(entries) == len(found))
 
 
-def newest_kind(session: Session) -> Procedure[str | None]:
-    """Read which kind of token (class.subclass) was executed last; None where it is not told.
+def read_newest(session: Session, count: int) -> Procedure[tuple[ExecutedToken, ...] | None]:
+    """Read so many of the newest entries of the token log, as far as it has them.
 
-    Raises NoLink or AnotherMeter.
+    None where there is none or the meter refuses it. Raises NoLink or AnotherMeter.
     """
-    log = token_log(session.companion.table)
+    log = token_log(session.companion.table)[: max(1, count)]
     if not log:
         return None
-    texts = yield from _read_log(session, log[:1], 1, lambda _text: True)
-    entry = ExecutedToken.parse(texts[0]) if texts else None
-    return None if entry is None else entry.kind
+    texts = yield from _read_log(session, log, len(log), lambda _text: False)
+    if texts is None:
+        return None
+    entries = (ExecutedToken.parse(text) for text in texts if text)
+    return tuple(entry for entry in entries if entry is not None)
 
 
 def read_events(
