@@ -199,6 +199,14 @@ class Connection:
         return None if error is None else str(error)
 
     @property
+    def unusual_speed(self) -> int | None:
+        """The speed at which a meter without sign-on answered, None where it is as it should be."""
+        companion, speed = self._companion, self._options.speed or self._answered_at
+        if companion is None or companion.sign_on is SignOn.MODE_C:
+            return self._options.speed
+        return None if speed == companion.link.speed else speed
+
+    @property
     def meter_pan(self) -> str | None:
         """The MeterPAN of the meter that answered, if it told it."""
         meter = None if self._session is None else self._session.meter

@@ -1,0 +1,289 @@
+"""The terminal application of a hand-held unit: its screens, its line, its journal."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Final, TypeVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.message import Message
+
+from vtc07.carrier.companion import Companion
+from vtc07.cli.connection import Connection
+from vtc07.cli.failure import judge
+from vtc07.cli.link_options import AUTO
+from vtc07.hhu.delivery import WallClock
+from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.progress import Progress, told
+from vtc07.hhu.texts import Said, Texts, mark, said
+from vtc07.links.blocking import Interrupted
+from vtc07.terminal.delivering import sighting
+from vtc07.terminal.dialogs import Question
+from vtc07.terminal.frame import Frame, Words
+from vtc07.terminal.look import CSS, DARK, LIGHT
+from vtc07.terminal.meter_line import MeterLine, Target
+from vtc07.terminal.overview import Overview
+from vtc07.terminal.passing import Passed
+from vtc07.terminal.token_entry import Sighting
+from vtc07.trace.message import TraceMessage, TraceSpeed
+
+T = TypeVar("T")
+
+#: So many messages of the line are kept to be looked at.
+MOST_PASSED: Final = 500
+
+
+class Stepped(Message):
+    """A piece of work has come a step further."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.progress = progress
+
+
+class OnTheLine(Message):
+    """A message has passed on the line."""
+
+    def __init__(self, passed: Passed) -> None:
+        super().__init__()
+        self.passed = passed
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the application is started with. ``state``: the folder of what it remembers."""
+
+    texts: Texts
+    journal: FileJournal
+    wall_clock: WallClock
+    state: Path
+    address: str | None = None
+
+
+class HandHeldUnit(App[None]):
+    """The application. ``target`` and ``overview``: the meter that was connected last."""
+
+    CSS = CSS
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f2", "line", show=False, priority=True),
+        Binding("f3", "light", show=False, priority=True),
+        Binding("ctrl+q", "quit", show=False, priority=True),
+        Binding("ctrl+c", "quit", show=False, system=True),
+    ]
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__()
+        self.setting = setting
+        self.texts = setting.texts
+        self.journal = setting.journal
+        self.wall_clock = setting.wall_clock
+        self.line = MeterLine(self.journal, self._stepped, self._passed)
+        self.target: Target | None = None
+        self.overview: Overview | None = None
+        self.passed: deque[Passed] = deque(maxlen=MOST_PASSED)
+        self.token_on_its_way = False
+        self._at_work: Frame | None = None
+        self.animation_level = "none"
+
+    def on_mount(self) -> None:
+        """Show the first screen."""
+        from vtc07.terminal.connect_screen import ConnectScreen  # noqa: PLC0415 - they know us
+
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = DARK.name
+        self.push_screen(ConnectScreen(self.setting.address))
+
+    def whereabouts(self) -> Words:
+        """Return which meter is meant, for the title."""
+        if self.target is None:
+            return ""
+        if self.target.meter_pan is None:
+            return self.target.address
+        return said("meter {pan}", pan=self.target.meter_pan)
+
+    # --- the line --------------------------------------------------------------------------------
+
+    def with_meter(
+        self,
+        screen: Frame,
+        work: Callable[[Connection], T],
+        done: Callable[[T], None],
+        ended: Callable[[], None] | None,
+    ) -> None:
+        """Do a piece of work with the target, for a screen."""
+        target = self.target
+        if self.line.busy or target is None:
+            return
+        self._at_work = screen
+        screen.step(said("connecting to {address}", address=target.address))
+
+        async def do() -> None:
+            try:
+                result = await self.line.do(target, work)
+            except Exception as error:  # noqa: BLE001 - judged below
+                self._work_ended(ended)
+                self._failed(screen, error)
+            else:
+                self._work_ended(ended)
+                screen.tell("")
+                done(result)
+
+        self.run_worker(do(), group="line")
+
+    def _work_ended(self, ended: Callable[[], None] | None) -> None:
+        self._at_work = None
+        self.token_on_its_way = False
+        if isinstance(self.screen, Question):
+            self.screen.action_answer(answer=False)  # to leave or not is no question any more
+        if ended is not None:
+            ended()
+
+    def aside(self, screen: Frame, work: Callable[[], T], done: Callable[[T], None]) -> None:
+        """Do something in the line's thread that needs no meter."""
+
+        async def do() -> None:
+            try:
+                result = await self.line.aside(work)
+            except Exception as error:  # noqa: BLE001 - judged below
+                self._failed(screen, error)
+            else:
+                if screen.is_attached:
+                    done(result)
+
+        self.run_worker(do(), group="aside")
+
+    def _failed(self, screen: Frame, error: Exception) -> None:
+        """Have a screen say what went wrong; what is a defect of ours ends the program."""
+        if isinstance(error, Interrupted):
+            screen.left()
+            return
+        judged = judge(error)
+        if judged is None:
+            raise error
+        if screen.failed_with(error):
+            return
+        sentence = getattr(error, "said", None)
+        screen.failed(sentence if isinstance(sentence, Said) else judged[0])
+
+    def ask_to_leave(self) -> None:
+        """Ask whether what is under way is to be left, where a token is; else leave it."""
+        if not self.token_on_its_way:
+            self.line.leave()
+            return
+        question = said(
+            "A token is on its way. What was sent stands in the journal. If you leave now, look "
+            "into it before you give the token to anybody: it is resolved as soon as this meter "
+            "is connected again, and nothing is entered twice."
+        )
+
+        def answered(leave: bool | None) -> None:  # noqa: FBT001 - Textual's callback
+            if leave:
+                self.line.leave()
+
+        self.push_screen(
+            Question(
+                question, mark("leave"), mark("go on waiting"), yes_key="l", shown_key=mark("L")
+            ),
+            answered,
+        )
+
+    def _stepped(self, progress: Progress) -> None:
+        """Take a step of the line's thread."""
+        self.post_message(Stepped(progress))
+
+    def _passed(self, what: TraceMessage | TraceSpeed, companion: Companion | None) -> None:
+        """Take a message that passed, in the line's thread."""
+        self.post_message(OnTheLine(Passed(what, companion, self.wall_clock())))
+
+    def on_stepped(self, event: Stepped) -> None:
+        """Show a step on the screen whose work it is."""
+        if self._at_work is not None and self._at_work.is_attached:
+            self._at_work.step(told(event.progress))
+
+    def on_on_the_line(self, event: OnTheLine) -> None:
+        """Keep a message, and show it where the line is watched."""
+        from vtc07.terminal.line_screen import LineScreen  # noqa: PLC0415 - it knows us
+
+        self.passed.append(event.passed)
+        for screen in self.screen_stack:
+            if isinstance(screen, LineScreen):
+                screen.add(event.passed)
+
+    # --- keys ------------------------------------------------------------------------------------
+
+    def action_line(self) -> None:
+        """Watch the line, from any screen."""
+        from vtc07.terminal.line_screen import LineScreen  # noqa: PLC0415 - it knows us
+
+        if not any(isinstance(screen, LineScreen) for screen in self.screen_stack):
+            self.push_screen(LineScreen())
+
+    def action_light(self) -> None:
+        """Change between dark and light: the sun is bright, the cellar is not."""
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+
+    async def action_quit(self) -> None:
+        """End the program; while a token is on its way only when that is left first."""
+        if self.line.busy and self.token_on_its_way:
+            self.ask_to_leave()
+            return
+        self.line.leave()
+        self.exit()
+
+    # --- screens ---------------------------------------------------------------------------------
+
+    def show(self, name: str) -> None:
+        """Go to a screen by the name it has in menus."""
+        from vtc07.terminal.screens import SCREENS  # noqa: PLC0415 - they know us
+
+        self.push_screen(SCREENS[name]())
+
+    # --- the target ------------------------------------------------------------------------------
+
+    def aim(self, **changes: str | int | None) -> None:
+        """Change what is known of the target."""
+        assert self.target is not None
+        self.target = replace(self.target, **changes)  # type: ignore[arg-type]
+
+    def met(self, overview: Overview) -> None:
+        """Keep what was read of the meter, and mean this one from now on."""
+        self.overview = overview
+        self.aim(
+            companion=self._companion_of(overview),
+            meter_pan=overview.meter_pan,
+            speed=overview.speed,
+        )
+        if isinstance(self.screen, Frame):
+            self.screen.show_title()
+
+    def _companion_of(self, overview: Overview) -> str:
+        """Return by what name the meter's companion is loaded without asking the meter again."""
+        assert self.target is not None
+        if self.target.companion != AUTO or self.target.address.startswith("sim:"):
+            return self.target.companion
+        return overview.companion.name
+
+    # --- what the journal knows; to be asked in the line's thread --------------------------------
+
+    def sightings(self, digits: str) -> tuple[Sighting, ...]:
+        """Return what the journal knows of a token, at the meter that is meant."""
+        pan = None if self.target is None else self.target.meter_pan
+        if pan is None:
+            return ()
+        found = [d for d in self.journal.deliveries(pan) if d.token == digits]
+        return tuple(sighting(delivery, pan) for delivery in found[-1:])
+
+    def still_open(self, tokens: tuple[str, ...]) -> tuple[int, ...]:
+        """Return the deliveries of these tokens to this meter that are open, oldest first."""
+        pan = None if self.target is None else self.target.meter_pan
+        return tuple(d.number for d in self.journal.unresolved(pan) if d.token in tokens)
+
+    def on_unmount(self) -> None:
+        """End the line with the application."""
+        self.line.close()

@@ -1,0 +1,292 @@
+"""Delivering tokens: typed with a check at every digit, sent, each exactly once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Final
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from vtc07.hhu.texts import Said, counted, mark, said
+from vtc07.terminal.delivering import Told, deliver
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
+from vtc07.terminal.token_entry import (
+    Check,
+    Sighting,
+    Standing,
+    Tokens,
+    check,
+    digits_of,
+    grouped,
+    regrouped,
+    tokens_in,
+)
+
+_MOODS: Final = {
+    Standing.GOOD: Mood.GOOD,
+    Standing.DOUBTFUL: Mood.CARE,
+    Standing.WRONG: Mood.BAD,
+}
+
+
+class TokenInput(Input):
+    """A field for a token: digits only, in groups of four; + adds it, paste takes several."""
+
+    class Added(Message):
+        """The token is to be kept, for another one follows."""
+
+    class Undone(Message):
+        """The last token that was kept is wanted back."""
+
+    class Pasted(Message):
+        """Whole tokens were pasted."""
+
+        def __init__(self, tokens: Sequence[str]) -> None:
+            super().__init__()
+            self.tokens = tokens
+
+    def __init__(self) -> None:
+        super().__init__(restrict=r"(?:[0-9] ?){0,20}", select_on_focus=False)
+
+    def on_key(self, event: events.Key) -> None:
+        """Take the keys that are not digits."""
+        if event.character == "+":
+            self.post_message(self.Added())
+        elif event.key == "backspace" and not self.value:
+            self.post_message(self.Undone())
+        else:
+            return
+        event.stop()
+        event.prevent_default()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Take what is pasted: tokens as they stand in a message, or some digits."""
+        event.stop()
+        event.prevent_default()
+        tokens = tokens_in(event.text)
+        if tokens is not None:
+            self.post_message(self.Pasted(tokens))
+        else:
+            self.insert_text_at_cursor(digits_of(event.text))
+
+
+class DeliverScreen(Frame):
+    """Tokens are gathered here, checked, sent, and their results shown."""
+
+    TITLE_WORDS = mark("Deliver tokens")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "another", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tokens = Tokens()
+        self._check = Check(Standing.EMPTY, ())
+        self._sightings: tuple[Sighting, ...] = ()
+        self._sending = False
+        self._done = False
+
+    def body(self) -> Iterable[Widget]:
+        """Return the tokens gathered, the field, and what is said of its token."""
+        with Vertical():
+            yield Static(id="gathered", markup=False)
+            yield TokenInput()
+            yield Static(id="check", markup=False)
+
+    def on_mount(self) -> None:
+        """Wait for digits."""
+        super().on_mount()
+        self._begin()
+
+    def keys(self) -> Iterable[Key]:
+        """Return the keys of the moment."""
+        if self._sending:
+            return ((BACK[0], mark("leave")), LINE)
+        if self._done:
+            return ((ENTER, mark("another token")), BACK, LINE)
+        return (
+            (ENTER, mark("send")),
+            ("+", mark("one more token")),
+            ("⌫", mark("correct")),
+            BACK,
+            LINE,
+        )
+
+    # --- typing ----------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self._tokens = Tokens()
+        self._sending = self._done = False
+        field = self.query_one(TokenInput)
+        field.value = ""
+        field.display, field.disabled = True, False
+        field.focus()
+        self._judge("")
+        self.show_keys()
+        self.tell("")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Put the digits into groups and say what can be said of them."""
+        if self._sending or self._done:
+            return
+        field = event.input
+        text, cursor = regrouped(field.value, field.cursor_position)
+        if text != field.value:
+            with field.prevent(Input.Changed):
+                field.value = text
+            field.cursor_position = cursor
+        self._judge(text)
+
+    def _judge(self, text: str) -> None:
+        self._sightings = ()
+        self._show_check(check(text, self._tokens.digits))
+        if self._check.standing.sendable:
+            digits = digits_of(text)
+            look = functools.partial(self.unit.sightings, digits)
+            self.aside(look, functools.partial(self._seen, digits))
+
+    def _seen(self, digits: str, sightings: tuple[Sighting, ...]) -> None:
+        """Say what the journal knows of the token, if it still stands there."""
+        text = self.query_one(TokenInput).value
+        if sightings and digits_of(text) == digits:
+            self._sightings = sightings
+            self._show_check(check(text, self._tokens.digits, sightings))
+
+    def _show_check(self, found: Check) -> None:
+        self._check = found
+        sign = _MOODS.get(found.standing, Mood.PLAIN).value
+        said_of_it = "\n".join(self.words(line) for line in found.lines)
+        if found.standing is Standing.EMPTY:
+            said_of_it = self.words(
+                said("Type the 20 digits of the token, or paste one or several.")
+                if not self._tokens.digits
+                else counted(
+                    "{count} token is ready to be sent.",
+                    "{count} tokens are ready to be sent, in this order.",
+                    len(self._tokens.digits),
+                )
+            )
+        self.query_one("#check", Static).update(Content(f"{sign} {said_of_it}".strip()))
+        self.query_one("#gathered", Static).update(
+            Content(
+                "\n".join(
+                    f"{place}  {grouped(digits)}"
+                    for place, digits in enumerate(self._tokens.digits, 1)
+                )
+            )
+        )
+
+    def on_token_input_added(self) -> None:
+        """Keep the token, for another one follows."""
+        self._keep()
+
+    def _keep(self) -> bool:
+        field = self.query_one(TokenInput)
+        if not self._tokens.take(field.value):
+            self.tell(said("The token is not complete, or cannot be one."), Mood.BAD)
+            return False
+        field.value = ""
+        self.tell("")
+        return True
+
+    def on_token_input_undone(self) -> None:
+        """Take the last token that was kept back into the field."""
+        self.query_one(TokenInput).value = self._tokens.give_back()
+        field = self.query_one(TokenInput)
+        field.cursor_position = len(field.value)
+
+    def on_token_input_pasted(self, event: TokenInput.Pasted) -> None:
+        """Take pasted tokens: the last one stays in the field, to be looked at."""
+        field = self.query_one(TokenInput)
+        *first, last = event.tokens
+        wrong = [grouped(digits) for digits in first if not self._tokens.take(digits)]
+        field.value = grouped(last)
+        field.cursor_position = len(field.value)
+        if wrong:
+            self.tell(
+                said("Not taken, for it can be no token: {tokens}", tokens=", ".join(wrong)),
+                Mood.BAD,
+            )
+
+    # --- sending ---------------------------------------------------------------------------------
+
+    def on_input_submitted(self) -> None:
+        """Send what is there."""
+        if self._sending or self._done or self.unit.line.busy:
+            return
+        field = self.query_one(TokenInput)
+        if (field.value or not self._tokens.digits) and not self._keep():
+            return
+        target = self.unit.target
+        assert target is not None
+        field.display, field.disabled = False, True
+        self._sending = True
+        self.query_one("#check", Static).update("")
+        self.show_keys()
+        self.unit.token_on_its_way = True
+        work = functools.partial(
+            deliver,
+            target=target,
+            journal=self.unit.journal,
+            tokens=tuple(self._tokens.digits),
+            wall_clock=self.unit.wall_clock,
+        )
+        self.with_meter(work, self._sent, ended=self._ended)
+
+    def _ended(self) -> None:
+        self._sending, self._done = False, True
+        self.show_keys()
+
+    def _sent(self, told: Told) -> None:
+        if told.overview is not None:
+            self.unit.met(told.overview)
+        shown = [self.words(line) for line in told.lines(self._tokens.digits, self.unit.texts)]
+        self.query_one("#gathered", Static).update(Content("\n".join(shown)))
+        self.tell(told.summary, told.mood)
+
+    def failed(self, sentence: Said | str) -> None:
+        """Say why nothing was sent, or what is open now."""
+        super().failed(sentence)
+        self._tell_open()
+
+    def left(self) -> None:
+        """Say what is known of the tokens after they were left."""
+        super().left()
+        self._tell_open()
+
+    def _tell_open(self) -> None:
+        """Say which of the tokens stands open in the journal; the others are as they were."""
+        self.aside(
+            functools.partial(self.unit.still_open, tuple(self._tokens.digits)), self._still_open
+        )
+
+    def _still_open(self, numbers: tuple[int, ...]) -> None:
+        lines = [f"{place}  {grouped(d)}" for place, d in enumerate(self._tokens.digits, 1)]
+        if numbers:
+            lines.append(
+                self.words(
+                    said(
+                        "Delivery {number} stands open in the journal: nobody can tell from here "
+                        "whether the meter took the token. Connect to this meter again: it is "
+                        "looked into first, and nothing is entered twice.",
+                        number=numbers[0],
+                    )
+                )
+            )
+        else:
+            lines.append(
+                self.words(
+                    said("Nothing is open in the journal: what was not sent is as good as before.")
+                )
+            )
+        self.query_one("#gathered", Static).update(Content("\n".join(lines)))
+
+    def action_another(self) -> None:
+        """Begin anew, once results are shown."""
+        if self._done and not self.unit.line.busy:
+            self._begin()

@@ -1,0 +1,176 @@
+"""A delivery as the terminal application does it, and its results in words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vtc07.carrier.status import TokenStatus
+from vtc07.cli.connection import Connection
+from vtc07.hhu import selection
+from vtc07.hhu.delivery import SendReport, TokenToSend, WallClock, send
+from vtc07.hhu.journal import Delivery, Journal
+from vtc07.hhu.journal_result import Result
+from vtc07.hhu.outcome import (
+    EXPLANATIONS,
+    Delivered,
+    Meaning,
+    NotTaken,
+    NotTakenReason,
+    Outcome,
+    Refused,
+    Unresolved,
+    UnresolvedReason,
+)
+from vtc07.hhu.plan import CannotRead
+from vtc07.hhu.reading import read
+from vtc07.hhu.session import SessionError
+from vtc07.hhu.texts import Said, Texts, counted, said
+from vtc07.links.link import LinkUnavailable
+from vtc07.terminal.frame import Mood
+from vtc07.terminal.meter_line import Target, greeted
+from vtc07.terminal.overview import Overview
+from vtc07.terminal.token_entry import Sighting, grouped
+from vtc07.tokens import TokenData
+
+_MOODS = {
+    Meaning.DONE: Mood.GOOD,
+    Meaning.REFUSED: Mood.BAD,
+    Meaning.NO_LINK: Mood.BAD,
+    Meaning.UNRESOLVED: Mood.CARE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of tokens, and the meter as it was afterwards, where it could be read.
+
+    ``known``: places of tokens that the journal knew as taken, so that nothing was entered.
+    """
+
+    report: SendReport
+    known: frozenset[int]
+    overview: Overview | None
+
+    @property
+    def mood(self) -> Mood:
+        """How it is said."""
+        return _MOODS[self.report.meaning]
+
+    @property
+    def summary(self) -> Said:
+        """All of it in one sentence."""
+        outcomes = self.report.outcomes
+        taken = sum(isinstance(outcome, Delivered) for outcome in outcomes)
+        match self.report.meaning:
+            case Meaning.DONE:
+                credit = None if self.overview is None else self.overview.text("creditBalance")
+                if credit is not None:
+                    return counted(
+                        "Delivered. Credit now: {credit}",
+                        "All {count} tokens are delivered. Credit now: {credit}",
+                        taken,
+                        credit=credit,
+                    )
+                return counted("Delivered.", "All {count} tokens are delivered.", taken)
+            case Meaning.UNRESOLVED:
+                return said(
+                    "Nobody can tell from here. Do not give the token to anybody before it is "
+                    "looked into."
+                )
+            case Meaning.NO_LINK:
+                return said("The meter was not reached; nothing was sent.")
+        return said("{taken} of {count} delivered.", taken=taken, count=len(outcomes))
+
+    def lines(self, tokens: Sequence[str], texts: Texts) -> list[str]:
+        """Return what is said of each token, in order, and of earlier deliveries first."""
+        lines = [
+            said(
+                "Earlier delivery {number}: {outcome}",
+                number=earlier.delivery.number,
+                outcome=earlier.outcome.said,
+            ).words(texts)
+            for earlier in self.report.earlier
+        ]
+        for place, (digits, outcome) in enumerate(zip(tokens, self.report.outcomes, strict=True)):
+            lines += self._of_token(place, digits, outcome, texts)
+        return [*lines, *self.report.problems]
+
+    def _of_token(self, place: int, digits: str, outcome: Outcome, texts: Texts) -> list[str]:
+        lines = [f"{place + 1}  {grouped(digits)}", f"   {outcome.said.words(texts)}"]
+        if place in self.known:
+            lines.append("   " + said("The journal knew it; nothing was entered.").words(texts))
+        status = outcome.status if isinstance(outcome, Delivered | Refused) else None
+        if status is not None and status in EXPLANATIONS:
+            lines.append("   " + texts(EXPLANATIONS[status]))
+        return lines
+
+
+def deliver(
+    connection: Connection,
+    *,
+    target: Target,
+    journal: Journal,
+    tokens: tuple[str, ...],
+    wall_clock: WallClock,
+) -> Told:
+    """Deliver tokens to the meter at the target, and read it once more."""
+    meter = greeted(connection, target)
+    before = {
+        delivery.token
+        for delivery in journal.deliveries(meter.meter_pan)
+        if delivery.ended is not None and delivery.ended.taken is not None
+    }
+    to_send = [
+        TokenToSend(digits, has_tid=TokenData.from_digits(digits).token_class == 0)
+        for digits in tokens
+    ]
+    report = connection.run(
+        send(connection.session, journal, to_send, wall_clock=wall_clock, resume=True)
+    )
+    known = frozenset(
+        place
+        for place, (digits, outcome) in enumerate(zip(tokens, report.outcomes, strict=True))
+        if digits in before and isinstance(outcome, Delivered)
+    )
+    return Told(report, known, _looked_at(connection, report))
+
+
+def _looked_at(connection: Connection, report: SendReport) -> Overview | None:
+    if report.meaning in (Meaning.NO_LINK, Meaning.UNRESOLVED):
+        return None
+    with contextlib.suppress(SessionError, LinkUnavailable, CannotRead):
+        found = connection.run(read(connection.session, selection.overview(connection.companion)))
+        return Overview(
+            connection.companion, connection.meter_pan, found.values, connection.unusual_speed
+        )
+    return None
+
+
+def result_said(result: Result) -> Said | str:
+    """Return a result out of the journal as a sentence, in English only where it is an odd one."""
+    status = result.status
+    match result.outcome, status, result.reason:
+        case "Delivered", TokenStatus(), _:
+            return Delivered(status, result.sequence, now_or_before=result.now_or_before).said
+        case "Refused", TokenStatus(), _:
+            return Refused(status, result.sequence).said
+        case "NotTaken", _, str(reason) if reason in NotTakenReason.__members__:
+            return NotTaken(NotTakenReason[reason]).said
+        case "Unresolved", _, str(reason) if reason in UnresolvedReason.__members__:
+            return Unresolved(UnresolvedReason[reason]).said
+    return result.text
+
+
+def sighting(delivery: Delivery, meter_pan: str | None) -> Sighting:
+    """Return what the journal knows of a token by one delivery of it."""
+    ended = delivery.ended
+    return Sighting(
+        delivery.number,
+        delivery.meter_pan,
+        delivery.meter_pan == meter_pan,
+        f"{delivery.opened:%Y-%m-%d}",
+        None if ended is None else result_said(ended),
+        accepted=ended is not None and ended.taken is not None,
+    )

@@ -1,0 +1,157 @@
+"""The line to a meter: a thread of its own, in which one piece of work after another is done.
+
+Each piece is a session of its own: it opens the link, finds out who is there, does its work, takes
+leave. So the line is free between, and nobody goes on with a meter that is no longer there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from vtc07.cli.connection import Connection, Watch
+from vtc07.cli.head_options import Head
+from vtc07.cli.link_options import AUTO, LinkOptions
+from vtc07.cli.output import Output
+from vtc07.hhu.entries import ActivityJournal
+from vtc07.hhu.progress import OnProgress
+from vtc07.hhu.session import AnotherMeter, Meter
+from vtc07.links.blocking import Interruption
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a meter is and how it is spoken to. ``password``: of its port, in mode C.
+
+    ``meter_pan``: the meter that is meant, None as long as any may be there. ``speed``: of the
+    line, None for the companion's own.
+    """
+
+    address: str
+    companion: str = AUTO
+    meter_pan: str | None = None
+    password: str | None = field(default=None, repr=False)
+    speed: int | None = None
+
+    @property
+    def options(self) -> LinkOptions:
+        """The same as options of a command."""
+        return LinkOptions(
+            address=self.address,
+            companion=self.companion,
+            meter_address="",
+            speed=self.speed,
+            attempts=None,
+            profile=None,
+            wake_up="none",
+            trace=None,
+            store_key_file=None,
+            password_file=None,
+            head=Head(),
+        )
+
+
+class Warnings(Output):
+    """Where a connection's words go: they are kept for whoever asks, in the order they came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Keep a note."""
+        self._kept.append(text)
+
+    def warning(self, text: str) -> None:
+        """Keep a warning."""
+        self._kept.append(text)
+
+    def progress(self, text: str) -> None:
+        """Keep a step."""
+        self._kept.append(text)
+
+    def taken(self) -> tuple[str, ...]:
+        """Return what was kept, and keep it no more."""
+        kept, self._kept = tuple(dict.fromkeys(self._kept)), []
+        return kept
+
+
+class MeterLine:
+    """Does one piece of work at a time with the meter at a target.
+
+    Everything that is sent and learnt goes to ``journal``. ``on_progress`` and ``watch`` are called
+    in the line's thread.
+    """
+
+    def __init__(self, journal: ActivityJournal, on_progress: OnProgress, watch: Watch) -> None:
+        self._journal = journal
+        self._on_progress = on_progress
+        self._watch = watch
+        self._thread = ThreadPoolExecutor(1, "meter-line")
+        self._interruption: Interruption | None = None
+        self.warnings = Warnings()
+
+    @property
+    def busy(self) -> bool:
+        """Say whether a piece of work is under way."""
+        return self._interruption is not None
+
+    async def do(self, target: Target, work: Callable[[Connection], T]) -> T:
+        """Connect, do a piece of work, take leave; return what it came to, or raise what it raised.
+
+        Interrupted after `leave`.
+        """
+        assert self._interruption is None, "the line does one thing at a time"
+        interruption = self._interruption = Interruption()
+        try:
+            return await self.aside(lambda: self._do(target, work, interruption))
+        finally:
+            self._interruption = None
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do something in the line's thread that needs no meter, when that is free."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def leave(self) -> None:
+        """Have the work under way end soon, without waiting for the meter."""
+        if self._interruption is not None:
+            self._interruption.interrupt()
+
+    def close(self) -> None:
+        """End what is under way, and the thread."""
+        self.leave()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _do(self, target: Target, work: Callable[[Connection], T], interruption: Interruption) -> T:
+        with Connection(
+            target.options,
+            self.warnings,
+            self._on_progress,
+            interruption=interruption,
+            watch=self._watch,
+            password=target.password,
+            journal=self._journal,
+        ) as connection:
+            try:
+                result = work(connection)
+            except Exception:
+                if not interruption.is_asked:
+                    with contextlib.suppress(Exception):
+                        connection.sign_off()
+                raise
+            connection.sign_off()
+            return result
+
+
+def greeted(connection: Connection, target: Target) -> Meter:
+    """Greet the meter that is there; AnotherMeter where it is not the one that is meant."""
+    meter = connection.greet()
+    if target.meter_pan not in (None, meter.meter_pan):
+        raise AnotherMeter(target.meter_pan, meter.meter_pan)
+    return meter

@@ -1,0 +1,72 @@
+"""A meter at a glance: what a technician looks at first, as names and values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from vtc07.carrier.companion import Companion
+from vtc07.carrier.events import RegisterValue
+from vtc07.hhu.texts import mark
+from vtc07.hhu.values import text_for_people
+
+#: Registers that have a line of their own, with what stands before it.
+_LINES: Final = {
+    "creditBalance": mark("credit"),
+    "loadSwitch": mark("load switch"),
+    "disconnectReason": mark("open because of"),
+    "tamperStatus": mark("tamper"),
+    "activePower": mark("power now"),
+    "flowRate": mark("flow now"),
+    "totalConsumption": mark("consumed"),
+    "totalCreditAccepted": mark("credit ever taken"),
+    "tokenStatus": mark("token entry"),
+    "lastToken": mark("last token"),
+    "lastTokenStatus": mark("its result"),
+    "lockoutRemaining": mark("locked out for"),
+    "maximumPowerLimit": mark("power limit"),
+    "serverStatus": mark("status"),
+    "softwareVersion": mark("software"),
+}
+#: Values that need not be said.
+_UNSAID: Final = {"disconnectReason": "none", "maximumPowerLimit": "no limit"}
+#: What the key is, in one line; the standards' own words.
+_KEY: Final = ("SGC", "KRN", "KT", "TI")
+_KEY_MORE: Final = ("EA", "KEN", "baseDate")
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What was read of a meter, and by which companion. ``meter_pan``: None where it tells none.
+
+    ``speed``: of the line, where it is not the companion's own.
+    """
+
+    companion: Companion
+    meter_pan: str | None
+    values: tuple[RegisterValue, ...]
+    speed: int | None = None
+
+    def text(self, name: str) -> str | None:
+        """Return a value for people, None where it was not read."""
+        for found in self.values:
+            if found.register.name == name:
+                return text_for_people(found.register, found.value, self.companion)
+        return None
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Yield names, to be put into the user's language, and values."""
+        for name, label in _LINES.items():
+            if (text := self.text(name)) is not None and text != _UNSAID.get(name):
+                yield label, text
+        for names in (_KEY, _KEY_MORE):
+            known = [(name, text) for name in names if (text := self.text(name)) is not None]
+            if known:
+                yield (
+                    known[0][0],
+                    "  ".join(
+                        text if place == 0 else f"{name} {text}"
+                        for place, (name, text) in enumerate(known)
+                    ),
+                )

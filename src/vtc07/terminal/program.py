@@ -1,0 +1,37 @@
+"""``vtc07 hhu`` without a command: starts the terminal application."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from vtc07.cli.failure import Failure
+from vtc07.cli.journalling import JournalOptions, now, opened
+from vtc07.cli.output import Output
+from vtc07.terminal.language import texts_for
+
+
+def run(output: Output, *, address: str | None, language: str | None, journal: str | None) -> None:
+    """Be a hand-held unit until the user quits.
+
+    Failure where there is no terminal, or the library for it is missing; JournalError where the
+    journal cannot be used: nothing is sent without it.
+    """
+    texts = texts_for(language, os.environ)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Failure(
+            "the hand-held unit needs a terminal; in scripts use its parts: vtc07 send, vtc07 "
+            "read, vtc07 route run, vtc07 hhu resume"
+        )
+    try:
+        from vtc07.terminal.app import HandHeldUnit, Setting  # noqa: PLC0415 - an optional part
+    except ImportError as error:
+        if not (error.name or "").startswith("textual"):
+            raise
+        raise Failure(
+            'the hand-held unit needs an optional part: pip install "vtc07[terminal]"'
+        ) from None
+    options = JournalOptions(journal)
+    with opened(options, output) as kept:
+        unit = HandHeldUnit(Setting(texts, kept, now, options.path.parent, address))
+        unit.run(mouse=False)

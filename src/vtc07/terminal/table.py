@@ -1,0 +1,32 @@
+"""Tables of words: what a cell holds is shown as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.text import Text
+from textual.widgets import DataTable
+
+
+class WordTable(DataTable[Text]):
+    """A table whose rows are chosen as a whole."""
+
+    def __init__(self, *, classes: str = "fill") -> None:
+        super().__init__(cursor_type="row", zebra_stripes=False, cell_padding=1, classes=classes)
+
+    def fill(
+        self,
+        columns: Sequence[str],
+        rows: Iterable[tuple[str, Sequence[str]]],
+        *,
+        keep: bool = False,
+    ) -> None:
+        """Show rows: a key for each, and its cells. ``keep``: the cursor stays in its row."""
+        row = self.cursor_row if keep else 0
+        self.clear(columns=True)
+        for column in columns:
+            self.add_column(Text(column))
+        for key, cells in rows:
+            self.add_row(*(Text(cell) for cell in cells), key=key)
+        if row and row < self.row_count:
+            self.move_cursor(row=row)

@@ -1,0 +1,239 @@
+"""Writing registers: what can be written, as it stands now, and a field for another value."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+from textual.widgets import DataTable, Input, Static
+
+from vtc07.carrier.companion import SignOn
+from vtc07.carrier.registers import Register, Value
+from vtc07.cli.connection import Connection
+from vtc07.hhu import selection
+from vtc07.hhu.delivery import WallClock
+from vtc07.hhu.entries import ActivityJournal
+from vtc07.hhu.reading import Registers, read
+from vtc07.hhu.texts import mark, said
+from vtc07.hhu.values import text_for_people
+from vtc07.hhu.writing import WriteResult, write
+from vtc07.terminal.dialogs import Wanted
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
+from vtc07.terminal.meter_line import Target, greeted
+from vtc07.terminal.table import WordTable
+
+
+class WriteScreen(Frame):
+    """Choose a register, give it a value; it is read back."""
+
+    TITLE_WORDS = mark("Write")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("f5", "again", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._registers: tuple[Register, ...] = ()
+        self._chosen: Register | None = None
+        self._password_wanted = False
+
+    def body(self) -> Iterable[Widget]:
+        """Return the table of registers, and a field for a value."""
+        yield WordTable()
+        yield Static(id="question", markup=False)
+        yield Input(id="value", select_on_focus=False)
+
+    def on_mount(self) -> None:
+        """Read what can be written, with the password where the meter wants one."""
+        super().on_mount()
+        overview, target = self.unit.overview, self.unit.target
+        assert overview is not None
+        assert target is not None
+        companion = overview.companion
+        self._registers = selection.writable(companion)
+        self._fill({})
+        self._edit(None)
+        mode_c = companion.mode_c
+        knows = mode_c is not None and mode_c.password is not None
+        if companion.sign_on is SignOn.MODE_C and knows and target.password is None:
+            self._ask_for_password()
+        else:
+            self.action_again()
+
+    def _ask_for_password(self) -> None:
+        def given(password: str | None) -> None:
+            if password is not None:
+                self.unit.aim(password=password)
+            self.action_again()
+
+        question = said(
+            "This meter wants a password before anything is written. It is kept until another "
+            "meter is connected."
+        )
+        self.app.push_screen(Wanted(question, hidden=True), given)
+
+    def keys(self) -> Iterable[Key]:
+        """Return the keys of the moment."""
+        if self._chosen is not None:
+            return ((ENTER, mark("write")), BACK, LINE)
+        return ((ENTER, mark("change")), ("F5", mark("read again")), BACK, LINE)
+
+    def _fill(self, values: dict[Register, Value]) -> None:
+        overview = self.unit.overview
+        assert overview is not None
+        texts = self.unit.texts
+        rows = [
+            (
+                register.address,
+                (
+                    register.address,
+                    register.name,
+                    text_for_people(register, values[register], overview.companion)
+                    if register in values
+                    else "",
+                ),
+            )
+            for register in self._registers
+        ]
+        columns = (texts(mark("ID")), texts(mark("register")), texts(mark("value")))
+        self.query_one(WordTable).fill(columns, rows, keep=True)
+
+    def action_again(self) -> None:
+        """Read the registers again."""
+        target = self.unit.target
+        if target is None or self._chosen is not None:
+            return
+        work = functools.partial(_read, target=target, registers=self._registers)
+        self.with_meter(work, self._show)
+
+    def _show(self, found: Registers) -> None:
+        self._fill({v.register: v.value for v in found.values})
+
+    # --- a value ---------------------------------------------------------------------------------
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Edit the register of the row."""
+        if self.unit.line.busy:
+            return
+        address = event.row_key.value
+        self._edit(next((r for r in self._registers if r.address == address), None))
+
+    def _edit(self, register: Register | None) -> None:
+        self._chosen = register
+        question, field = self.query_one("#question", Static), self.query_one("#value", Input)
+        question.display = field.display = register is not None
+        if register is None:
+            self.query_one(WordTable).focus()
+        else:
+            unit = f" [{register.unit}]" if register.unit else ""
+            meaning = f": {register.meaning}" if register.meaning else ""
+            question.update(f"{register.name}{unit}{meaning}")
+            field.value = ""
+            field.focus()
+        self.show_keys()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Say whether the register can hold what stands there."""
+        if self._chosen is None or not event.value:
+            return
+        try:
+            self._assignment(event.value)
+        except selection.SelectionError as error:
+            self.tell(str(error), Mood.BAD)
+        else:
+            self.tell(said("{register} can hold this.", register=self._chosen.name), Mood.GOOD)
+
+    def _assignment(self, text: str) -> tuple[Register, Value]:
+        overview = self.unit.overview
+        assert overview is not None
+        assert self._chosen is not None
+        return selection.assignment(overview.companion, f"{self._chosen.address}={text}")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Write the value."""
+        target = self.unit.target
+        if self._chosen is None or target is None or self.unit.line.busy:
+            return
+        try:
+            register, value = self._assignment(event.value)
+        except selection.SelectionError as error:
+            self.tell(str(error), Mood.BAD)
+            return
+        work = functools.partial(
+            _write,
+            target=target,
+            register=register,
+            value=value,
+            journal=self.unit.journal,
+            wall_clock=self.unit.wall_clock,
+        )
+        self._edit(None)
+        self.with_meter(work, self._written)
+
+    def _written(self, done: tuple[WriteResult, Registers]) -> None:
+        result, found = done
+        self._show(found)
+        name = result.register.name
+        if result.not_sent:
+            self.tell(result.not_sent, Mood.BAD)
+        elif not result.written:
+            why = result.error.value if result.error is not None else result.error_text
+            self.tell(
+                said(
+                    "{register} was not written: {why}.",
+                    register=name,
+                    why=self.unit.texts(why),
+                ),
+                Mood.BAD,
+            )
+        elif not result.good:
+            self.tell(
+                said("{register} was written, but reads as another value.", register=name),
+                Mood.CARE,
+            )
+        elif result.read_back is None:
+            self.tell(said("{register} is written.", register=name), Mood.GOOD)
+        else:
+            self.tell(said("{register} is written and read back.", register=name), Mood.GOOD)
+
+    def go_back(self) -> None:
+        """Leave the field first."""
+        if self._chosen is None:
+            super().go_back()
+        else:
+            self.tell("")
+            self._edit(None)
+
+
+def _read(connection: Connection, *, target: Target, registers: tuple[Register, ...]) -> Registers:
+    greeted(connection, target)
+    return _readable(connection, registers)
+
+
+def _readable(connection: Connection, registers: tuple[Register, ...]) -> Registers:
+    level = connection.session.level
+    wanted = [r for r in registers if r.read_level is not None and r.read_level <= level]
+    return connection.run(read(connection.session, wanted))
+
+
+def _write(
+    connection: Connection,
+    *,
+    target: Target,
+    register: Register,
+    value: Value,
+    journal: ActivityJournal,
+    wall_clock: WallClock,
+) -> tuple[WriteResult, Registers]:
+    greeted(connection, target)
+    (result,) = connection.run(
+        write(
+            connection.session,
+            [(register, value)],
+            verify=True,
+            journal=journal,
+            wall_clock=wall_clock,
+        )
+    )
+    return result, _readable(connection, (*selection.writable(connection.companion),))
