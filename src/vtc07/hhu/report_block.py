@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from vtc07.hhu.report_markup import Content, Markup, element, joined
 from vtc07.hhu.report_stop import ReportedStop, ReportedTask
 from vtc07.hhu.report_summary import Period, counts_in
 from vtc07.hhu.report_words import SIGNS, TO, Words
-from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult, TaskState
+from vtc07.hhu.route_task import StopResult, StopState, TaskKind, TaskResult, TaskState
 from vtc07.hhu.texts import counted, said
 
 _CLASSES: Final[Mapping[StopResult | TaskResult, str]] = {
@@ -21,6 +23,8 @@ _CLASSES: Final[Mapping[StopResult | TaskResult, str]] = {
     TaskResult.REFUSED: "is-refused",
     TaskResult.OPEN: "is-open",
 }
+_FIGURE: Final = re.compile(r"-?[0-9][0-9.]*(?: \S+)?$")
+_SHORT_VALUE: Final = 24  # of a column of figures
 _GRAVEST: Final = (TaskResult.OPEN, TaskResult.REFUSED)
 
 
@@ -32,16 +36,23 @@ def sign(result: StopResult | TaskResult) -> Markup:
     )
 
 
-def attention_row(stop: ReportedStop, words: Words) -> Markup:
-    """Return a stop's line in the list of what somebody has to look at."""
+def attention_row(stop: ReportedStop, words: Words, *, linked: bool) -> Markup:
+    """Return a stop's line in the list of what somebody has to look at.
+
+    ``linked``: its block is in the page.
+    """
     state = stop.state
-    link = element("a", state.stop.meter, href=f"#stop-{state.stop.line}")
+    meter: Content = state.stop.meter
+    if linked:
+        meter = element("a", meter, href=f"#stop-{state.stop.line}")
+    lines = known(stop, words)
+    told = [part for line in lines for part in (element("br"), line)][1:]
     return element(
         "tr",
-        element("td", sign(state.result), " ", words.result(state.result)),
-        element("td", link, class_="token"),
+        element("td", sign(state.result), " ", words.result(state.result), class_="result"),
+        element("td", meter, class_="token"),
         element("td", element("bdi", state.stop.place)),
-        element("td", _known(stop, words)),
+        element("td", *told),
     )
 
 
@@ -65,8 +76,8 @@ def block(stop: ReportedStop, period: Period, words: Words) -> Markup:
     if state.result is StopResult.NOT_VISITED and not state.visits:
         parts.append(element("p", words(said("To do: {tasks}", tasks=_all(tasks, words)))))
     elif tasks:
-        parts.append(_tasks(tasks, words))
-    parts += [_values(task, words) for task in tasks if task.state.values]
+        parts.append(_tasks(tasks, state, words))
+    parts += [_values(task, words) for task in tasks if len(task.state.values) > 1]
     parts += [_history(task, words) for task in tasks if task.history is not None]
     return element("section", *parts, class_="meter", id=f"stop-{state.stop.line}")
 
@@ -94,10 +105,13 @@ def _facts(stop: ReportedStop, words: Words) -> Markup:
     )
 
 
-def _tasks(tasks: Sequence[ReportedTask], words: Words) -> Markup:
+def _tasks(tasks: Sequence[ReportedTask], state: StopState, words: Words) -> Markup:
+    """Return the table of tasks; of the day of the only visit nothing but the clock is told."""
+    day = state.visits[0].began if len(state.visits) == 1 else None
     columns = (
         (words(said("Task")), None),
         (words(said("Result")), None),
+        (words(said("Value")), "number"),
         (words(said("Time")), None),
         (words(said("Delivery")), "number"),
         (words(said("Entry")), "number"),
@@ -108,24 +122,30 @@ def _tasks(tasks: Sequence[ReportedTask], words: Words) -> Markup:
         element(
             "table",
             element("thead", element("tr", *heads)),
-            element("tbody", *(_task(task, words) for task in tasks)),
+            element("tbody", *(_task(task, day, words) for task in tasks)),
         ),
         class_="wide",
     )
 
 
-def _task(task: ReportedTask, words: Words) -> Markup:
+def _task(task: ReportedTask, day: datetime | None, words: Words) -> Markup:
     state = task.state
+    time = words.time(state.time)
+    if state.time is not None and day is not None and words.same_day(state.time, day):
+        time = words.clock(state.time)
     result = words.result(state.result)
     told = words(state.said)
-    more = [] if told.casefold() == result.casefold() else [told]
+    more = [told] if told.casefold() != result.casefold() else []
+    if told.casefold().startswith(result.casefold()):
+        result, more = told, []
     if task.entries is not None and task.entries > 1:
         more.append(words(counted("entered {count} time", "entered {count} times", task.entries)))
     return element(
         "tr",
         element("th", words.kind(state.kind), " ", _subject(task), scope="row"),
         element("td", sign(state.result), " ", "; ".join((result, *more))),
-        element("td", words.time(state.time), class_="time"),
+        _single(state.values),
+        element("td", time, class_="time"),
         element("td", state.delivery, class_="number"),
         element("td", state.entry, class_="number"),
     )
@@ -139,31 +159,39 @@ def _subject(task: ReportedTask) -> Markup:
 
 
 def _values(task: ReportedTask, words: Words) -> Markup:
-    """Return what a task read; figures stand below one another by their last digit."""
+    """Return what a task read that read several registers."""
     title = words(said("Read: {register}", register=task.state.subject))
     heads = (
         element("th", words(said("Register")), scope="col"),
-        element("th", words(said("Value")), scope="col", class_="number"),
+        element("th", words(said("Value")), scope="col"),
     )
-    return joined(
-        (
-            element("h4", title),
-            element(
-                "table",
-                element("caption", title, class_="unseen"),
-                element("thead", element("tr", *heads)),
-                element("tbody", *(_value(value) for value in task.state.values)),
-                class_="values",
-            ),
-        )
+    table = element(
+        "table",
+        element("caption", title, class_="unseen"),
+        element("thead", element("tr", *heads)),
+        element("tbody", *(_value(value) for value in task.state.values)),
+        class_="values",
     )
+    return joined((element("h4", title), element("div", table, class_="wide")))
 
 
 def _value(value: Mapping[str, Any]) -> Markup:
     number = f" ({value['address']})"
     name = element("th", value["name"], element("span", number, class_="faint"), scope="row")
-    shape = "number" if isinstance(value["value"], int) else None
-    return element("tr", name, element("td", value["text"], class_=shape))
+    return element("tr", name, _value_cell(value))
+
+
+def _single(values: Sequence[Mapping[str, Any]]) -> Markup:
+    """Return the value of a task that read one register; more of them stand below the tasks."""
+    if len(values) != 1:
+        return element("td")
+    text = str(values[0]["text"])
+    return element("td", text, class_="number" if len(text) < _SHORT_VALUE else None)
+
+
+def _value_cell(value: Mapping[str, Any]) -> Markup:
+    text = str(value["text"])
+    return element("td", text, class_="number" if _FIGURE.match(text) else None)
 
 
 def _history(task: ReportedTask, words: Words) -> Markup:
@@ -171,7 +199,7 @@ def _history(task: ReportedTask, words: Words) -> Markup:
     return element("figure", element("figcaption", title), task.history, class_="history")
 
 
-def _known(stop: ReportedStop, words: Words) -> Markup:
+def known(stop: ReportedStop, words: Words) -> list[str]:
     """Return what a list says of a stop: its gravest results, or how many of what."""
     state = stop.state
     lines = [words(error) for error in state.stop.errors]
@@ -183,12 +211,7 @@ def _known(stop: ReportedStop, words: Words) -> Markup:
         ]
     if not lines:
         lines = [words.counts(Counter(task.result for task in state.tasks))]
-    last = len(lines) - 1
-    return joined(
-        part
-        for place, line in enumerate(lines)
-        for part in (line, None if place == last else element("br"))
-    )
+    return lines
 
 
 def _all(tasks: Sequence[ReportedTask], words: Words) -> str:

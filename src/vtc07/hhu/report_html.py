@@ -18,10 +18,10 @@ from vtc07.hhu.report_markup import Content, Markup, element, escaped, joined, s
 from vtc07.hhu.report_stop import ReportedStop
 from vtc07.hhu.report_summary import (
     RESULTS,
-    TO_LOOK_AT,
     ReportHead,
     ReportSummary,
     happened_in,
+    needs_attention,
     percent,
 )
 from vtc07.hhu.report_words import Words
@@ -30,6 +30,8 @@ from vtc07.hhu.texts import said
 
 #: Kept in memory of what waits for the summary; beyond it, in a file for its owner only.
 _IN_MEMORY: Final = 1 << 20
+#: Says in the page what it is.
+GENERATOR: Final = "vtc07 route report"
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 #: The gravest first, so that nobody has to look for it.
 _TILES: Final = (
@@ -61,9 +63,10 @@ class HTMLReport:
     def stop(self, stop: ReportedStop) -> None:
         """Take a stop; with a limited period only one at which something was done in it."""
         period = self._head.period
-        if stop.state.result in TO_LOOK_AT or stop.state.stop.errors:
-            self._attention.write(attention_row(stop, self._words) + "\n")
-        if period.limited and not happened_in(period, stop.state):
+        shown = not period.limited or happened_in(period, stop.state)
+        if needs_attention(stop.state):
+            self._attention.write(attention_row(stop, self._words, linked=shown) + "\n")
+        if not shown:
             return
         self._any = True
         self._blocks.write(block(stop, period, self._words) + "\n")
@@ -101,6 +104,7 @@ class HTMLReport:
         return element(
             "head",
             element("meta", charset="utf-8"),
+            element("meta", name="generator", content=GENERATOR),
             element("meta", name="viewport", content="width=device-width, initial-scale=1"),
             element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
             element("meta", name="color-scheme", content="light dark"),
@@ -158,7 +162,7 @@ class HTMLReport:
 
     def _tile(self, summary: ReportSummary, result: StopResult) -> Markup:
         words, count = self._words, summary.stops.get(result, 0)
-        share = f" ({percent(count, summary.size)} %)"
+        share = f"{percent(count, summary.size)} %"
         return element(
             "li",
             element("strong", count),

@@ -18,6 +18,8 @@ from vtc07.hhu.report_summary import (
     happened_in,
 )
 
+#: Says in the document what it is.
+TITLE: Final = "vtc07 route report"
 #: Kept in memory of what waits for the summary; beyond it, in a file for its owner only.
 _IN_MEMORY: Final = 1 << 20
 
@@ -61,6 +63,7 @@ class JSONReport:
     def _described(self) -> dict[str, Any]:
         head = self._head
         return {
+            "report": TITLE,
             "route": {"name": head.route, "sha256": head.route_digest, "stops": head.size},
             "made": self._time(head.made),
             "from": self._time(head.period.begin),

@@ -60,6 +60,7 @@ p { margin: .35rem 0; }
   margin: 1rem 0; padding: 0; list-style: none; }
 .tiles li { border: 1px solid var(--line); border-radius: 6px; padding: .55rem .75rem;
   background: var(--panel); break-inside: avoid; }
+.tiles .faint { display: block; font-size: .85rem; }
 .tiles strong { display: block; font-size: 1.6rem; line-height: 1.15; }
 .sign { display: inline-block; min-width: 1.1em; font-weight: 700; }
 .is-refused .sign, .sign.is-refused { color: var(--refused); }
@@ -69,6 +70,7 @@ figure { margin: 1rem 0; break-inside: avoid; }
 figcaption { font-weight: 600; margin-bottom: .35rem; }
 svg { max-width: 100%; height: auto; display: block; }
 svg.chart, svg.legend { width: 100%; max-width: 46rem; }
+svg.legend { margin-bottom: .4rem; }
 svg text { fill: var(--ink); font: 12px system-ui, "Segoe UI", "Liberation Sans", sans-serif;
   font-variant-numeric: tabular-nums; }
 svg .number { font-weight: 600; }
@@ -101,7 +103,7 @@ tr { break-inside: avoid; }
   font-size: .92em; }
 .token { white-space: nowrap; }
 code { overflow-wrap: anywhere; }
-.time { white-space: nowrap; }
+.time, .result { white-space: nowrap; }
 .meter { border: 1px solid var(--line); border-radius: 6px; padding: .8rem 1rem; margin: 0 0 .9rem;
   break-inside: avoid-page; }
 .meter h3 .place { font-weight: 400; }
@@ -118,6 +120,7 @@ dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);
   white-space: nowrap; }
 .signature { display: none; }
+#check { break-inside: avoid; }
 @media screen {
   .meter { content-visibility: auto; contain-intrinsic-size: auto 14rem; }
 }

@@ -108,11 +108,6 @@ class ReportSummary:
         """Return how many tasks of all kinds came to a result."""
         return sum(counts.get(result, 0) for counts in self.tasks.values())
 
-    @property
-    def to_look_at(self) -> int:
-        """How many stops somebody has to look at."""
-        return sum(self.stops.get(result, 0) for result in TO_LOOK_AT)
-
 
 def percent(part: int, whole: int) -> int:
     """Return a share in whole percents, rounded down: 100 is all, and only all."""
@@ -180,6 +175,11 @@ class Tally:
     def _seen(self, time: datetime) -> None:
         self.first = time if self.first is None or time < self.first else self.first
         self.last = time if self.last is None or time > self.last else self.last
+
+
+def needs_attention(state: StopState) -> bool:
+    """Say whether somebody has to look at a stop."""
+    return state.result in TO_LOOK_AT or bool(state.stop.errors)
 
 
 def counts_in(period: Period, task: TaskState) -> bool:

@@ -12,9 +12,9 @@ from vtc07.hhu.texts import ENGLISH, Said, Texts, counted, mark, said
 
 #: What the tasks of a kind are called together.
 KINDS: Final[Mapping[TaskKind, str]] = {
-    TaskKind.DELIVER: mark("tokens delivered"),
-    TaskKind.WRITE: mark("registers written"),
-    TaskKind.READ: mark("registers read"),
+    TaskKind.DELIVER: mark("tokens"),
+    TaskKind.WRITE: mark("registers to write"),
+    TaskKind.READ: mark("registers to read"),
 }
 #: What one task of a kind is called.
 KIND: Final[Mapping[TaskKind, str]] = {

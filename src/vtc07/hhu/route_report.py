@@ -21,10 +21,11 @@ from vtc07.hhu.route import Route
 from vtc07.hhu.route_round import round_of_another_file
 from vtc07.hhu.route_state import RouteJournal, RouteStates, pan_of
 from vtc07.hhu.route_task import StopState, TaskResult
+from vtc07.hhu.sequence import DeliverySequence, sequence_of
 from vtc07.hhu.texts import Said, counted, said
 
-#: Returns the picture of a delivery's messages, by its number; None where there is none.
-Drawing = Callable[[int], Markup | None]
+#: Returns the picture of a delivery's messages.
+Drawing = Callable[[DeliverySequence], Markup]
 
 
 class ReportJournal(RouteJournal, Protocol):
@@ -32,6 +33,9 @@ class ReportJournal(RouteJournal, Protocol):
 
     def head(self) -> Head:
         """Return where the journal ends."""
+
+    def delivery(self, number: int) -> Delivery:
+        """Return one delivery; JournalError where there is none of this number."""
 
 
 class ReportPart(Protocol):
@@ -50,7 +54,7 @@ class ReportPart(Protocol):
 class AsOf:
     """A journal as it was at an earlier time, by the times in it; None: as it is."""
 
-    def __init__(self, journal: RouteJournal, end: datetime | None) -> None:
+    def __init__(self, journal: ReportJournal, end: datetime | None) -> None:
         self._journal = journal
         self._end = end
 
@@ -71,13 +75,17 @@ class AsOf:
 
     def deliveries(self, meter_pan: str | None = None) -> Sequence[Delivery]:
         """Return the deliveries that had begun by then; what ended later was open."""
-        return tuple(
-            delivery
-            if delivery.closed is None or self._was(delivery.closed)
-            else replace(delivery, ended=None, closed=None)
-            for delivery in self._journal.deliveries(meter_pan)
-            if self._was(delivery.opened)
-        )
+        found = (d for d in self._journal.deliveries(meter_pan) if self._was(d.opened))
+        return tuple(self._then(delivery) for delivery in found)
+
+    def delivery(self, number: int) -> Delivery:
+        """Return one delivery."""
+        return self._then(self._journal.delivery(number))
+
+    def _then(self, delivery: Delivery) -> Delivery:
+        if delivery.closed is None or self._was(delivery.closed):
+            return delivery
+        return replace(delivery, ended=None, closed=None)
 
     def _was(self, time: datetime) -> bool:
         return self._end is None or time < self._end
@@ -139,22 +147,25 @@ def write_report(
     *,
     zone: tzinfo | None,
     draw: Drawing | None = None,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> ReportSummary:
     """Tell all stops to the writers and return the counts.
 
-    ``zone``: by whose hours is counted, None for this machine's. ``draw``: where given, it is asked
-    for the deliveries that were not simply done. Raises JournalError, RouteError, and OSError of a
-    file that is written.
+    ``zone``: by whose hours is counted, None for this machine's. ``draw``: where given, it draws
+    the deliveries that were not simply done. ``on_stop``: called behind each stop. Raises
+    JournalError, RouteError, and OSError of a file that is written.
     """
-    states = RouteStates(AsOf(journal, head.period.end), route)
+    then = AsOf(journal, head.period.end)
+    states = RouteStates(then, route)
     tally = Tally(head.period, zone)
     for stop in route.stops():
         state = states.of(stop)
         tally.add(state)
         if parts:
-            shown = _reported(journal, state, head, draw)
+            shown = _reported(then, state, head, draw)
             for part in parts:
                 part.stop(shown)
+        on_stop()
     summary = tally.summary()
     for part in parts:
         part.finish(summary)
@@ -162,7 +173,7 @@ def write_report(
 
 
 def _reported(
-    journal: RouteJournal, state: StopState, head: ReportHead, draw: Drawing | None
+    journal: AsOf, state: StopState, head: ReportHead, draw: Drawing | None
 ) -> ReportedStop:
     numbers = {task.delivery for task in state.tasks} - {None}
     writes: dict[int, int] = {}
@@ -174,6 +185,6 @@ def _reported(
         history: Markup | None = None
         simply_done = task.result is TaskResult.DONE and entries == 1
         if draw is not None and task.delivery is not None and not simply_done:
-            history = draw(task.delivery)
+            history = draw(sequence_of(journal, task.delivery, mask=head.masked))
         tasks.append(reported_task(state, task, mask=head.masked, entries=entries, history=history))
     return reported(state, tasks, mask=head.masked)

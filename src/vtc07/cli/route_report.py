@@ -1,0 +1,288 @@
+"""``vtc07 route report``: what was done, for people, spreadsheets, programs and the files."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Final
+
+import click
+
+from vtc07.cli import parameters
+from vtc07.cli.failure import Failure
+from vtc07.cli.journalling import JournalOptions, journal_option, now
+from vtc07.cli.language import texts_for
+from vtc07.cli.lazy import examples
+from vtc07.cli.output import Output
+from vtc07.cli.report_files import STDOUT, report_file, require_apart
+from vtc07.hhu.journal_reading import open_for_reading
+from vtc07.hhu.report_block import known
+from vtc07.hhu.report_csv import COLUMNS, CSVReport
+from vtc07.hhu.report_html import GENERATOR, HTMLReport
+from vtc07.hhu.report_json import TITLE, JSONReport
+from vtc07.hhu.report_stop import ReportedStop
+from vtc07.hhu.report_summary import (
+    RESULTS,
+    TO_LOOK_AT,
+    Period,
+    ReportHead,
+    ReportSummary,
+    day_of,
+    needs_attention,
+    percent,
+)
+from vtc07.hhu.report_words import Words
+from vtc07.hhu.route_file import open_route
+from vtc07.hhu.route_report import ReportPart, report_head, write_report
+from vtc07.hhu.route_task import StopResult
+from vtc07.hhu.sequence_drawing import figure
+from vtc07.hhu.texts import counted, said
+
+_MOST_LISTED: Final = 20
+
+
+def _moment(text: str) -> datetime | date:
+    """Read a day, or a time by this machine's clock or with its zone."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
+            return date.fromisoformat(text)
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no time; write it as 2026-03-01, or 2026-03-01T12:30"
+        ) from None
+
+
+_MOMENT = parameters.Parsed("TIME", _moment)
+
+
+@click.command(
+    epilog=examples(
+        "vtc07 route report monday.csv",
+        "vtc07 route report monday.csv --html monday.html --csv done.csv",
+        "vtc07 route report monday.csv --day 2026-03-02 --json",
+        "vtc07 route report monday.csv --from 2026-03-02 --to 2026-03-06 --mask --html week.html",
+    )
+)
+@click.argument("route", metavar="ROUTE", required=False)
+@journal_option
+@click.option("--csv", "csv_file", metavar="FILE", help="A line for each task, for spreadsheets.")
+@click.option(
+    "--json",
+    "json_file",
+    metavar="[FILE]",
+    is_flag=False,
+    flag_value=STDOUT,
+    help="One JSON document, in FILE or on stdout.",
+)
+@click.option("--html", "html_file", metavar="FILE", help="A page for the files and for printing.")
+@click.option("--mask", is_flag=True, help="Show of every token its last four digits at most.")
+@click.option("--day", type=parameters.DAY, metavar="DATE", help="What was done on one day.")
+@click.option("--from", "begin", type=_MOMENT, help="What was done from this day or time on.")
+@click.option("--to", "end", type=_MOMENT, help="What was done up to this day or time.")
+@click.option(
+    "--language", metavar="CODE", help="Of page and summary: en, fr, pt, ...; else by environment."
+)
+@click.pass_obj
+def report(
+    output: Output,
+    *,
+    route: str | None,
+    journal: JournalOptions,
+    csv_file: str | None,
+    json_file: str | None,
+    html_file: str | None,
+    mask: bool,
+    day: datetime | None,
+    begin: datetime | date | None,
+    end: datetime | date | None,
+    language: str | None,
+) -> None:
+    """Tell what was done of ROUTE, as the journal knows it; the journal may be in use meanwhile.
+
+    Without an option a summary. FILE may be - for stdout. Files are for their owner only: without
+    --mask they hold tokens, and a token that was not taken is still money.
+    """
+    route, json_file = _route_and_json(route, json_file)
+    output.as_json = json_file == STDOUT
+    period = _period(day, begin, end)
+    words = Words(texts_for(language, os.environ))
+    written = [name for name in (csv_file, json_file, html_file) if name is not None]
+    with open_for_reading(journal.path) as opened, opened.held_still():
+        planned = open_route(route)
+        require_apart(written, [planned.path, opened.path])
+        head = report_head(
+            opened,
+            planned,
+            name=str(opened.path),
+            made=now().astimezone(),
+            period=period,
+            mask=mask,
+        )
+        listed = _Listed(words)
+        with contextlib.ExitStack() as stack:
+            parts: list[ReportPart] = [listed]
+            if csv_file is not None:
+                # With a mark of its encoding, which spreadsheets want; a program's stdout has none.
+                file = stack.enter_context(
+                    report_file(csv_file, marks=",".join(COLUMNS[:4]), encoding="utf-8-sig")
+                )
+                parts.append(CSVReport(file, planned.name, period, None))
+            if json_file is not None:
+                file = stack.enter_context(report_file(json_file, marks=TITLE))
+                parts.append(JSONReport(file, head, None))
+            if html_file is not None:
+                file = stack.enter_context(report_file(html_file, marks=GENERATOR))
+                parts.append(HTMLReport(file, head, words))
+            for part in parts:
+                stack.callback(part.close)
+            on_stop = stack.enter_context(_progress(output, planned.size))
+            draw = None
+            if html_file is not None:
+                draw = functools.partial(figure, texts=words.texts, zone=None)
+            summary = write_report(
+                opened, planned, head, parts, zone=None, draw=draw, on_stop=on_stop
+            )
+    for notice in head.notices:
+        output.warning(words(notice))
+    if STDOUT not in written:
+        _show(output, head, summary, listed, words)
+    for name in written:
+        if name != STDOUT:
+            output.note(f"{name} was written")
+
+
+def _route_and_json(route: str | None, json_file: str | None) -> tuple[str, str | None]:
+    """Return ROUTE and the file of JSON; ``--json ROUTE`` means a document on stdout."""
+    if route is None and json_file not in (None, STDOUT):
+        route, json_file = json_file, STDOUT
+    if route is None:
+        raise click.UsageError("Missing argument 'ROUTE': the route's file, as monday.csv.")
+    return route, json_file
+
+
+def _period(
+    day: datetime | None, begin: datetime | date | None, end: datetime | date | None
+) -> Period:
+    """Return the period that options name; a day is one of this machine's clock, and whole."""
+    if day is not None:
+        if begin is not None or end is not None:
+            raise Failure("--day is a whole day; leave it out, or leave out --from and --to")
+        return day_of(day.date(), None)
+    first = begin if begin is None or isinstance(begin, datetime) else day_of(begin, None).begin
+    last = end if end is None or isinstance(end, datetime) else day_of(end, None).end
+    if first is not None and last is not None and first >= last:
+        raise Failure("--from is not before --to; exchange them")
+    return Period(first, last)
+
+
+# --- for people -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Listed:
+    """Keeps the first stops that somebody has to look at, of each result as many as are shown."""
+
+    words: Words
+    rows: dict[StopResult, list[list[str]]] = field(default_factory=dict)
+    count: int = 0
+
+    def stop(self, stop: ReportedStop) -> None:
+        """Keep a stop that is to be looked at."""
+        if not needs_attention(stop.state):
+            return
+        self.count += 1
+        rows = self.rows.setdefault(stop.state.result, [])
+        if len(rows) < _MOST_LISTED:
+            told = "; ".join(known(stop, self.words))
+            at = stop.state.stop
+            rows.append([self.words.result(stop.state.result), at.meter, at.place, told])
+
+    def finish(self, summary: ReportSummary) -> None:
+        """Do nothing: the rows are asked for."""
+
+    def close(self) -> None:
+        """Let go of nothing."""
+
+    def gravest(self) -> list[list[str]]:
+        """Return as many as are shown, the gravest first."""
+        order = [*TO_LOOK_AT, *(result for result in StopResult if result not in TO_LOOK_AT)]
+        return [row for result in order for row in self.rows.get(result, ())][:_MOST_LISTED]
+
+
+def _show(
+    output: Output, head: ReportHead, summary: ReportSummary, listed: _Listed, words: Words
+) -> None:
+    span = words.span(summary.first, summary.last)
+    output.line(f"{_plain(head.route)}: {words.stops(summary)}; {span}")
+    if head.period.limited:
+        output.line(words(said("Period: {period}", period=words.period(head.period))))
+    output.line()
+    output.table(
+        [words(said("meters")), ">", ">%"],
+        [
+            [words.result(result), f"{count}", f"{percent(count, summary.size)}"]
+            for result, count in summary.stops.items()
+        ],
+    )
+    if summary.tasks:
+        output.line()
+        output.table(
+            [words(said("tasks")), *(f">{words.result(result)}" for result in RESULTS)],
+            [
+                [words.kinds(kind), *(f"{counts[result]}" for result in RESULTS)]
+                for kind, counts in summary.tasks.items()
+            ],
+        )
+    if listed.count:
+        output.line()
+        columns = (said("to be looked at"), said("meter"), said("place"), said("what is known"))
+        rows = [[_plain(cell) for cell in row] for row in listed.gravest()]
+        output.table([words(column) for column in columns], rows)
+        if more := listed.count - len(rows):
+            output.note(
+                words(
+                    counted(
+                        "and {count} more; --html has all", "and {count} more; --html has all", more
+                    )
+                )
+            )
+    if head.journal.entry:
+        digest = head.journal.digest.hex()
+        output.line()
+        output.line(
+            words(
+                said(
+                    "journal {name}, entry {entry}; vtc07 hhu verify --expect {digest}",
+                    name=_plain(head.journal.name),
+                    entry=head.journal.entry,
+                    digest=digest,
+                )
+            )
+        )
+
+
+def _plain(text: str) -> str:
+    """Return text without anything that a terminal obeys."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+@contextlib.contextmanager
+def _progress(output: Output, total: int) -> Iterator[Callable[[], Any]]:
+    """Show how far it is, on a terminal."""
+    if output.as_json or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - on a terminal only
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn  # noqa: PLC0415
+
+    columns = (TextColumn("meters"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("meters", total=total)
+        yield lambda: bar.update(task, advance=1)
