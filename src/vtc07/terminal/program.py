@@ -7,8 +7,8 @@ import sys
 
 from vtc07.cli.failure import Failure
 from vtc07.cli.journalling import JournalOptions, now, opened
+from vtc07.cli.language import texts_for
 from vtc07.cli.output import Output
-from vtc07.terminal.language import texts_for
 
 
 def run(output: Output, *, address: str | None, language: str | None, journal: str | None) -> None:
