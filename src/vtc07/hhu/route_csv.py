@@ -96,7 +96,7 @@ def _known(cells: Sequence[str]) -> int:
 
 def _header(cells: Sequence[str], line: int, source: str) -> tuple[str, ...]:
     """Return the columns in their order, "" for one without a name."""
-    header = tuple(cell.strip().lower() for cell in cells)
+    header = _names(cells)
     if not _known(cells) and not any(map(means_a_column, header)):
         what = said("the first line does not name the columns")
         raise RouteUnreadable(source, error(line, "no-header", what, _what_is_wanted()))
@@ -119,11 +119,12 @@ def _header(cells: Sequence[str], line: int, source: str) -> tuple[str, ...]:
 
 
 def _row(line: int, header: tuple[str, ...], cells: Sequence[str]) -> Row:
-    if not "".join(cells).strip():
+    joined = "".join(cells)
+    if not joined.strip():
         return Row(line, blank=True, findings=() if len(cells) < 2 else (_empty(line),))
-    texts = dict(zip(header, cells, strict=False))
-    if texts.get("meter", "").strip(" \ufeff").lower() == "meter":
+    if "meter" in joined.lower() and _is_header(cells):
         return _header_again(line, header, cells)
+    texts = dict(zip(header, cells, strict=False))
     findings = []
     unnamed = [c for name, c in zip(header, cells, strict=False) if not name]
     if "".join([*unnamed, *cells[len(header) :]]).strip():
@@ -158,9 +159,18 @@ def _empty(line: int) -> Finding:
     return warning(line, "empty-line", what, said("take it out, or fill in what is missing"))
 
 
+def _is_header(cells: Sequence[str]) -> bool:
+    names = _names(cells)
+    return "meter" in names and all(name in COLUMNS for name in names if name)
+
+
+def _names(cells: Sequence[str]) -> tuple[str, ...]:
+    return tuple(cell.strip(" \t\ufeff").lower() for cell in cells)
+
+
 def _header_again(line: int, header: tuple[str, ...], cells: Sequence[str]) -> Row:
     """Judge a line that names the columns once more, as where files were put together."""
-    if tuple(cell.strip(" \ufeff").lower() for cell in cells) == header:
+    if _names(cells) == header:
         what = said("the columns are named once more, as above")
         finding = warning(line, "header-again", what, said("take this line out"))
         return Row(line, findings=(finding,), blank=True)

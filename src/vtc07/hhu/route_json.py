@@ -6,6 +6,7 @@ An object with ``stops``, a list of objects, and optionally ``route``, the route
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ _TOKEN_MEMBERS: Final = ("token", "section", "sections")
 _DEEPEST: Final = 8
 #: Characters that a stop may take, far more than one needs.
 LONGEST_STOP: Final = 1_000_000
+
+#: Less than half of what `int` can be told to take, since a number may be read in two pieces.
+_LONG_NUMBER: Final = re.compile(rb"[0-9]{300}")
 
 _Event = tuple[str, Any]
 
@@ -43,7 +47,8 @@ class _Pairs:
 class _Metered:
     """A file that gives out no more than ``LONGEST_STOP`` characters while nothing comes of them.
 
-    A text without an end would otherwise be gathered in memory.
+    A text without an end would otherwise be gathered in memory. Nor does it give out a number of
+    hundreds of digits: ijson stumbles over one that `int` refuses.
     """
 
     def __init__(self, file: BinaryIO, source: str) -> None:
@@ -55,12 +60,14 @@ class _Metered:
         """Read so many bytes."""
         if self._given > LONGEST_STOP:
             what = said("a text in it has more than {longest} characters", longest=LONGEST_STOP)
-            raise RouteUnreadable(
-                self._source,
-                error(0, "not-a-route", what, said("look for a quote that is not closed")),
-            )
+            advice = said("look for a quote that is not closed")
+            raise RouteUnreadable(self._source, error(0, "not-a-route", what, advice))
         data = self._file.read(size)
         self._given += len(data)
+        if _LONG_NUMBER.search(data):
+            what = said("a number in it has hundreds of digits")
+            advice = said("look for what was left out between them")
+            raise RouteUnreadable(self._source, error(0, "not-a-route", what, advice))
         return data
 
     def understood(self) -> None:
@@ -108,8 +115,10 @@ class JSONRows:
             for event in ijson.basic_parse(self._file, use_float=False):
                 self._file.understood()
                 yield event
-        except (ijson.JSONError, ValueError, OverflowError) as broken:
+        except (ijson.JSONError, ValueError, ArithmeticError) as broken:
             words = " ".join(str(broken).split("\n")[0].split())
+            if isinstance(broken, ArithmeticError):
+                words = "a number is out of all bounds"
             what = said("it is not JSON: {error}", error=shown(words, 100))
             raise self._unreadable("json", what, self._place()) from None
 
