@@ -29,6 +29,7 @@ from vtc07.simulation.run import OnStory, Run
 from vtc07.simulation.sign_on import Core, rules_of, watch_client, watch_server
 from vtc07.simulation.site import Site
 from vtc07.simulation.unit import HandHeldUnit, Nobody
+from vtc07.simulation.unit_disk import UnitDisk
 
 #: Told of a message of a meter that is about to go out.
 OnSent = Callable[[PoweredMeter, bytes], None]
@@ -109,11 +110,13 @@ class Bench:
             run.commits += meter.ledger.commits
             run.tokens_executed += len(meter.ledger.executed)
             meter.database.close()
+        for unit in self.units:
+            unit.disk.close()
 
     def remains(self) -> bytes:
         """Return all that the disks of the meter and of the unit hold."""
         self.meter.database.lose_power()
-        return self.meter.database.image() + self.unit.disk.content
+        return self.meter.database.image() + self.unit.disk.image()
 
     # --- telling ---------------------------------------------------------------------------------
 
@@ -239,8 +242,7 @@ class Bench:
             session_type=parts.session,
             deliverer_type=parts.deliverer,
             on_progress=self._on_progress,
-            crash=crash,
-            struck=self.count,
+            disk=UnitDisk(crash, self.count),
         )
         self.units.append(unit)
         return unit

@@ -148,14 +148,16 @@ class DiskFault:
 
 @dataclass(frozen=True, slots=True)
 class CrashAtJournal:
-    """The hand-held unit crashes at the ``step``-th entry it writes into its journal (from 0).
+    """The hand-held unit crashes in the ``commit``-th transaction of its journal (from 0).
 
-    ``kept``: how many of the entry's characters survive; None: all, and it is durable.
+    The first one makes the tables. ``step`` counts what the journal asks of its database from 0;
+    beyond the last one it is the last. ``done``: the step still happened.
     """
 
     kind: ClassVar[str] = "unit crashed at its journal"
+    commit: int
     step: int
-    kept: int | None
+    done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +291,8 @@ def in_words(fault: Fault) -> str:
                 f"{fault.kind}: {_in_commit(commit, step, done=False)}{did}; switched off and on "
                 f"after {_time(off_ns)}"
             )
-        case CrashAtJournal(step, kept):
-            left = "all of it is left" if kept is None else f"at most {kept} characters are left"
-            return f"{fault.kind}: line {step + 1}, {left}"
+        case CrashAtJournal(commit, step, done):
+            return f"{fault.kind}: {_in_commit(commit, step, done=done)}"
         case CrashAtCharacter(sender, place):
             return f"{fault.kind}: {_at(sender, place)}"
         case SecondUnit(effect, tokens, patient):

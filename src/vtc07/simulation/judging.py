@@ -35,7 +35,8 @@ class Judge:
         there, and has not taken it.
         """
         ledger = self._bench.meter.ledger
-        opened = [d for d in unit.journal.deliveries() if d.token == digits and d.result is None]
+        known = unit.journal.known.values()
+        opened = [d for d in known if d.token == digits and d.ended is None]
         if not opened or not 1 <= opened[-1].writes <= _WRITES:
             raise Violation("a token was written that the journal does not announce")
         if self._bench.current is not self._bench.meter or opened[-1].meter_pan != PAN:
@@ -83,13 +84,14 @@ class Judge:
 
     def _report(self, unit: HandHeldUnit, fact: Resolved) -> Report:
         """Return what a unit reports, with what is true at this instant."""
-        deliveries, ledger = unit.journal.deliveries(), self._bench.meter.ledger
+        ledger = self._bench.meter.ledger
         if fact.place is None:
-            (mine,) = [d for d in deliveries if d.number == unit.resolving]
+            mine = unit.journal.known[unit.resolving]
             token, s0 = mine.token, mine.s0
         else:
             token = unit.tokens[fact.place]
-            opened = [d for d in deliveries if d.token == token and d.number > unit.reported]
+            known = unit.journal.known.values()
+            opened = [d for d in known if d.token == token and d.number > unit.reported]
             s0 = opened[-1].s0 if opened else None
         entry = ledger.entry
         return Report(
@@ -112,7 +114,8 @@ class Judge:
             now = meter.ledger.committed if meter.meter is None else meter.meter.state
             meter.ledger.close(now.powered_ns)
         for unit in self._bench.units:
-            judge_journal(unit.number, unit.journal.deliveries(), self._bench.meter.ledger)
+            unit.disk.check()
+            judge_journal(unit.number, tuple(unit.journal.known.values()), self._bench.meter.ledger)
         other = () if self._bench.other is None else self._bench.other.ledger.executed
         if any(executed.digits not in self._anybodys for executed in other):
             raise Violation("a token was executed by a meter that it was not meant for")
@@ -132,7 +135,7 @@ class Judge:
         """Look for keys in all that left a part: the line, the journal, what was said."""
         text = self._bench.meter.sent + "\n".join(self._said).encode()
         for unit in self._bench.units:
-            text += unit.disk.content + b"".join(unit.disk.torn)
+            text += unit.disk.image()
         if self._bench.other is not None:
             text += self._bench.other.sent
         if shows_a_key(bytes(text), self._bench.plan.make.ea):

@@ -45,7 +45,8 @@ from vtc07.simulation.judging import Judge
 from vtc07.simulation.ledger import Violation
 from vtc07.simulation.plan import OTHERS
 from vtc07.simulation.powered import DIRECT, PoweredMeter, companion
-from vtc07.simulation.unit import HandHeldUnit, Nobody, UnitCrashed, hostile_words
+from vtc07.simulation.unit import HandHeldUnit, Nobody, hostile_words
+from vtc07.simulation.unit_disk import UnitCrashed
 from vtc07.simulation.watching import is_blind, look
 from vtc07.tokens import TCT
 
@@ -113,7 +114,7 @@ class Mishaps:
         """Let nothing go wrong any more, and set right what did."""
         self._bench.disturbed = self.watching = False
         self._bench.disturbance.clear()
-        self._bench.unit.spare()
+        self._bench.unit.disk.spare()
         self._before_effect.clear()
         self._bad_acks.clear()
         self._lags.clear()

@@ -272,8 +272,9 @@ class _Drawing:
 
     def crash_at_journal(self) -> Fault:
         """Draw a crash of the hand-held unit at its journal."""
-        kept = self._random.choice((None, 0, self._random.randrange(200), 10_000))
-        return CrashAtJournal(self._random.randrange(8), kept)
+        within = self._random.randrange(200) % 8
+        step, done = self._random.choice(((0, False), (within, True), (99, False), (99, True)))
+        return CrashAtJournal(self._random.randrange(8), step, done)
 
     def crash_at_character(self) -> Fault:
         """Draw a crash of the hand-held unit at a character."""

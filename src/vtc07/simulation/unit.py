@@ -15,19 +15,13 @@ from vtc07.carrier.events import ClientEvent, Command
 from vtc07.carrier.messages import IDRequest, ReadCommand, WriteCommand
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.delivery import Deliverer, SendReport, TokenToSend
-from vtc07.hhu.journal_kept import KeptJournal
-from vtc07.hhu.journal_medium import MemoryDisk, MemoryMedium
 from vtc07.hhu.progress import Progress
 from vtc07.hhu.session import Session
 from vtc07.hhu.writing import write
 from vtc07.links.echo import EchoFilter
-from vtc07.simulation.faults import CrashAtJournal
+from vtc07.simulation.unit_disk import UnitDisk, WatchedJournal
 
 _EPOCH: Final = datetime(2030, 1, 1, tzinfo=UTC)
-
-
-class UnitCrashed(BaseException):
-    """The hand-held unit lost its program and its memory; what it wrote down is left."""
 
 
 class EchoedClient:
@@ -80,7 +74,7 @@ class HandHeldUnit:
 
     ``number``: which of the run's units it is, from 1. ``now_ns``: the clock of the run, from which
     the journal's time of day comes. ``new_core``, ``session_type``, ``deliverer_type``: what it
-    is made of.
+    is made of. ``disk``: with its journal.
     ``on_progress``: told of what it does, with itself.
     """
 
@@ -97,8 +91,7 @@ class HandHeldUnit:
         session_type: type[Session],
         deliverer_type: type[Deliverer],
         on_progress: Callable[[HandHeldUnit, Progress], None],
-        crash: CrashAtJournal | None = None,
-        struck: Callable[[CrashAtJournal], None] | None = None,
+        disk: UnitDisk,
     ) -> None:
         self.number = number
         self._companion = companion
@@ -110,10 +103,7 @@ class HandHeldUnit:
         self._session_type = session_type
         self._deliverer_type = deliverer_type
         self._on_progress = on_progress
-        self._crash = crash
-        self._struck = struck
-        self._written = 0
-        self.disk = MemoryDisk(before_append=self._before, after_append=self._after)
+        self.disk = disk
         #: what it is to deliver
         self.tokens: list[str] = []
         #: the tokenSequence of the last snapshot that it read
@@ -132,50 +122,21 @@ class HandHeldUnit:
         self.client: Client | ModeCClient | EchoedClient = self.core
         if self._echo:
             self.client = EchoedClient(self.core, self._character_ns)
-        self.journal = self._open_journal()
         self.session = self._session_type(
             self._companion,
             address=self._address,
             on_progress=lambda fact: self._on_progress(self, fact),
         )
 
-    def spare(self) -> None:
-        """Let it not crash any more."""
-        self._crash = None
-
     def crash(self) -> None:
         """Lose everything but what is on the disk; start anew."""
-        self.disk.lose_power(min(self.survives, len(self.disk.under_way)))
+        self.disk.lose_power()
         self.start()
 
-    def _open_journal(self) -> KeptJournal:
-        while True:
-            try:
-                return KeptJournal(MemoryMedium(self.disk))
-            except UnitCrashed:  # at the journal's first line: switched on once more
-                self.disk.lose_power(min(self.survives, len(self.disk.under_way)))
-
     @property
-    def survives(self) -> int:
-        """How many characters of a line under way a crash at the journal leaves."""
-        return 0 if self._crash is None or self._crash.kept is None else self._crash.kept
-
-    def _before(self, _: bytes) -> None:
-        crash = self._crash
-        if crash is not None and crash.kept is not None and self._written == crash.step:
-            self._written += 1
-            self._crashes(crash)
-
-    def _after(self, _: bytes) -> None:
-        crash = self._crash
-        self._written += 1
-        if crash is not None and crash.kept is None and self._written == crash.step + 1:
-            self._crashes(crash)
-
-    def _crashes(self, crash: CrashAtJournal) -> None:
-        if self._struck is not None:
-            self._struck(crash)
-        raise UnitCrashed
+    def journal(self) -> WatchedJournal:
+        """Its journal, as it is open now."""
+        return self.disk.journal
 
     def _wall_clock(self) -> datetime:
         return _EPOCH + timedelta(microseconds=self._now_ns() // 1000)
@@ -191,7 +152,12 @@ class HandHeldUnit:
 
     def has_reported(self) -> None:
         """Remember that what its journal holds by now belongs to tokens that it is done with."""
-        self.reported = max((d.number for d in self.journal.deliveries()), default=0)
+        self.reported = max(self.journal.known, default=0)
+
+    @property
+    def open_deliveries(self) -> bool:
+        """Whether its journal holds a delivery without a result."""
+        return any(d.ended is None for d in self.journal.known.values())
 
     def write(self, name: str, value: int) -> Procedure[bool]:
         """Write a register; True where the meter acknowledged it, False where it refused."""

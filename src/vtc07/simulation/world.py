@@ -28,7 +28,8 @@ from vtc07.simulation.powered import PASSWORD, PoweredMeter
 from vtc07.simulation.reports import is_an_end, worth_another
 from vtc07.simulation.run import OnStory, Run
 from vtc07.simulation.sign_on import Core
-from vtc07.simulation.unit import HandHeldUnit, UnitCrashed
+from vtc07.simulation.unit import HandHeldUnit
+from vtc07.simulation.unit_disk import UnitCrashed
 
 _ATTEMPTS: Final = 3  # of a person, before the faults stop
 _END_NS: Final = 90 * S  # what a delivery may take once nothing goes wrong any more, and ...
@@ -123,7 +124,7 @@ class World:
             rules = self.bench.rules
             self.bench.line.idle(rules.unheard_ns if unheard else rules.pause_ns)
         self._mishaps.stop()
-        if report is None or worth_another(report) or self.bench.unit.journal.unresolved():
+        if report is None or worth_another(report) or self.bench.unit.open_deliveries:
             self._finish()
         self._judge.close_books()
 
@@ -181,7 +182,7 @@ class World:
         for outcome in report.outcomes:
             if not is_an_end(outcome):
                 raise Violation(f"without faults a delivery still ended with '{outcome}'")
-        if self.bench.unit.journal.unresolved():
+        if self.bench.unit.open_deliveries:
             raise Violation("without faults a delivery is still open in the journal")
         took = self.bench.line.now_ns - started
         slower = _FAST // min(self._plan.speed or _FAST, _FAST)
