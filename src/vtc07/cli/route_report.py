@@ -33,6 +33,7 @@ from vtc07.hhu.report_summary import (
     Period,
     ReportHead,
     ReportSummary,
+    Stranger,
     day_of,
     needs_attention,
     percent,
@@ -204,6 +205,9 @@ class _Listed:
             at = stop.state.stop
             rows.append([self.words.result(stop.state.result), at.meter, at.place, told])
 
+    def stranger(self, stranger: Stranger) -> None:
+        """Leave it: the summary counts them."""
+
     def finish(self, summary: ReportSummary) -> None:
         """Do nothing: the rows are asked for."""
 
@@ -239,6 +243,17 @@ def _show(
                 [words.kinds(kind), *(f"{counts[result]}" for result in RESULTS)]
                 for kind, counts in summary.tasks.items()
             ],
+        )
+    if summary.strangers:
+        output.line()
+        output.line(
+            words(
+                counted(
+                    "{count} time a meter was there that is not on the route",
+                    "{count} times a meter was there that is not on the route",
+                    summary.strangers,
+                )
+            )
         )
     if listed.count:
         output.line()

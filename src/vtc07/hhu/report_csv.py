@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, Final, TextIO
 
 from vtc07.hhu.report_stop import ReportedStop, ReportedTask
-from vtc07.hhu.report_summary import Period, ReportSummary, counts_in
+from vtc07.hhu.report_summary import Period, ReportSummary, Stranger, counts_in
 
 #: The columns in their order; what they hold is told in docs/routes.md.
 COLUMNS: Final = (
@@ -61,6 +61,9 @@ class CSVReport:
         for task in stop.tasks:
             if counts_in(self._period, task.state):
                 self._writer.writerow([cell(value) for value in self._row(stop, task)])
+
+    def stranger(self, stranger: Stranger) -> None:
+        """Write nothing: a meter that is not on the route has no task."""
 
     def finish(self, summary: ReportSummary) -> None:
         """Write nothing more: a table has no summary."""

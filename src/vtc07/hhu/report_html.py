@@ -20,6 +20,7 @@ from vtc07.hhu.report_summary import (
     RESULTS,
     ReportHead,
     ReportSummary,
+    Stranger,
     happened_in,
     needs_attention,
     percent,
@@ -58,6 +59,7 @@ class HTMLReport:
         self._words = words
         self._blocks = _waiting()
         self._attention = _waiting()
+        self._strangers = _waiting()
         self._any = False
 
     def stop(self, stop: ReportedStop) -> None:
@@ -71,6 +73,17 @@ class HTMLReport:
         self._any = True
         self._blocks.write(block(stop, period, self._words) + "\n")
 
+    def stranger(self, stranger: Stranger) -> None:
+        """Take a meter that is not on the route."""
+        words = self._words
+        row = element(
+            "tr",
+            element("td", stranger.meter_pan, class_="token"),
+            element("td", words.time(stranger.time), class_="time"),
+            element("td", stranger.entry, class_="number"),
+        )
+        self._strangers.write(row + "\n")
+
     def finish(self, summary: ReportSummary) -> None:
         """Write the page."""
         words, head = self._words, self._head
@@ -83,6 +96,7 @@ class HTMLReport:
         write(self._summary(summary) + "\n")
         self._write_attention(summary)
         self._write_blocks()
+        self._write_strangers()
         write(self._proof() + "\n")
         write("</main>\n</body>\n</html>\n")
 
@@ -90,6 +104,7 @@ class HTMLReport:
         """Let go of the stops that wait."""
         self._blocks.close()
         self._attention.close()
+        self._strangers.close()
 
     # --- parts ---------------------------------------------------------------------------------
 
@@ -243,6 +258,23 @@ class HTMLReport:
             write(element("p", words(said("There is none to be shown."))))
         _copy(self._blocks, self._file)
         write("</section>\n")
+
+    def _write_strangers(self) -> None:
+        words, write = self._words, self._file.write
+        if not self._strangers.tell():
+            return
+        write('<section id="strangers">\n')
+        write(element("h2", words(said("Meters that are not on the route"))) + "\n")
+        explained = said("They were plugged into, and nothing of the route was done there.")
+        write(element("p", words(explained)) + "\n<table>")
+        heads = (
+            element("th", words(said("Meter")), scope="col"),
+            element("th", words(said("Time")), scope="col"),
+            element("th", words(said("Entry")), scope="col", class_="number"),
+        )
+        write(element("thead", element("tr", *heads)) + "<tbody>\n")
+        _copy(self._strangers, self._file)
+        write("</tbody></table>\n</section>\n")
 
     def _proof(self) -> Markup:
         words, head = self._words, self._head

@@ -14,6 +14,7 @@ from vtc07.hhu.report_summary import (
     RESULTS,
     ReportHead,
     ReportSummary,
+    Stranger,
     counts_in,
     happened_in,
 )
@@ -31,19 +32,25 @@ class JSONReport:
         self._file = file
         self._head = head
         self._zone = zone
-        self._stops = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - closed with the report
-            _IN_MEMORY, "w+", encoding="ascii"
-        )
-        self._any = False
+        self._stops = _waiting()
+        self._strangers = _waiting()
 
     def stop(self, stop: ReportedStop) -> None:
         """Take a stop; with a limited period only one at which something was done in it."""
         if self._head.period.limited and not happened_in(self._head.period, stop.state):
             return
-        if self._any:
-            self._stops.write(",\n")
-        self._any = True
+        self._stops.write(",\n" if self._stops.tell() else "")
         self._stops.write(f"    {json.dumps(self._stop(stop))}")
+
+    def stranger(self, stranger: Stranger) -> None:
+        """Take a meter that is not on the route."""
+        told = {
+            "meter_pan": stranger.meter_pan,
+            "time": self._time(stranger.time),
+            "entry": stranger.entry,
+        }
+        self._strangers.write(",\n" if self._strangers.tell() else "")
+        self._strangers.write(f"    {json.dumps(told)}")
 
     def finish(self, summary: ReportSummary) -> None:
         """Write the document."""
@@ -51,14 +58,18 @@ class JSONReport:
             {**self._described(), "summary": summary_document(summary, self._zone)}, indent=2
         )
         self._file.write(head.removesuffix("\n}"))
-        self._file.write(',\n  "stops": [\n' if self._any else ',\n  "stops": [')
-        self._stops.seek(0)
-        shutil.copyfileobj(self._stops, self._file)
-        self._file.write("\n  ]\n}\n" if self._any else "]\n}\n")
+        for name, waiting in (("stops", self._stops), ("not_on_route", self._strangers)):
+            any_ = waiting.tell() > 0
+            self._file.write(f',\n  "{name}": [' + ("\n" if any_ else ""))
+            waiting.seek(0)
+            shutil.copyfileobj(waiting, self._file)
+            self._file.write("\n  ]" if any_ else "]")
+        self._file.write("\n}\n")
 
     def close(self) -> None:
-        """Let go of the stops that wait."""
+        """Let go of what waits."""
         self._stops.close()
+        self._strangers.close()
 
     def _described(self) -> dict[str, Any]:
         head = self._head
@@ -119,12 +130,17 @@ class JSONReport:
         return stamp(time, self._zone) or None
 
 
+def _waiting() -> tempfile.SpooledTemporaryFile[str]:
+    return tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="ascii", newline="\n")
+
+
 def summary_document(summary: ReportSummary, zone: tzinfo | None) -> dict[str, Any]:
     """Return the counts of a report as a document."""
     return {
         "stops": {result.value: count for result, count in summary.stops.items()},
         "worked_at": summary.worked_at,
         "visits": summary.visits,
+        "not_on_route": summary.strangers,
         "tasks": {
             kind.value: {result.value: counts[result] for result in RESULTS}
             for kind, counts in summary.tasks.items()

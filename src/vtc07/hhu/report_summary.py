@@ -64,11 +64,21 @@ class ReportHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Stranger:
+    """A meter that was there and is not on the route. ``entry``: of the journal, that says so."""
+
+    meter_pan: str
+    time: datetime
+    entry: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReportSummary:
     """The counts of a report.
 
     ``stops``: by result, as the journal knows them at the end of the period. ``worked_at``: stops
     at which something was done in it. ``visits``: how often a meter was plugged into in it.
+    ``strangers``: how often one that is not on the route.
     ``tasks``: by kind and result; with a limited period those of which the result came in it, and
     of what is to do, everything. ``hours``: by the hour in which the result came, the hour's
     beginning in the report's zone; hours without any are left out, and so is what is to do.
@@ -78,6 +88,7 @@ class ReportSummary:
     stops: Mapping[StopResult, int]
     worked_at: int
     visits: int
+    strangers: int
     tasks: Mapping[TaskKind, Mapping[TaskResult, int]]
     hours: Mapping[datetime, Mapping[TaskResult, int]]
     first: datetime | None
@@ -123,6 +134,7 @@ class Tally:
     stops: dict[StopResult, int] = field(default_factory=dict)
     worked_at: int = 0
     visits: int = 0
+    strangers: int = 0
     tasks: dict[TaskKind, dict[TaskResult, int]] = field(default_factory=dict)
     hours: dict[datetime, dict[TaskResult, int]] = field(default_factory=dict)
     first: datetime | None = None
@@ -151,6 +163,7 @@ class Tally:
             stops={result: self.stops.get(result, 0) for result in StopResult},
             worked_at=self.worked_at,
             visits=self.visits,
+            strangers=self.strangers,
             tasks={
                 kind: {result: self.tasks[kind].get(result, 0) for result in RESULTS}
                 for kind in TaskKind

@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
-from typing import Protocol
+from typing import Final, Protocol
 
 from vtc07.hhu.entries import Entry, EntryKind
 from vtc07.hhu.journal import Delivery
 from vtc07.hhu.journal_rows import Head
 from vtc07.hhu.report_markup import Markup
 from vtc07.hhu.report_stop import ReportedStop, ReportedTask, reported, reported_task
-from vtc07.hhu.report_summary import JournalHead, Period, ReportHead, ReportSummary, Tally
+from vtc07.hhu.report_summary import (
+    JournalHead,
+    Period,
+    ReportHead,
+    ReportSummary,
+    Stranger,
+    Tally,
+)
 from vtc07.hhu.route import Route
 from vtc07.hhu.route_round import round_of_another_file
 from vtc07.hhu.route_state import RouteJournal, RouteStates, pan_of
@@ -24,6 +31,8 @@ from vtc07.hhu.route_task import StopState, TaskResult
 from vtc07.hhu.sequence import DeliverySequence, sequence_of
 from vtc07.hhu.texts import Said, counted, said
 
+#: What a note says of a meter that is not on the route (`vtc07.hhu.route_run`).
+NOT_ON_ROUTE: Final = "not on the route"
 #: Returns the picture of a delivery's messages.
 Drawing = Callable[[DeliverySequence], Markup]
 
@@ -43,6 +52,9 @@ class ReportPart(Protocol):
 
     def stop(self, stop: ReportedStop) -> None:
         """Take the next stop of the route."""
+
+    def stranger(self, stranger: Stranger) -> None:
+        """Take a meter that was there and is not on the route; these come behind the stops."""
 
     def finish(self, summary: ReportSummary) -> None:
         """Write what is left, when all stops were taken."""
@@ -166,10 +178,24 @@ def write_report(
             for part in parts:
                 part.stop(shown)
         on_stop()
+    for stranger in _strangers(then, states, head):
+        tally.strangers += 1
+        for part in parts:
+            part.stranger(stranger)
     summary = tally.summary()
     for part in parts:
         part.finish(summary)
     return summary
+
+
+def _strangers(journal: AsOf, states: RouteStates, head: ReportHead) -> Iterator[Stranger]:
+    """Yield the meters that were plugged into in the route's round and are not on the route."""
+    after = 0 if states.round is None else states.round.number
+    for entry in journal.entries(after=after, kinds=(EntryKind.NOTE,), route=head.route):
+        on_route = entry.members.get("note") != NOT_ON_ROUTE
+        if on_route or entry.meter_pan is None or not head.period.holds(entry.time):
+            continue
+        yield Stranger(entry.meter_pan, entry.time, entry.number)
 
 
 def _reported(
