@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vtc07.hhu.journal import JournalError
-from vtc07.hhu.journal_disk import beside, sync_folder, write_new
+from vtc07.hhu.journal_disk import beside, refuse_what_is_there, sync_folder, write_new
 from vtc07.hhu.journal_reading import ReadOnlyJournal
 from vtc07.hhu.journal_rows import said_of
 from vtc07.hhu.journal_schema import SCHEMA_VERSION
@@ -67,7 +67,7 @@ def back_up(
             )
         _refuse_what_is_there(target)
         half.replace(target)
-        sync_folder(target.parent)
+        sync_folder(target.absolute().parent)
     except OSError as error:
         raise JournalError(f"{target} cannot be written: {error.strerror}") from error
     finally:
@@ -91,8 +91,7 @@ def _copy(journal: ReadOnlyJournal, half: Path, on_pages: OnPages) -> None:
 
 
 def _refuse_what_is_there(target: Path) -> None:
-    if target.exists() or target.is_symlink():
-        raise JournalError(f"{target} is there already, and nothing is overwritten; name another")
+    refuse_what_is_there(target)
     for left in (beside(target, "-wal"), beside(target, "-journal")):
         if left.exists():
             raise JournalError(

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from vtc07.hhu.journal import JournalError
+
 #: A token that was not taken is still money: its owner alone may read and write it.
 OWNER_ONLY: Final = 0o600
 
@@ -14,6 +16,12 @@ OWNER_ONLY: Final = 0o600
 def beside(file: Path, ending: str) -> Path:
     """Return the name of a file beside another: its name with something behind."""
     return file.with_name(file.name + ending)
+
+
+def refuse_what_is_there(file: Path) -> None:
+    """Raise JournalError where there is something of this name already."""
+    if file.exists() or file.is_symlink():
+        raise JournalError(f"{file} is there already, and nothing is overwritten; name another")
 
 
 def write_new(file: Path, content: bytes) -> None:

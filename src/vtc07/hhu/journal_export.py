@@ -9,7 +9,8 @@ the digest before it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Final
 from vtc07.hhu.journal import JournalError
 from vtc07.hhu.journal_chain import NO_COMMITMENTS, canonical
 from vtc07.hhu.journal_check import Link, links
+from vtc07.hhu.journal_disk import beside, refuse_what_is_there, sync_folder, write_new
 from vtc07.hhu.journal_rows import Head, JournalRows
 from vtc07.hhu.journal_schema import SCHEMA_VERSION
 
@@ -134,6 +136,34 @@ def _line(link: Link, before: bytes | None, *, masked: bool) -> str:
     return canonical(document)
 
 
+def write_export(lines: Iterable[str], file: Path) -> int:
+    """Write an export to a new file for its owner alone; returns how many entries are in it.
+
+    It gets its name when it is whole and on the disk. JournalError: it is there already, or cannot
+    be written.
+    """
+    half = beside(file, ".new")
+    count = -2  # the first line and the last one are no entries
+    try:
+        refuse_what_is_there(file)
+        half.unlink(missing_ok=True)
+        write_new(half, b"")
+        try:
+            with half.open("w", encoding="ascii", newline="\n") as writing:
+                for line in lines:
+                    writing.write(f"{line}\n")
+                    count += 1
+                writing.flush()
+                os.fsync(writing.fileno())
+            half.replace(file)
+        finally:
+            half.unlink(missing_ok=True)
+        sync_folder(file.absolute().parent)
+    except OSError as error:
+        raise JournalError(f"{file} cannot be written: {error.strerror}") from error
+    return count
+
+
 # --- reading one ----------------------------------------------------------------------------------
 
 
@@ -154,6 +184,8 @@ class ExportFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.end: Exported | None = None
+        #: its characters, and how many of them are read
+        self.size, self.place = path.stat().st_size, 0
         with path.open("rb") as file:
             line = file.readline(LONGEST_LINE)
         try:
@@ -179,6 +211,7 @@ class ExportFile:
             number = 1
             while line := file.readline(LONGEST_LINE):
                 number += 1
+                self.place += len(line)
                 if self.end is not None:
                     raise self._no_entry(number, "something stands behind its last line")
                 try:

@@ -129,15 +129,35 @@ class JournalRows:
 
     def unresolved(self, meter_pan: str | None = None) -> tuple[Delivery, ...]:
         """Return the deliveries without result, oldest first; of one meter, or of all."""
-        return tuple(self._found("result IS NULL", meter_pan))
+        return tuple(self.each_delivery(meter_pan, only_open=True))
 
     def deliveries(self, meter_pan: str | None = None) -> tuple[Delivery, ...]:
         """Return every delivery, oldest first; of one meter, or of all."""
         return tuple(self.each_delivery(meter_pan))
 
-    def each_delivery(self, meter_pan: str | None = None) -> Iterator[Delivery]:
+    def each_delivery(
+        self, meter_pan: str | None = None, *, only_open: bool = False
+    ) -> Iterator[Delivery]:
         """Yield every delivery, oldest first, one at a time in memory."""
-        return self._found("1", meter_pan)
+        return self._found("result IS NULL" if only_open else "1", meter_pan)
+
+    def newest_delivery(self) -> int:
+        """Return the number of the newest delivery, 0 without any; they count from 1."""
+        (newest,) = self._one("SELECT coalesce(max(number), 0) FROM delivery")
+        return int(newest)
+
+    def newest(
+        self, count: int, meter_pan: str | None = None, *, only_open: bool = False
+    ) -> tuple[Delivery, ...]:
+        """Return the ``count`` newest deliveries, oldest first; of one meter, or of all."""
+        term = "result IS NULL" if only_open else "1"
+        values: list[Any] = []
+        if meter_pan is not None:
+            term += " AND meter_pan = ?"
+            values.append(meter_pan)
+        sql = f"{_DELIVERIES} WHERE {term} ORDER BY number DESC LIMIT ?"
+        rows = self.select(sql, (*values, count))
+        return tuple(self._delivery(row) for row in reversed(rows))
 
     def delivery(self, number: int) -> Delivery:
         """Return one delivery; JournalError where there is none of this number."""

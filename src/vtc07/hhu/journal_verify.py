@@ -23,8 +23,8 @@ from vtc07.hhu.journal_rows import Head, JournalRows
 from vtc07.hhu.journal_schema import DERIVED, SCHEMA_VERSION, make_tables
 from vtc07.hhu.texts import Said, counted, said
 
-#: Called with how many entries are checked.
-OnChecked = Callable[[int], None]
+#: Called with how much is checked, and how much there is; in entries, or in characters.
+OnChecked = Callable[[int, int], None]
 
 _STEP: Final = 1000
 _SCHEMA: Final = (
@@ -71,12 +71,12 @@ def verify(
     *,
     expected: str | None = None,
     against: JournalRows | None = None,
-    on_checked: OnChecked = lambda entries: None,  # noqa: ARG005 - the face of `OnChecked`
+    on_checked: OnChecked = lambda done, whole: None,  # noqa: ARG005 - the face of `OnChecked`
 ) -> Verification:
     """Check a journal, also while it is written to, or an export.
 
     ``expected``: what `vtc07.hhu.journal_check.expected_digest` returned. ``against``: the journal
-    that an export must agree with. Raises JournalError for what is neither, or cannot be read.
+    of which it is an export or an earlier copy. Raises JournalError for what is neither, or cannot be read.
     """
     try:
         export = is_export(path)
@@ -85,7 +85,9 @@ def verify(
     if export:
         return _verify_export(path, expected, against, on_checked)
     with ReadOnlyJournal(path) as journal:
-        return verify_journal(journal, str(path), expected=expected, on_checked=on_checked)
+        return verify_journal(
+            journal, str(path), expected=expected, against=against, on_checked=on_checked
+        )
 
 
 def verify_journal(
@@ -93,17 +95,20 @@ def verify_journal(
     name: str,
     *,
     expected: str | None = None,
-    on_checked: OnChecked = lambda entries: None,  # noqa: ARG005 - the face of `OnChecked`
+    against: JournalRows | None = None,
+    on_checked: OnChecked = lambda done, whole: None,  # noqa: ARG005 - the face of `OnChecked`
 ) -> Verification:
-    """Check an open journal as it is at one instant."""
+    """Check an open journal as it is at one instant; see `verify`."""
     check = ChainCheck(expected=expected)
     with journal.held_still():
         head = journal.head()
         _check_database(journal, check)
         for link in links(journal, until=head.number):
             check.take(link)
+            if against is not None:
+                _compare(against, check, link.number, link.digest)
             if link.number % _STEP == 0:
-                on_checked(link.number)
+                on_checked(link.number, head.number)
         _check_derived(journal, check)
     notes = []
     if journal.version != SCHEMA_VERSION:
@@ -130,7 +135,7 @@ def _verify_export(
         if against is not None:
             _compare(against, check, each.link.number, each.link.digest)
         if check.entries % _STEP == 0:
-            on_checked(check.entries)
+            on_checked(file.place, file.size)
     if file.end is None:
         check.found(None, said("its last line is missing: the export is not whole"))
     else:
@@ -197,14 +202,14 @@ def _verification(
                 "off, or it was written anew"
             ),
         )
-    elif check.expected_at is None:
+    elif check.expected_at is None and whole:
         notes.append(
             said(
                 "that nothing was cut off or written anew from some entry on can only be shown "
                 "with a digest that was noted elsewhere (--expect)"
             )
         )
-    elif check.expected_at != last:
+    elif check.expected_at is not None and check.expected_at != last:
         notes.append(
             counted(
                 "{count} entry came after the digest was noted",
