@@ -36,7 +36,6 @@ from vtc07.hhu.report_summary import (
     Stranger,
     day_of,
     needs_attention,
-    percent,
 )
 from vtc07.hhu.report_words import Words
 from vtc07.hhu.route_file import open_route
@@ -229,9 +228,9 @@ def _show(
         output.line(words(said("Period: {period}", period=words.period(head.period))))
     output.line()
     output.table(
-        [words(said("meters")), ">", ">%"],
+        [words(said("meters")), ">", ">"],
         [
-            [words.result(result), f"{count}", f"{percent(count, summary.size)}"]
+            [words.result(result), f"{count}", words.share(count, summary.size)]
             for result, count in summary.stops.items()
         ],
     )

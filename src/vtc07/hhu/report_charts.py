@@ -12,7 +12,7 @@ from typing import Final
 
 from vtc07.hhu.report_markup import Markup, element, joined
 from vtc07.hhu.report_summary import RESULTS, ReportSummary
-from vtc07.hhu.report_words import TO, Words
+from vtc07.hhu.report_words import SIGNS, TO, Words
 from vtc07.hhu.route_task import TaskResult
 from vtc07.hhu.texts import counted, said
 
@@ -40,9 +40,9 @@ def legend(words: Words) -> Markup:
         word = words.result(result)
         parts += [
             element("rect", x=x, y=3, width=22, height=14, class_=f"segment {_CLASSES[result]}"),
-            element("text", word, x=x + 28, y=15),
+            element("text", f"{SIGNS[result]} {word}", x=x + 28, y=15),
         ]
-        x += 28 + _LETTER * len(word) + 24
+        x += 28 + _LETTER * (len(word) + 2) + 24
     return element(
         "svg", *parts, class_="legend", viewBox=f"0 0 {_WIDTH} 20", role="img",
         aria_label=words(said("What the patterns mean")),
@@ -143,12 +143,22 @@ def _hours_chart(
                 parts.append(_segment(result, box, said_here, None))
             sum_ = end
         top_of_bar = base - plot * sum_ // ceiling
-        parts.append(
-            element("text", sum_, x=middle, y=top_of_bar - 5, text_anchor="middle", class_="number")
-        )
+        parts += [
+            element(
+                "text", sum_, x=middle, y=top_of_bar - 5, text_anchor="middle", class_="number"
+            ),
+        ]
+        if grave := _grave(counts):
+            parts.append(element("text", grave, x=middle, y=base + 31, text_anchor="middle"))
     parts.append(element("line", x1=left, y1=base, x2=_WIDTH - 4, y2=base, class_="axis"))
     name, title = named
-    return _chart(name, (_WIDTH, base + 22), title, told, parts)
+    return _chart(name, (_WIDTH, base + 36), title, told, parts)
+
+
+def _grave(counts: Mapping[TaskResult, int]) -> str:
+    """Return how many were refused or left open, by their marks: too thin to be seen in a bar."""
+    grave = (TaskResult.REFUSED, TaskResult.OPEN)
+    return " ".join(f"{SIGNS[result]}{counts[result]}" for result in grave if counts.get(result))
 
 
 def _segment(

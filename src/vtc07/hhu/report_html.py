@@ -23,7 +23,6 @@ from vtc07.hhu.report_summary import (
     Stranger,
     happened_in,
     needs_attention,
-    percent,
 )
 from vtc07.hhu.report_words import Words
 from vtc07.hhu.route_task import StopResult, TaskResult
@@ -177,7 +176,7 @@ class HTMLReport:
 
     def _tile(self, summary: ReportSummary, result: StopResult) -> Markup:
         words, count = self._words, summary.stops.get(result, 0)
-        share = f"{percent(count, summary.size)} %"
+        share = words.share(count, summary.size)
         return element(
             "li",
             element("strong", count),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date, datetime, tzinfo
 from typing import Final
 
-from vtc07.hhu.report_summary import RESULTS, Period, ReportSummary
+from vtc07.hhu.report_summary import RESULTS, Period, ReportSummary, percent
 from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
 from vtc07.hhu.texts import ENGLISH, Said, Texts, counted, mark, said
 
@@ -124,6 +124,11 @@ class Words:
                 stops=counted("{count} meter", "{count} meters", summary.size),
             )
         )
+
+    def share(self, part: int, whole: int) -> str:
+        """Return a share in whole percents: 100 is all, and only all; 0 is none, and only none."""
+        whole_percents = percent(part, whole)
+        return "< 1 %" if part and not whole_percents else f"{whole_percents} %"
 
     def _minute(self, time: datetime | None) -> str:
         return "" if time is None else _minute(self._local(time))
