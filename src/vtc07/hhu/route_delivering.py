@@ -13,6 +13,7 @@ from vtc07.hhu.key_change import KeyChangeReport, deliver_key_change
 from vtc07.hhu.key_change_state import KeyChangeStage
 from vtc07.hhu.outcome import (
     Delivered,
+    Meaning,
     NoLink,
     NotSent,
     NotTaken,
@@ -45,6 +46,14 @@ _GONE: Final = frozenset(
 _FRUITLESS: Final = (KeyChangeStage.REFUSED, KeyChangeStage.OVERTAKEN)
 
 
+class _Doubting(Deliverer):
+    """A deliverer that is told of deliveries which ended without anybody knowing how."""
+
+    def doubt(self, tokens: set[str]) -> None:
+        """Take these for tokens that the meter may have taken already."""
+        self._uncertain_before |= tokens
+
+
 class Tokens:
     """The tokens of all stops of the meter that is there.
 
@@ -69,9 +78,11 @@ class Tokens:
         Raises BrokenOffError where the meter cannot be asked.
         """
         ledger = self._ledger
-        if not (yield from self._unresolved()):
+        if self._resend:
+            yield from self._doubt(stops)
+        if not (self.to_send_again or (yield from self._unresolved())):
             return
-        if self._resend and stops:
+        if self.to_send_again:
             _, obstacle = yield from self._begin_deliveries(stops)
             obstacle = None if isinstance(obstacle, NotSent) else obstacle
         else:
@@ -90,6 +101,18 @@ class Tokens:
                 "no token is sent to this meter before delivery {number} is resolved",
                 number=left[0],
             )
+
+    def _doubt(self, stops: Sequence[Stop]) -> Procedure[None]:
+        """Find the tokens of which nobody knows whether the meter has taken them."""
+        journal, pan = self._ledger.journal, self._ledger.meter_pan
+        doubtful: set[str] = set()
+        for made in (yield from durably(lambda: journal.deliveries(pan))):
+            doubtful.discard(made.token)
+            ended = made.ended
+            if made.s0 is None and (ended is None or ended.meaning is Meaning.UNRESOLVED):
+                doubtful.add(made.token)
+        tokens = {token.digits for stop in stops for token in stop.deliver}
+        self.to_send_again = {digits for digits in doubtful & tokens if _has_tid(digits)}
 
     def _unresolved(self) -> Procedure[list[int]]:
         journal, pan = self._ledger.journal, self._ledger.meter_pan
@@ -153,12 +176,11 @@ class Tokens:
         if self._deliverer is not None:
             return self._deliverer, None
         ledger = self._ledger
-        journal, pan = ledger.journal, ledger.meter_pan
+        journal = ledger.journal
         tokens = {token.digits for stop in stops for token in stop.deliver}
         refusable = {digits for digits in tokens if _has_tid(digits)} if self._resend else set()
-        open_ones = yield from durably(lambda: journal.unresolved(pan))
-        self.to_send_again |= {d.token for d in open_ones if d.s0 is None} & refusable
-        deliverer = Deliverer(self._session, journal, ledger.wall_clock, resend=self._resend)
+        deliverer = _Doubting(self._session, journal, ledger.wall_clock, resend=self._resend)
+        deliverer.doubt(self.to_send_again)
         obstacle = yield from deliverer.begin(refusable)
         ledger.earlier += deliverer.report(()).earlier
         self._deliverer = deliverer

@@ -38,7 +38,7 @@ def token_result(outcome: Result) -> TaskResult:
     """
     match outcome.meaning:
         case Meaning.DONE:
-            staged = outcome.status not in (None, TokenStatus.ACCEPT)
+            staged = outcome.taken not in (None, TokenStatus.ACCEPT)
             return TaskResult.TO_DO if staged else TaskResult.DONE
         case Meaning.UNRESOLVED:
             return TaskResult.OPEN

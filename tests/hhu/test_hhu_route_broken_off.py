@@ -1,0 +1,291 @@
+"""Visits that break off anywhere: what the journal says is true, and the next one goes on there."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hhu_bench import PAN, MeterLine, credit, without
+from key_change_bench import FOUR, NEW_KEY
+from route_bench import (
+    CrashError,
+    Day,
+    crashing,
+    day,
+    effects_of,
+    results,
+    route_of,
+    sections,
+    values_read,
+)
+
+from vtc07.carrier.companion import Companion
+from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.journal import JournalError
+from vtc07.hhu.journal_memory import disk_error
+from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.route_run import work
+from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
+from vtc07.hhu.route_visit import Finding, RouteVisit
+from vtc07.hhu.session import NoLink
+from vtc07.links.link import Sender
+from vtc07.links.simulated import LINK_LOST, UNPLUGGED, Fault
+from vtc07.tokens import Service, TransferCredit, encode
+
+WH = 10_000
+TOKENS = (credit(1), credit(2))
+WHOLE = {
+    "meter": PAN,
+    "deliver": list(TOKENS),
+    "write": ["lowCreditThreshold=500"],
+    "read": ["creditBalance"],
+}
+AFTER = encode(TransferCredit(Service.ELECTRICITY, 5, 6_000_002, 100), NEW_KEY).digits
+KEY_CHANGE = {
+    "meter": PAN,
+    "deliver": [TOKENS[0], *sections(FOUR), AFTER],
+    "write": ["lowCreditThreshold=500"],
+    "read": ["creditBalance", "KRN"],
+}
+
+
+def accepted(bench: MeterLine) -> list[str]:
+    """The tokens that the meter has accepted, in their order."""
+    log = sorted(bench.state.token_log, key=lambda entry: entry.sequence)
+    return [entry.token for entry in log if entry.status is TokenStatus.ACCEPT]
+
+
+def assert_true(unit: Day) -> None:
+    """Compare what the journal says of the tokens with what the meter has done."""
+    unit.mend()
+    taken = accepted(unit.bench)
+    assert len(taken) == len(set(taken)), "a token was accepted twice"
+    state = unit.state()
+    for token, task in zip(state.stop.deliver, state.tasks, strict=False):
+        assert task.kind is TaskKind.DELIVER
+        if token.of_key_change:
+            continue
+        if task.result is TaskResult.DONE:
+            assert token.digits in taken
+        elif task.result is TaskResult.TO_DO:
+            assert token.digits not in taken
+        else:
+            assert task.result is TaskResult.OPEN, task.said
+
+
+def assert_completed(unit: Day, **options: Any) -> None:
+    """Come back until nothing is left, and look whether everything was done once."""
+    assert_true(unit)
+    again = unit.visit(**options)
+    state = unit.state()
+    assert state.result is StopResult.DONE, f"{again.said}: {[str(t.said) for t in state.tasks]}"
+    assert_true(unit)
+    taken = accepted(unit.bench)
+    tokens = [t.digits for t in state.stop.deliver if not t.of_key_change]
+    assert [token for token in taken if token in tokens] == tokens
+    assert unit.bench.state.account.balance == len(tokens) * WH
+    assert values_read(state)["creditBalance"] == len(tokens) * WH
+    assert unit.later().finding is Finding.ALREADY_DONE
+
+
+def characters(companion: Companion, path: Path, stop: dict[str, Any]) -> dict[Sender, int]:
+    bench = MeterLine(companion)
+    with day(bench, route_of(path, stop)) as unit:
+        assert unit.visit().complete
+    return {"client": bench.line.sent("client"), "server": bench.line.sent("server")}
+
+
+def at(sender: Sender, place: int, verdict: int) -> Fault:
+    return lambda who, char, index, _now: verdict if (who, index) == (sender, place) else char
+
+
+@pytest.mark.parametrize("verdict", [LINK_LOST, UNPLUGGED], ids=["lost", "unplugged"])
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_the_line_cut_at_any_character(
+    electricity: Companion, tmp_path: Path, sender: Sender, verdict: int
+) -> None:
+    path = tmp_path / "r.json"
+    count = characters(electricity, path, WHOLE)[sender]
+    meanings: set[Meaning] = set()
+    for place in range(0, count, 7):
+        bench = MeterLine(electricity, fault=at(sender, place, verdict))
+        with day(bench, route_of(path, WHOLE)) as unit:
+            try:
+                meanings.add(unit.visit().meaning)
+            except NoLink:  # it was not even identified
+                assert unit.state().result is StopResult.NOT_VISITED
+            assert_completed(unit)
+    expected = {Meaning.DONE} if verdict == LINK_LOST else {Meaning.NO_LINK, Meaning.UNRESOLVED}
+    assert meanings >= expected
+
+
+@pytest.mark.parametrize("sender", ["client", "server"])
+def test_the_line_cut_at_any_character_of_a_key_change(
+    electricity: Companion, tmp_path: Path, sender: Sender
+) -> None:
+    path = tmp_path / "r.json"
+    count = characters(electricity, path, KEY_CHANGE)[sender]
+    for place in range(0, count, 41):
+        bench = MeterLine(electricity, fault=at(sender, place, UNPLUGGED))
+        with day(bench, route_of(path, KEY_CHANGE)) as unit:
+            with contextlib.suppress(NoLink):  # it was not even identified
+                unit.visit()
+            assert_completed(unit)
+            assert bench.state.key == NEW_KEY
+
+
+def count_effects(companion: Companion, path: Path, stop: dict[str, Any]) -> int:
+    effects: list[object] = []
+    bench = MeterLine(companion)
+    with day(bench, route_of(path, stop)) as unit, unit.journal() as journal:
+        procedure = work(unit.session, journal, unit.route, wall_clock=unit.clock)
+        assert bench.run(effects_of(procedure, effects)).complete
+    return len(effects)
+
+
+@pytest.mark.parametrize(
+    ("stop", "step"), [(WHOLE, 1), (KEY_CHANGE, 3)], ids=["credit", "key change"]
+)
+def test_a_crash_between_any_two_steps(
+    electricity: Companion, tmp_path: Path, stop: dict[str, Any], step: int
+) -> None:
+    path = tmp_path / "r.json"
+    for effects in range(0, count_effects(electricity, path, stop), step):
+        bench = MeterLine(electricity)
+        with day(bench, route_of(path, stop)) as unit:
+            with pytest.raises(CrashError):
+                unit.visit(effects=effects)
+            unit.place.lose_power()
+            visits = unit.state().visits
+            assert all(visit.ended is None for visit in visits)
+            assert_completed(unit)
+
+
+def statements(unit: Day, visit: Callable[[], RouteVisit]) -> int:
+    count = 0
+
+    def note(_sql: str, _done: bool) -> None:
+        nonlocal count
+        count += 1
+
+    unit.place.hook = note
+    assert visit().complete
+    unit.place.hook = None
+    return count
+
+
+def test_the_unit_loses_power_at_any_statement_of_its_journal(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    route = route_of(tmp_path / "r.json", WHOLE)
+    with day(MeterLine(electricity), route) as unit:
+        count = statements(unit, unit.visit)
+    for struck in range(count):
+        with day(MeterLine(electricity), route) as unit:
+            left = struck
+
+            def strike(_sql: str, _done: bool) -> None:
+                nonlocal left
+                if left == 0:
+                    raise CrashError
+                left -= 1
+
+            unit.place.hook = strike
+            with pytest.raises(CrashError):
+                unit.visit()
+            unit.place.hook = None
+            unit.place.lose_power()
+            assert_completed(unit)
+
+
+def test_a_disk_that_refuses_any_statement(electricity: Companion, tmp_path: Path) -> None:
+    """The journal cannot be written any more: nothing is begun that could not be noted."""
+    route = route_of(tmp_path / "r.json", WHOLE)
+    with day(MeterLine(electricity), route) as unit:
+        count = statements(unit, unit.visit)
+    told = 0
+    for struck in range(0, count, 2):
+        with day(MeterLine(electricity), route) as unit:
+            left = struck
+
+            def refuse(_sql: str, done: bool) -> None:
+                nonlocal left
+                left -= 1
+                if left < 0 and not done:
+                    raise disk_error()
+
+            unit.place.hook = refuse
+            try:
+                visit = unit.visit()
+            except JournalError:  # nothing was done
+                assert unit.bench.state.tokens_executed == 0
+            else:
+                told += bool(visit.problems)
+                assert visit.problems
+            unit.place.hook = None
+            unit.place.lose_power()
+            assert_completed(unit)
+    assert told
+
+
+def test_a_meter_that_does_not_tell_what_became_of_a_token(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """Nobody knows whether it was taken: it is not sent again, unless the meter would refuse it."""
+    companion = without(electricity, "tokenSequence", "lastToken", "lastTokenStatus")
+    for resend in (False, True):
+        bench = MeterLine(companion)
+        with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+            seen = 0
+
+            def cut(who: Sender, char: int, _index: int, _now: int) -> int:
+                nonlocal seen
+                seen += who == "client" and char == ord("W")
+                return UNPLUGGED if seen and who == "server" else char
+
+            bench.line.fault = cut
+            assert unit.visit().meaning is Meaning.UNRESOLVED
+            assert unit.state().result is StopResult.OPEN
+            visit = unit.later(resend_if_refusable=resend)
+            assert bench.state.account.balance == (2 * WH if resend else WH)
+            expected = StopResult.DONE if resend else StopResult.OPEN
+            assert visit.stops[0].result is expected
+            if not resend:
+                assert visit.meaning is Meaning.UNRESOLVED
+                assert results(unit.state()) == [
+                    TaskResult.OPEN, TaskResult.TO_DO, TaskResult.TO_DO, TaskResult.DONE,
+                ]  # fmt: skip
+
+
+def test_an_open_delivery_of_another_token_is_resolved_first(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    path = tmp_path / "r.json"
+    first = route_of(tmp_path / "first.json", {"meter": PAN, "deliver": [credit(7)]})
+    with day(bench, first) as unit:
+        bench.line.fault = lambda who, char, _at, _now: (
+            UNPLUGGED if who == "client" and char == ord("W") else char
+        )
+        assert unit.visit().meaning is Meaning.UNRESOLVED
+        unit.route = route_of(path, WHOLE)
+        visit = unit.later()
+        assert visit.complete
+        assert [str(earlier.outcome) for earlier in visit.earlier] == [
+            "not taken: no entry reached the meter"
+        ]
+        unit.route = first
+        assert results(unit.state()) == [TaskResult.TO_DO]
+        assert unit.later().complete
+
+
+def test_effects_are_counted_as_they_are(electricity: Companion, tmp_path: Path) -> None:
+    """A visit that is let run to its end is not a crash: the tests above strike all the others."""
+    bench = MeterLine(electricity)
+    count = count_effects(electricity, tmp_path / "r.json", WHOLE)
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit, unit.journal() as journal:
+        procedure = work(unit.session, journal, unit.route, wall_clock=unit.clock)
+        assert bench.run(crashing(procedure, count)).complete

@@ -1,0 +1,348 @@
+"""Working through routes with real meters: what is done, told, and never done twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hhu_bench import PAN, MeterLine, credit, new_meter
+from key_change_bench import FOUR, NEW_KEY, set_of_four
+from route_bench import day, results, route_of, sections, values_read
+
+from vtc07.carrier.companion import Companion, S
+from vtc07.hhu.entries import EntryKind
+from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.route_file import open_route
+from vtc07.hhu.route_round import (
+    begin_round,
+    continue_round,
+    current_round,
+    round_of_another_file,
+)
+from vtc07.hhu.route_run import work
+from vtc07.hhu.route_state import route_summary
+from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
+from vtc07.hhu.route_visit import Arrived, Finding, RouteStep, TaskBegins, TaskEnded
+from vtc07.links.simulated import UNPLUGGED
+from vtc07.meter import MeterState
+from vtc07.tokens import EA, DecoderKey, Service, TransferCredit, encode
+
+WH = 10_000
+DONE, TO_DO, REFUSED = TaskResult.DONE, TaskResult.TO_DO, TaskResult.REFUSED
+WHOLE = {
+    "meter": PAN,
+    "place": "Kitchen",
+    "deliver": [credit(1), credit(2)],
+    "write": ["lowCreditThreshold=500"],
+    "read": ["creditBalance", "lastToken"],
+}
+NEIGHBOUR = "000001000000000082"
+
+
+def wrong_token() -> str:
+    return f"{(int(credit(9)) + 1) % 2**66:020d}"
+
+
+def entries_sent(state: MeterState) -> int:
+    return state.tokens_executed
+
+
+def test_everything_that_a_stop_wants(electricity: Companion, tmp_path: Path) -> None:
+    bench = MeterLine(electricity)
+    route = route_of(tmp_path / "monday.json", WHOLE)
+    with day(bench, route) as unit:
+        assert unit.state().result is StopResult.NOT_VISITED
+        heard: list[RouteStep] = []
+        visit = unit.visit(on_task=heard.append)
+        assert (visit.finding, visit.meaning) == (Finding.WORK, Meaning.DONE)
+        assert visit.complete
+        assert str(visit.said) == "5 tasks done, and with them everything at this meter"
+        assert bench.state.account.balance == 2 * WH
+
+        state = unit.state()
+        assert (state.result, state.meter_pan) == (StopResult.DONE, PAN)
+        assert results(state) == [DONE] * 5
+        assert [task.delivery for task in state.tasks] == [1, 2, None, None, None]
+        assert values_read(state) == {"creditBalance": 2 * WH, "lastToken": credit(2)}
+        (visited,) = state.visits
+        assert visited.ended is not None
+        assert visited.began < visited.ended
+
+        begins = [step for step in heard if isinstance(step, TaskBegins)]
+        assert isinstance(heard[0], Arrived)
+        assert [(step.number, step.of) for step in begins] == [(n, 5) for n in range(1, 6)]
+        assert [s.task for s in heard if isinstance(s, TaskEnded)] == [
+            ended.task for ended in visit.tried
+        ]
+        with unit.journal() as journal:
+            kinds = [
+                entry.kind
+                for entry in journal.entries(route="monday")
+                if entry.kind not in (EntryKind.SETTING, EntryKind.SET)
+            ]
+            assert kinds == [
+                EntryKind.ROUTE, EntryKind.ARRIVED, *[EntryKind.TASK] * 5, EntryKind.LEFT,
+            ]  # fmt: skip
+            assert [task.entry for task in state.tasks] == [
+                entry.number for entry in journal.entries(kinds=(EntryKind.TASK,))
+            ]
+
+
+def test_no_token_stands_in_the_members_of_an_entry(electricity: Companion, tmp_path: Path) -> None:
+    stop = {**WHOLE, "read": ["lastToken", "tokenLog"]}
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+        unit.visit()
+        assert credit(2) in str(values_read(unit.state()))
+        with unit.journal() as journal:
+            found = [entry for entry in journal.entries() if entry.kind is EntryKind.TASK]
+            assert found
+            for entry in found:
+                text = "".join(c for c in str(entry.members) if c.isdigit())
+                assert credit(1) not in text
+                assert credit(2) not in text
+
+
+def test_a_meter_that_is_done_is_told_so_and_since_when(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        first = unit.visit()
+        sent = bench.line.sent("client")
+        second = unit.later()
+        assert (second.finding, second.meaning) == (Finding.ALREADY_DONE, Meaning.DONE)
+        last = first.tried[-1].task.entry
+        assert f"entry {last} of the journal" in str(second.said)
+        assert second.tried == ()
+        assert bench.line.sent("client") - sent < 60, "it was only asked who it is"
+        assert len(second.stops[0].visits) == 2
+
+
+def test_again_writes_and_reads_once_more_and_sends_no_token(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        unit.visit()
+        bench.keypad(credit(3))
+        unit.mend()
+        visit = unit.visit(again=True)
+        assert [ended.task.kind for ended in visit.tried] == [
+            TaskKind.WRITE, TaskKind.READ, TaskKind.READ,
+        ]  # fmt: skip
+        assert values_read(unit.state())["creditBalance"] == 3 * WH
+        assert entries_sent(bench.state) == 3
+
+
+def test_a_refused_token_ends_the_deliveries_and_not_the_rest(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    stop = {**WHOLE, "deliver": [credit(1), wrong_token(), credit(2)]}
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+        visit = unit.visit()
+        assert visit.meaning is Meaning.REFUSED
+        state = unit.state()
+        assert results(state) == [DONE, REFUSED, TO_DO, DONE, DONE, DONE]
+        assert state.result is StopResult.REFUSED
+        assert str(state.tasks[1].said) == "refused: CRCError"
+        assert "settled first" in str(state.tasks[2].said)
+        again = unit.later()
+        assert again.finding is Finding.REFUSED_BEFORE
+        assert again.meaning is Meaning.REFUSED
+        assert entries_sent(bench.state) == 2, "a wrong token is not tried again: it locks meters"
+
+
+def test_a_meter_by_its_drn(electricity: Companion, tmp_path: Path) -> None:
+    stop = {"meter": PAN[6:17], "read": ["creditBalance"]}
+    with day(MeterLine(electricity), route_of(tmp_path / "r.json", stop)) as unit:
+        assert unit.visit().complete
+        assert unit.state().result is StopResult.DONE
+
+
+def test_a_meter_that_is_not_on_the_route(electricity: Companion, tmp_path: Path) -> None:
+    bench = MeterLine(electricity, state=new_meter(electricity, NEIGHBOUR))
+    with day(bench, route_of(tmp_path / "monday.json", WHOLE)) as unit:
+        visit = unit.visit()
+        assert (visit.finding, visit.meaning) == (Finding.NOT_ON_ROUTE, Meaning.REFUSED)
+        assert str(visit.said) == "this meter is not on the route"
+        unit.route = route_of(tmp_path / "tuesday.json", {"meter": NEIGHBOUR, "read": ["SGC"]})
+        assert unit.later().complete
+        unit.route = open_route(tmp_path / "monday.json")
+        assert "it was met before on: tuesday" in str(unit.later().said)
+        assert unit.state().result is StopResult.NOT_VISITED
+        with unit.journal() as journal:
+            notes = [e for e in journal.entries(kinds=(EntryKind.NOTE,)) if e.route == "monday"]
+            assert [note.meter_pan for note in notes] == [NEIGHBOUR] * 2
+
+
+def test_a_token_that_another_command_delivered_is_not_sent(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """By this route last week, by vtc07 send: the journal knows it."""
+    bench = MeterLine(electricity)
+    one = {"meter": PAN, "deliver": [credit(1)]}
+    with day(bench, route_of(tmp_path / "first.json", one)) as unit:
+        unit.visit()
+        unit.route = route_of(tmp_path / "second.json", WHOLE)
+        assert results(unit.state())[:2] == [DONE, TO_DO]
+        assert unit.state().result is StopResult.PARTLY
+        unit.later()
+        assert unit.state().result is StopResult.DONE
+        assert entries_sent(bench.state) == 2
+
+
+def test_a_token_that_stands_in_two_places_is_entered_once(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    route = route_of(tmp_path / "r.json", {"meter": PAN, "read": ["SGC"]})
+    twice = {"meter": PAN, "deliver": [credit(1)], "read": ["creditBalance"]}
+    with day(bench, route) as unit:
+        unit.route = route_of(
+            tmp_path / "r.json", twice, {**twice, "meter": PAN[6:17], "write": ["displayMode=1"]}
+        )
+        unit.visit()
+        assert entries_sent(bench.state) == 1
+        assert [unit.state(line).tasks[0].result for line in (0, 1)] == [DONE, DONE]
+
+
+def new_credit(number: int) -> str:
+    token = TransferCredit(Service.ELECTRICITY, 5, 6_000_000 + number, 100)
+    return encode(token, NEW_KEY).digits
+
+
+def test_a_key_change_is_delivered_whole_and_credit_of_the_new_key_after_it(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    stop = {
+        "meter": PAN,
+        "deliver": [credit(1), *sections(FOUR), new_credit(2)],
+        "read": ["KRN"],
+    }
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+        visit = unit.visit()
+        assert visit.complete, visit.said
+        assert bench.state.key == NEW_KEY
+        assert bench.state.account.balance == 2 * WH
+        assert values_read(unit.state()) == {"KRN": 2}
+        assert unit.later().finding is Finding.ALREADY_DONE
+
+
+def test_a_key_change_that_stopped_in_the_middle_is_told_and_goes_on(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    stop = {"meter": PAN, "deliver": sections(FOUR), "read": ["KRN"]}
+    with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+        for token in (FOUR[0], FOUR[2]):
+            bench.keypad(token)
+            bench.line.idle(20 * S)
+        bench.line.fault = lambda who, char, _at, _now: (
+            UNPLUGGED if who == "client" and char == ord("W") else char
+        )
+        visit = unit.visit()
+        assert visit.meaning is Meaning.UNRESOLVED
+        assert unit.state().result is StopResult.OPEN
+        unit.later()
+        assert unit.state().result is StopResult.DONE
+        assert entries_sent(bench.state) == 4
+        assert bench.state.key == NEW_KEY
+
+
+def test_a_key_change_of_another_key_is_refused_once(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    other = DecoderKey(EA.MISTY1, bytes(range(64, 80)))
+    stop = {"meter": PAN, "deliver": sections(set_of_four(current=other)), "read": ["KRN"]}
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+        assert unit.visit().meaning is Meaning.REFUSED
+        assert unit.state().result is StopResult.REFUSED
+        assert values_read(unit.state()) == {"KRN": 1}
+        executed = entries_sent(bench.state)
+        assert unit.later().finding is Finding.REFUSED_BEFORE
+        assert entries_sent(bench.state) == executed
+
+
+def test_registers_that_cannot_be_written_or_read(electricity: Companion, tmp_path: Path) -> None:
+    stop = {
+        "meter": PAN,
+        "write": ["SGC=1", "noSuch=1", "lowCreditThreshold=200"],
+        "read": ["nothing", "creditBalance"],
+    }
+    with day(MeterLine(electricity), route_of(tmp_path / "r.json", stop)) as unit:
+        unit.visit()
+        state = unit.state()
+        assert results(state) == [REFUSED, REFUSED, DONE, REFUSED, DONE]
+        said = [str(task.said) for task in state.tasks]
+        assert said[0].startswith("refused: ")
+        assert "no register 'noSuch'" in said[1]
+        assert said[2] == "written and read back"
+        assert "no register 'nothing'" in said[3]
+        assert state.result is StopResult.REFUSED
+
+
+def test_a_route_that_was_changed_begins_anew_unless_somebody_says_otherwise(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    path = tmp_path / "monday.json"
+    with day(bench, route_of(path, WHOLE)) as unit:
+        unit.visit()
+        unit.route = route_of(path, {**WHOLE, "notes": "corrected"})
+        assert results(unit.state()) == [DONE, DONE, TO_DO, TO_DO, TO_DO]
+        with unit.journal() as journal:
+            assert current_round(journal, unit.route) is None
+            earlier = round_of_another_file(journal, unit.route)
+            assert earlier is not None
+            continue_round(journal, unit.route, earlier, unit.clock())
+            assert round_of_another_file(journal, unit.route) is None
+        assert unit.state().result is StopResult.DONE
+        with unit.journal() as journal:
+            begin_round(journal, unit.route, unit.clock())
+        assert results(unit.state()) == [DONE, DONE, TO_DO, TO_DO, TO_DO]
+        assert unit.state().visits == ()
+        unit.later()
+        assert unit.state().result is StopResult.DONE
+        assert entries_sent(bench.state) == 2
+
+
+def test_how_far_a_route_has_come(electricity: Companion, tmp_path: Path) -> None:
+    route = route_of(
+        tmp_path / "r.json", WHOLE, {"meter": NEIGHBOUR, "deliver": [credit(5)], "read": ["SGC"]}
+    )
+    bench = MeterLine(electricity)
+    with day(bench, route) as unit:
+        with unit.journal() as journal:
+            nothing = route_summary(journal, route)
+        assert (nothing.size, nothing.finished, nothing.began) == (2, 0, None)
+        assert nothing.stops[StopResult.NOT_VISITED] == 2
+        unit.visit()
+        with unit.journal() as journal:
+            summary = route_summary(journal, route)
+        assert (summary.size, summary.finished) == (2, 1)
+        assert summary.stops[StopResult.NOT_VISITED] == 1
+        assert summary.tasks[TaskKind.DELIVER, DONE] == 2
+        assert summary.tasks[TaskKind.READ, TO_DO] == 1
+        assert summary.began == summary.latest == unit.state().visits[0].began
+
+
+def test_a_session_that_goes_on_is_compared_with_the_meter_that_is_there(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        unit.visit()
+        again = unit.visit()
+        assert again.finding is Finding.ALREADY_DONE
+
+
+def test_a_procedure_of_its_own_needs_nothing_but_what_it_is_given(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit, unit.journal() as journal:
+        visit = bench.run(work(unit.session, journal, unit.route, wall_clock=unit.clock))
+    assert visit.meter.meter_pan == PAN
