@@ -76,7 +76,8 @@ def verify(
     """Check a journal, also while it is written to, or an export.
 
     ``expected``: what `vtc07.hhu.journal_check.expected_digest` returned. ``against``: the journal
-    of which it is an export or an earlier copy. Raises JournalError for what is neither, or cannot be read.
+    of which it is an export or an earlier copy. Raises JournalError for what is neither, or what
+    cannot be read.
     """
     try:
         export = is_export(path)
