@@ -34,7 +34,7 @@ from vtc07.carrier.events import (
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.registers import Register, Value
 from vtc07.hhu.resolution import Snapshot
-from vtc07.links.simulated import Fault, SimulatedLine
+from vtc07.links.simulated import Fault, LineObserver, SimulatedLine
 from vtc07.meter import MemoryStore, Meter, MeterServer, MeterState, manufacture
 from vtc07.tokens import (
     EA,
@@ -96,6 +96,7 @@ class MeterLine:
         server_sees_close: bool = False,
         password: str | None = None,
         echo: bool = False,
+        observers: Iterable[LineObserver] = (),
     ) -> None:
         self.companion = companion
         speed = speed or companion.link.speed
@@ -113,6 +114,7 @@ class MeterLine:
             fault=fault,
             server_sees_close=server_sees_close,
             echo=echo,
+            observers=observers,
         )
 
     def _power_up(self, now_ns: int) -> MeterServer:
