@@ -45,58 +45,70 @@ def link_options(function: Command) -> Command:
     return head_options(_gather(function))
 
 
+def optional_link_options(function: Command) -> Command:
+    """Give a command the same, with an ADDRESS that may be missing: ``link`` is None then."""
+    return head_options(_gather_where_given(function))
+
+
+_OPTIONS: Final = (
+    click.option(
+        "--store-key-file",
+        metavar="FILE",
+        help="sim: only: key of the store; else VTC07_STORE_KEY, else STORE.key beside it.",
+    ),
+    click.option(
+        "--password-file",
+        metavar="FILE",
+        help="Password of a meter with mode C; else VTC07_PASSWORD. - is stdin.",
+    ),
+    click.option(
+        "--trace",
+        metavar="FILE",
+        help="Record what goes over the line as JSON Lines; tokens stand in it.",
+    ),
+    click.option(
+        "--attempts",
+        type=click.IntRange(1, 20),
+        help="Attempts at a command; by default the companion's.",
+    ),
+    wake_up_option,
+    click.option(
+        "--profile",
+        metavar="NAME",
+        help="Longer time limits for a slow path, as the companion names them: gsm.",
+    ),
+    click.option(
+        "--speed",
+        type=click.IntRange(50, 4_000_000),
+        help="Speed of the line in Bd, in mode C the highest to change to; by default the "
+        "companion's.",
+    ),
+    click.option(
+        "--meter-address",
+        default="",
+        metavar="ADDRESS",
+        help="MeterPAN, DRN or device address of the meter; by default whichever answers.",
+    ),
+    click.option(
+        "--companion",
+        default=AUTO,
+        show_default=True,
+        metavar="NAME|FILE|auto",
+        help="The meter's companion; auto: the shipped one that it names itself.",
+    ),
+)
+
 _gather = gathering(
     "link",
     LinkOptions.__slots__,
     lambda values: LinkOptions(**values),
-    (
-        click.option(
-            "--store-key-file",
-            metavar="FILE",
-            help="sim: only: key of the store; else VTC07_STORE_KEY, else STORE.key beside it.",
-        ),
-        click.option(
-            "--password-file",
-            metavar="FILE",
-            help="Password of a meter with mode C; else VTC07_PASSWORD. - is stdin.",
-        ),
-        click.option(
-            "--trace",
-            metavar="FILE",
-            help="Record what goes over the line as JSON Lines; tokens stand in it.",
-        ),
-        click.option(
-            "--attempts",
-            type=click.IntRange(1, 20),
-            help="Attempts at a command; by default the companion's.",
-        ),
-        wake_up_option,
-        click.option(
-            "--profile",
-            metavar="NAME",
-            help="Longer time limits for a slow path, as the companion names them: gsm.",
-        ),
-        click.option(
-            "--speed",
-            type=click.IntRange(50, 4_000_000),
-            help="Speed of the line in Bd, in mode C the highest to change to; by default the "
-            "companion's.",
-        ),
-        click.option(
-            "--meter-address",
-            default="",
-            metavar="ADDRESS",
-            help="MeterPAN, DRN or device address of the meter; by default whichever answers.",
-        ),
-        click.option(
-            "--companion",
-            default=AUTO,
-            show_default=True,
-            metavar="NAME|FILE|auto",
-            help="The meter's companion; auto: the shipped one that it names itself.",
-        ),
-        click.argument("address", metavar="ADDRESS"),
-    ),
+    (*_OPTIONS, click.argument("address", metavar="ADDRESS")),
+)
+_gather_where_given = gathering(
+    "link",
+    LinkOptions.__slots__,
+    lambda values: LinkOptions(**values) if values["address"] is not None else None,
+    (*_OPTIONS, click.argument("address", metavar="[ADDRESS]", required=False)),
 )
 
 
