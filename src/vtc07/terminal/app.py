@@ -20,14 +20,16 @@ from vtc07.hhu.delivery import WallClock
 from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.progress import Progress, told
 from vtc07.hhu.texts import Said, Texts, mark, said
+from vtc07.links.address import AddressError, parse
 from vtc07.links.blocking import Interrupted
 from vtc07.terminal.delivering import sighting
-from vtc07.terminal.dialogs import Question
+from vtc07.terminal.dialogs import Question, Wanted
 from vtc07.terminal.frame import Frame, Words
 from vtc07.terminal.look import CSS, DARK, LIGHT
 from vtc07.terminal.meter_line import MeterLine, Target
 from vtc07.terminal.overview import Overview
 from vtc07.terminal.passing import Passed
+from vtc07.terminal.places import PLACES, remember, used_before
 from vtc07.terminal.token_entry import Sighting
 from vtc07.trace.message import TraceMessage, TraceSpeed
 
@@ -40,9 +42,9 @@ MOST_PASSED: Final = 500
 class Stepped(Message):
     """A piece of work has come a step further."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, what: Said) -> None:
         super().__init__()
-        self.progress = progress
+        self.what = what
 
 
 class OnTheLine(Message):
@@ -115,9 +117,10 @@ class HandHeldUnit(App[None]):
         work: Callable[[Connection], T],
         done: Callable[[T], None],
         ended: Callable[[], None] | None,
+        target: Target | None,
     ) -> None:
-        """Do a piece of work with the target, for a screen."""
-        target = self.target
+        """Do a piece of work with a target, for a screen; None: with the meter that is meant."""
+        target = target or self.target
         if self.line.busy or target is None:
             return
         self._at_work = screen
@@ -195,16 +198,20 @@ class HandHeldUnit(App[None]):
 
     def _stepped(self, progress: Progress) -> None:
         """Take a step of the line's thread."""
-        self.post_message(Stepped(progress))
+        self.say(told(progress))
 
     def _passed(self, what: TraceMessage | TraceSpeed, companion: Companion | None) -> None:
         """Take a message that passed, in the line's thread."""
         self.post_message(OnTheLine(Passed(what, companion, self.wall_clock())))
 
+    def say(self, what: Said) -> None:
+        """Say how far a piece of work has come; from the line's thread."""
+        self.post_message(Stepped(what))
+
     def on_stepped(self, event: Stepped) -> None:
         """Show a step on the screen whose work it is."""
         if self._at_work is not None and self._at_work.is_attached:
-            self._at_work.step(told(event.progress))
+            self._at_work.step(event.what)
 
     def on_on_the_line(self, event: OnTheLine) -> None:
         """Keep a message, and show it where the line is watched."""
@@ -250,6 +257,29 @@ class HandHeldUnit(App[None]):
         """Change what is known of the target."""
         assert self.target is not None
         self.target = replace(self.target, **changes)  # type: ignore[arg-type]
+
+    def want_target(self, screen: Frame, go_on: Callable[[Target], None]) -> None:
+        """Go on with where a meter is, whichever it is; where that is not known, ask first."""
+        if self.target is not None:
+            go_on(replace(self.target, companion=AUTO, meter_pan=None, speed=None))
+            return
+        before = used_before(self.setting.state / PLACES)
+
+        def given(address: str | None) -> None:
+            if address is None:
+                return
+            try:
+                found = Target(str(parse(address)))
+            except AddressError:
+                screen.failed(said("{address} is no address.", address=address))
+                return
+            self.target = found
+            remember(self.setting.state / PLACES, found.address)
+            screen.show_title()
+            go_on(found)
+
+        question = said("Where is the meter? The address that was used last is written here.")
+        self.push_screen(Wanted(question, text=before[0] if before else ""), given)
 
     def met(self, overview: Overview) -> None:
         """Keep what was read of the meter, and mean this one from now on."""

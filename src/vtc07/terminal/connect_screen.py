@@ -21,7 +21,7 @@ from vtc07.terminal.dialogs import Wanted
 from vtc07.terminal.frame import ENTER, LINE, Frame, Key, Menu, Mood, Words
 from vtc07.terminal.meter_line import Target, greeted
 from vtc07.terminal.overview import Overview
-from vtc07.terminal.places import Place, places, remember, used_before
+from vtc07.terminal.places import PLACES, Place, places, remember, used_before
 
 _AT: Final = "at "
 _OTHER: Final = "other"
@@ -73,7 +73,7 @@ class ConnectScreen(Frame):
         self.aside(self._look, self._offer)
 
     def _look(self) -> tuple[tuple[Place, ...], int]:
-        found = places(used_before(self.unit.setting.state / "places.json"), serial_ports())
+        found = places(used_before(self.unit.setting.state / PLACES), serial_ports())
         return found, len(self.unit.journal.unresolved())
 
     def _offer(self, found: tuple[tuple[Place, ...], int]) -> None:
@@ -146,7 +146,7 @@ class ConnectScreen(Frame):
 
         target = self.unit.target
         assert target is not None
-        remember(self.unit.setting.state / "places.json", target.address)
+        remember(self.unit.setting.state / PLACES, target.address)
         self.unit.met(overview)
         self.app.push_screen(MeterScreen())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar, Final
 
 from textual import events
@@ -15,7 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from vtc07.hhu.texts import Said, counted, mark, said
-from vtc07.terminal.delivering import Told, deliver
+from vtc07.terminal.delivering import Told, can_be_key_change, deliver, deliver_set
+from vtc07.terminal.dialogs import Choice
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
 from vtc07.terminal.token_entry import (
     Check,
@@ -222,15 +223,38 @@ class DeliverScreen(Frame):
         field = self.query_one(TokenInput)
         if (field.value or not self._tokens.digits) and not self._keep():
             return
+        if can_be_key_change(self._tokens.digits):
+            self._ask_whether_key_change()
+        else:
+            self._send(deliver)
+
+    def _ask_whether_key_change(self) -> None:
+        def chosen(name: str | None) -> None:
+            if name is None:
+                self.on_token_input_undone()
+            else:
+                self._send(deliver_set if name == "set" else deliver)
+
+        question = said(
+            "Are these {count} tokens one key change? Then the meter is asked first which of them "
+            "it holds, and only what is missing is entered.",
+            count=len(self._tokens.digits),
+        )
+        one_by_one = said("No: send them one after the other")
+        items = (("set", said("Yes, one key change")), ("single", one_by_one))
+        self.app.push_screen(Choice(question, items), chosen)
+
+    def _send(self, how: Callable[..., Told]) -> None:
         target = self.unit.target
         assert target is not None
+        field = self.query_one(TokenInput)
         field.display, field.disabled = False, True
         self._sending = True
         self.query_one("#check", Static).update("")
         self.show_keys()
         self.unit.token_on_its_way = True
         work = functools.partial(
-            deliver,
+            how,
             target=target,
             journal=self.unit.journal,
             tokens=tuple(self._tokens.digits),

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from vtc07.carrier.status import TokenStatus
 from vtc07.cli.connection import Connection
 from vtc07.hhu import selection
-from vtc07.hhu.delivery import SendReport, TokenToSend, WallClock, send
+from vtc07.hhu.delivery import EarlierDelivery, TokenToSend, WallClock, send
 from vtc07.hhu.journal import Delivery, Journal
 from vtc07.hhu.journal_result import Result
+from vtc07.hhu.key_change import deliver_key_change
 from vtc07.hhu.outcome import (
     EXPLANATIONS,
     Delivered,
@@ -46,24 +47,31 @@ _MOODS = {
 class Told:
     """What became of tokens, and the meter as it was afterwards, where it could be read.
 
-    ``known``: places of tokens that the journal knew as taken, so that nothing was entered.
+    ``known``: places of tokens that were taken before, so that nothing was entered. ``state``: of
+    a key change, where the meter stands in it.
     """
 
-    report: SendReport
+    outcomes: tuple[Outcome, ...]
+    meaning: Meaning
+    earlier: tuple[EarlierDelivery, ...]
+    problems: tuple[str, ...]
     known: frozenset[int]
     overview: Overview | None
+    state: Said | None = None
 
     @property
     def mood(self) -> Mood:
         """How it is said."""
-        return _MOODS[self.report.meaning]
+        return _MOODS[self.meaning]
 
     @property
     def summary(self) -> Said:
         """All of it in one sentence."""
-        outcomes = self.report.outcomes
+        outcomes = self.outcomes
+        if self.state is not None:
+            return self.state
         taken = sum(isinstance(outcome, Delivered) for outcome in outcomes)
-        match self.report.meaning:
+        match self.meaning:
             case Meaning.DONE:
                 credit = None if self.overview is None else self.overview.text("creditBalance")
                 if credit is not None:
@@ -91,16 +99,18 @@ class Told:
                 number=earlier.delivery.number,
                 outcome=earlier.outcome.said,
             ).words(texts)
-            for earlier in self.report.earlier
+            for earlier in self.earlier
         ]
-        for place, (digits, outcome) in enumerate(zip(tokens, self.report.outcomes, strict=True)):
+        for place, (digits, outcome) in enumerate(zip(tokens, self.outcomes, strict=True)):
             lines += self._of_token(place, digits, outcome, texts)
-        return [*lines, *self.report.problems]
+        return [*lines, *self.problems]
 
     def _of_token(self, place: int, digits: str, outcome: Outcome, texts: Texts) -> list[str]:
         lines = [f"{place + 1}  {grouped(digits)}", f"   {outcome.said.words(texts)}"]
         if place in self.known:
-            lines.append("   " + said("The journal knew it; nothing was entered.").words(texts))
+            lines.append(
+                "   " + said("The meter took it before; nothing was entered.").words(texts)
+            )
         status = outcome.status if isinstance(outcome, Delivered | Refused) else None
         if status is not None and status in EXPLANATIONS:
             lines.append("   " + texts(EXPLANATIONS[status]))
@@ -134,11 +144,55 @@ def deliver(
         for place, (digits, outcome) in enumerate(zip(tokens, report.outcomes, strict=True))
         if digits in before and isinstance(outcome, Delivered)
     )
-    return Told(report, known, _looked_at(connection, report))
+    return Told(
+        report.outcomes,
+        report.meaning,
+        report.earlier,
+        report.problems,
+        known,
+        _looked_at(connection, report.meaning),
+    )
 
 
-def _looked_at(connection: Connection, report: SendReport) -> Overview | None:
-    if report.meaning in (Meaning.NO_LINK, Meaning.UNRESOLVED):
+def deliver_set(
+    connection: Connection,
+    *,
+    target: Target,
+    journal: Journal,
+    tokens: tuple[str, ...],
+    wall_clock: WallClock,
+) -> Told:
+    """Deliver the tokens of one key change: whole, or up to a state that is known."""
+    greeted(connection, target)
+    report = connection.run(
+        deliver_key_change(connection.session, journal, tokens, wall_clock=wall_clock)
+    )
+    known = frozenset(
+        place
+        for place, outcome in enumerate(report.outcomes)
+        if isinstance(outcome, Delivered) and place not in report.entered
+    )
+    return Told(
+        report.outcomes,
+        report.meaning,
+        report.earlier,
+        report.problems,
+        known,
+        _looked_at(connection, report.meaning),
+        report.state.said,
+    )
+
+
+def can_be_key_change(tokens: Sequence[str]) -> bool:
+    """Say whether these can be the tokens of one key change: two to four of class 2."""
+    return len(tokens) in range(2, 5) and all(
+        TokenData.from_digits(digits).token_class == 2 for digits in tokens
+    )
+
+
+def _looked_at(connection: Connection, meaning: Meaning) -> Overview | None:
+    """Read the meter once more, where it is there; nothing depends on it."""
+    if meaning in (Meaning.NO_LINK, Meaning.UNRESOLVED):
         return None
     with contextlib.suppress(SessionError, LinkUnavailable, CannotRead):
         found = connection.run(read(connection.session, selection.overview(connection.companion)))

@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Input, OptionList, Static
 
 from vtc07.hhu.texts import Said, mark
-from vtc07.terminal.frame import ENTER, ESCAPE
+from vtc07.terminal.frame import ENTER, ESCAPE, Menu
 
 if TYPE_CHECKING:
     from vtc07.terminal.app import HandHeldUnit
@@ -85,4 +85,38 @@ class Wanted(ModalScreen[str | None]):
 
     def action_give_up(self) -> None:
         """Go back without a text."""
+        self.dismiss(None)
+
+
+class Choice(ModalScreen[str | None]):
+    """One of several things to do; None where the user went back. ``items``: a name and words."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", show=False)]
+
+    def __init__(self, question: Said, items: tuple[tuple[str, Said], ...]) -> None:
+        super().__init__()
+        self._question = question
+        self._items = items
+
+    def compose(self) -> ComposeResult:
+        """Put the question together."""
+        texts = cast("HandHeldUnit", self.app).texts
+        keys = f"{texts(ENTER)} {texts(mark('choose'))}   {texts(ESCAPE)} {texts(mark('back'))}"
+        with Vertical(id="dialog"):
+            yield Static(Content(self._question.words(texts)), id="question", classes="gap")
+            yield Menu()
+            yield Static(Content(keys), id="answers")
+
+    def on_mount(self) -> None:
+        """Offer the items."""
+        texts = cast("HandHeldUnit", self.app).texts
+        self.query_one(Menu).offer((name, words.words(texts)) for name, words in self._items)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Give what was chosen."""
+        event.stop()
+        self.dismiss(event.option_id)
+
+    def action_give_up(self) -> None:
+        """Go back without a choice."""
         self.dismiss(None)

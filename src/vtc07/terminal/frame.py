@@ -24,6 +24,7 @@ from vtc07.hhu.texts import Said, mark, said
 
 if TYPE_CHECKING:
     from vtc07.terminal.app import HandHeldUnit
+    from vtc07.terminal.meter_line import Target
 
 T = TypeVar("T")
 
@@ -164,12 +165,14 @@ class Frame(Screen[None]):
         done: Callable[[T], None],
         *,
         ended: Callable[[], None] | None = None,
+        target: Target | None = None,
     ) -> None:
         """Do a piece of work with the meter, then ``done`` with what it came to, on this screen.
 
-        ``ended``: called in any case, before ``done``. Nothing happens while another is under way.
+        ``ended``: called in any case, before ``done``. ``target``: another one than the meter that
+        is meant. Nothing happens while another piece of work is under way.
         """
-        self.unit.with_meter(self, work, done, ended)
+        self.unit.with_meter(self, work, done, ended, target)
 
     def aside(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
         """Do something that takes its time but needs no meter, then ``done``, on this screen."""

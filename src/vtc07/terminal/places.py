@@ -13,6 +13,8 @@ from vtc07.links.address import AddressError, SimulatedAddress, parse
 from vtc07.links.ports import SerialPort
 
 _MOST: Final = 6
+#: The file of addresses, in the folder of what the application remembers.
+PLACES: Final = "places.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,17 @@ from typing import Final
 
 from vtc07.terminal.deliver_screen import DeliverScreen
 from vtc07.terminal.frame import Frame
+from vtc07.terminal.journal_screen import JournalScreen
+from vtc07.terminal.open_screen import OpenScreen
 from vtc07.terminal.read_screen import ReadScreen
+from vtc07.terminal.route_screen import RouteFilesScreen
 from vtc07.terminal.write_screen import WriteScreen
 
 SCREENS: Final[Mapping[str, Callable[[], Frame]]] = {
     "deliver": DeliverScreen,
     "read": ReadScreen,
     "write": WriteScreen,
+    "route": RouteFilesScreen,
+    "open": OpenScreen,
+    "journal": JournalScreen,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rich.text import Text
+from textual.actions import SkipAction
 from textual.widgets import DataTable
 
 
@@ -30,3 +31,9 @@ class WordTable(DataTable[Text]):
             self.add_row(*(Text(cell) for cell in cells), key=key)
         if row and row < self.row_count:
             self.move_cursor(row=row)
+
+    def action_select_cursor(self) -> None:
+        """Choose the row; a table without any leaves the key to the screen."""
+        if not self.row_count:
+            raise SkipAction
+        super().action_select_cursor()

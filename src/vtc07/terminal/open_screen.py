@@ -1,0 +1,134 @@
+"""What is open: deliveries and writes of which nobody knows yet what came of them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from vtc07.cli.connection import Connection
+from vtc07.hhu.delivery import WallClock
+from vtc07.hhu.journal import UnitJournal
+from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.resuming import OpenWork, ResumeReport, advice, open_work, resume
+from vtc07.hhu.texts import mark, said
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
+from vtc07.terminal.meter_line import Target
+from vtc07.terminal.table import WordTable
+from vtc07.terminal.token_entry import grouped
+
+
+class OpenScreen(Frame):
+    """What is open, of all meters; at the meter that is there it is looked into."""
+
+    TITLE_WORDS = mark("Open deliveries")
+    KEYS: ClassVar[tuple[Key, ...]] = (
+        (ENTER, mark("look into what is open at the meter that is there")),
+        BACK,
+        LINE,
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "resume", show=False)]
+
+    def body(self) -> Iterable[Widget]:
+        """Return the table, and what was found out."""
+        with Vertical():
+            yield WordTable()
+            yield Static(id="found", markup=False)
+
+    def on_mount(self) -> None:
+        """Show what is open."""
+        super().on_mount()
+        self.query_one(WordTable).focus()
+        self._look()
+
+    def _look(self) -> None:
+        self.aside(functools.partial(open_work, self.unit.journal), self._show)
+
+    def _show(self, work: OpenWork) -> None:
+        texts = self.unit.texts
+        columns = [texts(w) for w in (mark("meter"), mark("time"), mark("what"), mark("to do"))]
+        rows = [
+            (
+                f"delivery {d.number}",
+                (
+                    d.meter_pan,
+                    f"{d.opened.astimezone():%m-%d %H:%M}",
+                    grouped(d.token),
+                    self.words(advice(d)),
+                ),
+            )
+            for d in work.deliveries
+        ]
+        rows += [
+            (
+                f"setting {s.entry}",
+                (
+                    s.meter_pan or "",
+                    f"{s.time.astimezone():%m-%d %H:%M}",
+                    f"{s.register}={s.value}",
+                    self.words(s.said),
+                ),
+            )
+            for s in work.settings
+        ]
+        self.query_one(WordTable).fill(columns, rows)
+        if not rows:
+            self.tell(said("Nothing is open."), Mood.GOOD)
+
+    def on_data_table_row_selected(self) -> None:
+        """Look into what is open at the meter that is there."""
+        self.action_resume()
+
+    def action_resume(self) -> None:
+        """Ask the meter that is there; nothing is entered again."""
+        if self.unit.line.busy:
+            return
+        self.unit.want_target(self, self._resume)
+
+    def _resume(self, target: Target) -> None:
+        work = functools.partial(
+            _resume, journal=self.unit.journal, wall_clock=self.unit.wall_clock
+        )
+        self.with_meter(work, self._resumed, target=target)
+
+    def _resumed(self, report: ResumeReport) -> None:
+        lines: list[str] = []
+        if report.meter_pan is not None:
+            lines.append(self.words(said("Meter {pan}:", pan=report.meter_pan)))
+        if report.obstacle is not None:
+            lines.append(self.words(report.obstacle.said))
+        lines += [
+            self.words(
+                said(
+                    "Delivery {number}, {token}: {outcome}",
+                    number=earlier.delivery.number,
+                    token=grouped(earlier.delivery.token),
+                    outcome=earlier.outcome.said,
+                )
+            )
+            for earlier in report.deliveries
+        ]
+        lines += [
+            self.words(said("{register}: {result}", register=f.setting.register, result=f.said))
+            for f in report.settings
+        ]
+        lines += report.problems
+        self.query_one("#found", Static).update(Content("\n".join(lines)))
+        self._look()
+        if report.obstacle is None and not report.deliveries and not report.settings:
+            self.tell(said("Nothing is open at this meter."), Mood.GOOD)
+        elif report.meaning is Meaning.DONE:
+            self.tell(said("What was open at this meter is known now."), Mood.GOOD)
+        else:
+            self.tell(said("Not everything is known yet."), Mood.CARE)
+
+
+def _resume(connection: Connection, *, journal: UnitJournal, wall_clock: WallClock) -> ResumeReport:
+    connection.greet()
+    return connection.run(resume(connection.session, journal, wall_clock=wall_clock))

@@ -1,0 +1,295 @@
+"""A route: which file, how far it has come, and the work at the meter that is there."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Final
+
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import OptionList, Static
+
+from vtc07.cli.connection import Connection
+from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.route import RouteError
+from vtc07.hhu.route_file import RouteFile, open_route
+from vtc07.hhu.route_run import work
+from vtc07.hhu.route_state import RouteStates
+from vtc07.hhu.route_task import RouteSummary, StopResult, StopState, TaskKind
+from vtc07.hhu.route_visit import Arrived, RouteStep, RouteVisit, TaskBegins
+from vtc07.hhu.texts import Said, counted, mark, said
+from vtc07.terminal.dialogs import Wanted
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Menu, Mood
+from vtc07.terminal.meter_line import Target
+from vtc07.terminal.table import WordTable
+
+#: So many stops are shown at once; a route may have many more.
+PAGE: Final = 100
+_OTHER: Final = "other"
+_MOODS: Final = {
+    Meaning.DONE: Mood.GOOD,
+    Meaning.REFUSED: Mood.BAD,
+    Meaning.NO_LINK: Mood.BAD,
+    Meaning.UNRESOLVED: Mood.CARE,
+}
+_TASKS: Final = {
+    TaskKind.DELIVER: mark("deliver"),
+    TaskKind.WRITE: mark("write"),
+    TaskKind.READ: mark("read"),
+}
+
+
+class RouteFilesScreen(Frame):
+    """Choose the file of a route: those in the working folder, or any by its name."""
+
+    TITLE_WORDS = mark("Route")
+    KEYS: ClassVar[tuple[Key, ...]] = ((ENTER, mark("choose")), BACK)
+
+    def body(self) -> Iterable[Widget]:
+        """Return the list."""
+        yield Menu(classes="fill")
+
+    def on_mount(self) -> None:
+        """Offer what is in the folder."""
+        super().on_mount()
+        folder = Path.cwd()
+        found = sorted(
+            path.name
+            for path in folder.iterdir()
+            if path.suffix.lower() in (".csv", ".json") and path.is_file()
+        )
+        items = [(f"/{name}", name) for name in found]
+        items.append((_OTHER, self.unit.texts(mark("Another file ..."))))
+        self.query_one(Menu).offer(items)
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Open a route, or ask for its name."""
+        name = event.option_id or ""
+        if name != _OTHER:
+            self._open(name.removeprefix("/"))
+            return
+
+        def given(file: str | None) -> None:
+            if file is not None:
+                self._open(file)
+
+        self.app.push_screen(Wanted(said("The route's file, CSV or JSON?")), given)
+
+    def _open(self, file: str) -> None:
+        self.tell(said("opening {file}", file=file), Mood.BUSY)
+        self.aside(functools.partial(open_route, Path(file)), self._opened)
+
+    def _opened(self, route: RouteFile) -> None:
+        self.tell("")
+        self.app.push_screen(RouteScreen(route))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What is shown of a route: its counts, and a page of its stops."""
+
+    summary: RouteSummary
+    stops: tuple[StopState, ...]
+    more: bool
+
+
+class RouteScreen(Frame):
+    """How far a route has come, and the work at the meter that is there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "work", show=False),
+        Binding("f4", "all", show=False),
+        Binding("f6", "page(1)", show=False),
+        Binding("f7", "page(-1)", show=False),
+    ]
+
+    def __init__(self, route: RouteFile) -> None:
+        super().__init__()
+        self._route = route
+        self._all = False
+        self._page = 0
+        self._more = False
+
+    def title_words(self) -> Said:
+        """Return what stands in the title."""
+        return said("Route {name}", name=self._route.name)
+
+    def keys(self) -> Iterable[Key]:
+        """Return the keys of the moment."""
+        return (
+            (ENTER, mark("work at the meter that is there")),
+            ("F4", mark("only what is left") if self._all else mark("all")),
+            ("F6/F7", mark("further/back")),
+            BACK,
+            LINE,
+        )
+
+    def body(self) -> Iterable[Widget]:
+        """Return counts, stops, and what became of the last visit."""
+        with Vertical():
+            yield Static(id="counts", classes="large", markup=False)
+            yield WordTable()
+            yield Static(id="visit", markup=False)
+
+    def on_mount(self) -> None:
+        """Show how far the route has come."""
+        super().on_mount()
+        self.query_one(WordTable).focus()
+        self._look()
+
+    # --- how far it has come ---------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if not self.unit.line.busy:
+            self.query_one("#counts", Static).update(
+                Content(self.words(said("looking into the journal ...")))
+            )
+        self.aside(self._read, self._show)
+
+    def _read(self) -> _Shown:
+        states = RouteStates(self.unit.journal, self._route)
+        summary = states.summary()
+        found = (states.of(stop) for stop in self._route.stops())
+        left = (s for s in found if self._all or s.result not in _FINISHED)
+        page = tuple(itertools.islice(left, self._page * PAGE, (self._page + 1) * PAGE + 1))
+        return _Shown(summary, page[:PAGE], len(page) > PAGE)
+
+    def _show(self, shown: _Shown) -> None:
+        self._more = shown.more
+        summary, texts = shown.summary, self.unit.texts
+        line = said(
+            "{done} of {size} meters done, {open} open, {refused} refused, {left} not visited",
+            done=summary.stops[StopResult.DONE],
+            size=summary.size,
+            open=summary.stops[StopResult.OPEN],
+            refused=summary.stops[StopResult.REFUSED],
+            left=summary.stops[StopResult.NOT_VISITED],
+        )
+        counts = self.words(line)
+        if self._route.faulty:
+            counts += "\n! " + self.words(
+                counted(
+                    "{count} stop cannot be worked on as it stands: vtc07 route check says why.",
+                    "{count} stops cannot be worked on as they stand: vtc07 route check says why.",
+                    self._route.faulty,
+                )
+            )
+        self.query_one("#counts", Static).update(Content(counts))
+        columns = [texts(w) for w in (mark("place"), mark("meter"), mark("what"), mark("result"))]
+        rows = [(str(place), self._cells(state)) for place, state in enumerate(shown.stops)]
+        self.query_one(WordTable).fill(columns, rows, keep=True)
+        if not rows and not self._page:
+            self.tell(said("Everything on this route is done."), Mood.GOOD)
+
+    def _cells(self, state: StopState) -> tuple[str, ...]:
+        texts = self.unit.texts
+        counts = {kind: sum(t.kind is kind for t in state.tasks) for kind in TaskKind}
+        what = ", ".join(f"{texts(_TASKS[kind])} {n}" for kind, n in counts.items() if n)
+        stop = state.stop
+        place = f"{stop.place}: {stop.notes}" if stop.notes and stop.place else stop.place
+        return (place or stop.notes, stop.meter, what, texts(state.result.value))
+
+    def action_all(self) -> None:
+        """Show all stops, or only those where something is left to be done."""
+        self._all, self._page = not self._all, 0
+        self.show_keys()
+        self._look()
+
+    def action_page(self, way: int) -> None:
+        """Show the next stops, or those before."""
+        if self._page + way < 0 or (way > 0 and not self._more):
+            self.tell(said("There are no more."))
+            return
+        self._page += way
+        self._look()
+
+    # --- work ------------------------------------------------------------------------------------
+
+    def on_data_table_row_selected(self) -> None:
+        """Work at the meter that is there, whichever row is marked."""
+        self.action_work()
+
+    def action_work(self) -> None:
+        """Do what the route has for the meter that is there."""
+        if not self.unit.line.busy:
+            self.unit.want_target(self, self._work)
+
+    def _work(self, target: Target) -> None:
+        self.query_one("#visit", Static).update("")
+        self.unit.token_on_its_way = True
+        self.with_meter(self._visit, self._visited, target=target)
+
+    def _visit(self, connection: Connection) -> RouteVisit:
+        connection.greet()
+        if connection.recording is not None:
+            connection.recording.route = self._route.name
+        return connection.run(
+            work(
+                connection.session,
+                self.unit.journal,
+                self._route,
+                wall_clock=self.unit.wall_clock,
+                on_task=self._on_task,
+            )
+        )
+
+    def _on_task(self, step: RouteStep) -> None:
+        """Take a step, in the line's thread."""
+        if isinstance(step, TaskBegins):
+            self.unit.say(
+                said(
+                    "task {number} of {of}: {what} {subject}",
+                    number=step.number,
+                    of=step.of,
+                    what=Said(_TASKS[step.task.kind]),
+                    subject=step.task.subject,
+                )
+            )
+        elif isinstance(step, Arrived):
+            self.unit.say(said("meter {pan} is there", pan=step.meter_pan))
+
+    def _visited(self, visit: RouteVisit) -> None:
+        lines = []
+        if visit.meter_pan is not None:
+            places = ", ".join(stop.stop.place for stop in visit.stops if stop.stop.place)
+            lines.append(f"{visit.meter_pan}  {places}")
+        lines += [
+            self.words(
+                said(
+                    "Earlier delivery {number}: {outcome}",
+                    number=e.delivery.number,
+                    outcome=e.outcome.said,
+                )
+            )
+            for e in visit.earlier
+        ]
+        for ended in visit.tried:
+            task = ended.task
+            what = self.unit.texts(_TASKS[task.kind])
+            lines.append(f"  {what} {task.subject}: {self.words(task.said)}")
+        lines += visit.problems
+        self.query_one("#visit", Static).update(Content("\n".join(lines)))
+        self.tell(visit.said, _MOODS[visit.meaning])
+        self._look()
+
+    def failed_with(self, error: Exception) -> bool:
+        """Look again after a visit that failed: some of it may have been done."""
+        if not isinstance(error, RouteError):
+            self._look()
+        return False
+
+    def left(self) -> None:
+        """Say that the visit was left; the next one goes on where it ended."""
+        self.tell(
+            said("Left. The next visit to this meter goes on where this one ended."), Mood.CARE
+        )
+        self._look()
+
+
+_FINISHED: Final = (StopResult.DONE, StopResult.REFUSED)
