@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TypeVar
 
 import pytest
 from hhu_bench import PAN, MeterLine, credit, wall_clock
+from recorded_unit import pulled_at_the_ack, tokens, unit
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.endpoint import Procedure, perform
 from vtc07.carrier.events import Failure, Identify
 from vtc07.carrier.grammar import ACK, DAMAGED
 from vtc07.carrier.registers import Register, Value
-from vtc07.hhu.delivery import TokenToSend, resolve_earlier, send
+from vtc07.hhu.delivery import resolve_earlier, send
 from vtc07.hhu.entries import Entry, EntryKind
-from vtc07.hhu.journal_memory import MemoryPlace, disk_error
-from vtc07.hhu.journal_sqlite import SQLiteJournal
+from vtc07.hhu.journal_memory import disk_error
 from vtc07.hhu.outcome import Delivered, NotTaken, NotTakenReason, Unresolved
 from vtc07.hhu.reading import read
-from vtc07.hhu.recording import Recording
 from vtc07.hhu.session import NoLink, Session
 from vtc07.hhu.writing import write
 from vtc07.links.link import Sender
@@ -29,56 +25,9 @@ from vtc07.links.simulated import DROPPED, UNPLUGGED
 from vtc07.trace.message import TraceMessage
 from vtc07.trace.recorder import Recorder
 
-T = TypeVar("T")
-
 
 class Interrupted(BaseException):
     """Somebody pressed Ctrl-C."""
-
-
-class Unit:
-    """A unit with its journal at a meter, every character of the line recorded."""
-
-    def __init__(self, companion: Companion, place: MemoryPlace, **line: object) -> None:
-        self.place = place
-        self.journal = SQLiteJournal(place)
-        self.seen: list[TraceMessage] = []
-        trace = Recorder(self.seen.append, start_ns=0)
-        observers = [trace.character, self._passes]
-        self.meter = MeterLine(companion, observers=observers, **line)  # type: ignore[arg-type]
-        self.session = Session(companion)
-        self.recording = Recording(
-            self.journal,
-            wall_clock=wall_clock,
-            companion=lambda: companion,
-            meter_pan=lambda: None if self.session.meter is None else self.session.meter.meter_pan,
-            address="bench",
-        )
-        self.session.on_progress = self.recording.heard
-        self.last_before_sending: set[EntryKind] = set()
-
-    def _passes(self, sender: Sender, sent: int, arrived: int, time_ns: int) -> None:
-        self.recording.recorder.character(sender, sent, arrived, time_ns)
-        if sender == "client" and self.journal.head().number:
-            self.last_before_sending.add(list(self.journal.entries())[-1].kind)
-
-    def run(self, procedure: Procedure[T]) -> T:
-        return self.meter.run(self.recording.recorded(procedure))
-
-    def entries(self, *kinds: EntryKind, delivery: int | None = None) -> list[Entry]:
-        return list(self.journal.entries(kinds=kinds, delivery=delivery))
-
-
-@contextmanager
-def unit(companion: Companion, **line: object) -> Iterator[Unit]:
-    with MemoryPlace() as place:
-        made = Unit(companion, place, **line)
-        with made.journal:
-            yield made
-
-
-def tokens(*digits: str) -> list[TokenToSend]:
-    return [TokenToSend(d, has_tid=True) for d in digits]
 
 
 def plain(entry: Entry) -> str:
@@ -167,10 +116,6 @@ def test_messages_belong_to_the_delivery_that_they_are_about(electricity: Compan
             assert [e.members["command"] for e in entered].count("EnterToken") == 1
         last = made.entries()[-1]
         assert (last.members["answer"], last.delivery) == ("SignedOff", None)
-
-
-def pulled_at_the_ack(sender: Sender, char: int, _place: int, _ns: int) -> int:
-    return UNPLUGGED if sender == "server" and char == ACK else char
 
 
 def test_a_delivery_that_is_looked_into_later_gets_those_messages_too(
