@@ -67,7 +67,7 @@ class RouteCheck:
     def __init__(self, path: Path | str, companions: Sequence[Companion] = ()) -> None:
         self._reading = Reading(Path(path))
         self._registers = _Registers(companions)
-        self._rounded = 0
+        self._written = self._rounded = 0
         self.counts = Counts()
 
     @property
@@ -129,6 +129,7 @@ class RouteCheck:
         self.counts.key_changes += any(token.of_key_change for token in stop.deliver)
         self.counts.writes += len(stop.write)
         self.counts.reads += len(stop.read)
+        self._written += len(row.deliver)
         self._rounded += sum(f.kind == "token-rounded" for f in found)
         yield from seen.stop(stop, good=not any(f.kind.startswith(_NO_METER) for f in found))
         yield from self._registers.judge(stop)
@@ -138,11 +139,11 @@ class RouteCheck:
         if not counts.stops:
             what = said("there is no stop in it")
             yield error(0, "empty-route", what, said("write a line for each meter"))
-        if self._rounded > 1 and self._rounded * _ROUNDED_SHARE > counts.tokens:
+        if self._rounded > 1 and self._rounded * _ROUNDED_SHARE > self._written:
             what = said(
                 "{rounded} of {tokens} tokens end in five zeros",
                 rounded=self._rounded,
-                tokens=counts.tokens,
+                tokens=self._written,
             )
             advice = said(
                 "a program rounded them and they are lost: take them from where they came, and "

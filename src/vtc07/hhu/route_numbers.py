@@ -150,21 +150,36 @@ def wrong_token(line: int, place: int, text: str) -> Finding | None:
         return _no_digits(line, token_name(place), text)
     if len(text) != 20:
         return _wrong_count(line, token_name(place), text)
-    if int(text) > MAXIMUM_TOKENDATA:
-        what = said("{token} is larger than 66 bits can hold", token=token_name(place, text))
-        return error(line, "token-range", what, said("compare its first digits"))
-    data = TokenData(int(text))
-    wrong = said("a digit is wrong: compare every digit")
+    token = token_name(place, text)
+    why = _impossible(int(text), token)
+    if why is None:
+        return None
+    kind, what = why
+    if text.endswith("00000"):
+        what = said("{what}, and it ends in five zeros", what=what)
+        return error(line, "token-rounded", what, _as_text())
+    return error(line, kind, what, said("a digit is wrong: compare every digit"))
+
+
+def _impossible(value: int, token: Said) -> tuple[str, Said] | None:
+    """Say why no token has this value, with a word for programs."""
+    if value > MAXIMUM_TOKENDATA:
+        return "token-range", said("{token} is larger than 66 bits can hold", token=token)
+    data = TokenData(value)
     if data.token_class == 3:
-        what = said("{token} is of class 3, which no meter takes", token=token_name(place, text))
-        return error(line, "token-class", what, wrong)
-    if data.token_class == 1:
-        block = data.block64
-        if crc(1, block >> 60, block >> 16 & 0xFFF_FFFF_FFFF) != block & 0xFFFF:
-            token = token_name(place, text)
-            what = said("{token} is of class 1, in clear, and its CRC does not fit", token=token)
-            return error(line, "token-crc", what, wrong)
+        return "token-class", said("{token} is of class 3, which no meter takes", token=token)
+    if data.token_class == 1 and not _is_authentic(data):
+        return "token-crc", said(
+            "{token} is of class 1, in clear, and its CRC does not fit", token=token
+        )
     return None
+
+
+def _is_authentic(data: TokenData) -> bool:
+    """Say whether this is a token of class 1, which anybody can read, with a CRC that fits."""
+    block = data.block64
+    fits = crc(1, block >> 60, block >> 16 & 0xFFF_FFFF_FFFF) == block & 0xFFFF
+    return data.token_class == 1 and fits
 
 
 def doubts(line: int, place: int, digits: str, meter: str) -> tuple[Finding, ...]:
@@ -227,7 +242,12 @@ def _wrong_count(line: int, token: Said, text: str) -> Finding:
         len(text),
         token=token,
     )
-    if len(text) > 20 and len(text) % 20 == 0:
+    if len(text) < 20 and _is_authentic(TokenData(int(text))):
+        advice = said(
+            "with zeros at the front it is a token of class 1: a program took them away; import "
+            "the column as text"
+        )
+    elif len(text) > 20 and len(text) % 20 == 0:
         advice = said("these are several tokens: write ';' between them")
     elif len(text) > 20:
         advice = said("count again, and write ';' between two tokens")

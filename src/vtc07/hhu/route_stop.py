@@ -90,8 +90,8 @@ def _judge_tokens(line: int, tokens: Sequence[RouteToken], found: list[Finding])
                 found.append(error(line, "token-twice", what, said("leave one of them")))
     marked = [token for token in tokens if token.of_key_change]
     if marked:
-        found += _wrong_set(line, marked)
-        found += _order(line, tokens)
+        wrong = tuple(_wrong_set(line, marked))
+        found += wrong or _order(line, tokens)
     elif len(tokens) > 1:
         found += _unmarked(line, tokens)
 
