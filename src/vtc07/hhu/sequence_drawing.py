@@ -1,6 +1,6 @@
 """A delivery's history drawn as SVG, alone or within a page, and as a page of its own.
 
-The unit is on the left, the meter on the right, time goes downwards. Nothing is told by colour
+The HHU is on the left, the meter on the right, time goes downwards. Nothing is told by colour
 alone: what was damaged or lost has a broken line and a cross, and says so in words. In a page the
 drawing is made of strips, between which paper may end; its colours are those of the page.
 """
@@ -198,7 +198,7 @@ def _text(words: str, x: int, y: int, class_: str | None = None, *, end: bool = 
 def _heading(part: SequencePart, texts: Texts, zone: tzinfo | None) -> _Row:
     words = part_heading(part, zone).words(texts)
     lines = wrapped(words, int(_WIDTH / _LETTER) - 1)
-    ends = (said("unit").words(texts), said("meter").words(texts))
+    ends = (said("HHU").words(texts), said("meter").words(texts))
     below = 14 + _LINE * len(lines)
 
     def draw(y: int) -> list[Markup]:

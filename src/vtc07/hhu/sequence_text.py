@@ -1,4 +1,4 @@
-"""A delivery's history drawn in text: the unit on the left, the meter on the right, time downwards.
+"""A delivery's history drawn in text: the HHU on the left, the meter on the right, time downwards.
 
 Nothing is cut off: what is too long for a line goes on below. Nothing is told by colour.
 """
@@ -155,7 +155,7 @@ class _Drawing:
 
     def part(self, part: SequencePart) -> Iterator[str]:
         yield from textwrap.wrap(part_heading(part, self._zone).words(self._texts), self._width)
-        unit, meter = said("unit").words(self._texts), said("meter").words(self._texts)
+        unit, meter = said("HHU").words(self._texts), said("meter").words(self._texts)
         room = self._width - _TIME_WIDTH - 1 - len(meter)
         yield f"{'':{_TIME_WIDTH + 1}}{unit}".ljust(_TIME_WIDTH + 1 + max(room, 0)) + meter
         passed: Step | None = None
@@ -194,12 +194,13 @@ class _Drawing:
             yield f"{'':{_TIME_WIDTH + 1}}{strokes.life}{inner}{strokes.life}"
 
     def _row(self, time: str, mark: str, sentence: Said) -> Iterator[str]:
-        """Draw what is no message: a mark on the unit's line, and words."""
+        """Draw what is no message: a mark on the HHU's line, and words."""
         life = self._strokes.life
+        end = mark if mark == self._strokes.pause and not time else life
         lines = textwrap.wrap(sentence.words(self._texts), self._between - 2)
         for place, line in enumerate(lines):
             start = time if not place else ""
             yield (
                 f"{start:{_TIME_WIDTH}} {life if place else mark}"
-                f" {line.ljust(self._between - 1)}{life}"
+                f" {line.ljust(self._between - 1)}{end}"
             )
