@@ -15,6 +15,7 @@ from vtc07.hhu.entries import EntryKind
 from vtc07.hhu.journal_chain import START, chained, commitment
 from vtc07.hhu.journal_result import Result
 from vtc07.hhu.journal_rows import JournalRows
+from vtc07.hhu.journal_schema import DERIVED
 from vtc07.hhu.texts import Said, said
 
 #: No more findings than these are kept, for a journal may be wrong in every entry.
@@ -69,10 +70,11 @@ def links(
     rows: JournalRows,
     *,
     until: int,
+    after: int = 0,
     meter_pan: str | None = None,
     delivery: int | None = None,
 ) -> Iterator[Link]:
-    """Yield the entries of a journal up to a number, as they stand there, a page in memory."""
+    """Yield entries of a journal behind a number up to one, as they stand there, page by page."""
     terms, values = "", []
     for column, value in (("delivery", delivery), ("meter_pan", meter_pan)):
         if value is not None:
@@ -82,7 +84,6 @@ def links(
         "SELECT number, kind, time, meter_pan, delivery, route, members, commitments, digest "  # noqa: S608 - made of names above
         f"FROM entry WHERE number > ? AND number <= ?{terms} ORDER BY number LIMIT {_PAGE}"
     )
-    after = 0
     while page := rows.select(entries, (after, until, *values)):
         secrets: dict[int, dict[str, tuple[bytes, str]]] = {row[0]: {} for row in page}
         for entry, name, salt, text in rows.select(
@@ -220,6 +221,43 @@ class _DeliveryRules:
 
     def _wrong(self, link: Link, sentence: Said) -> None:
         self._check.found(link.number, sentence)
+
+
+def first_wrong(rows: JournalRows, *, newest: int) -> str | None:
+    """Return what is wrong with a journal's database or its newest entries, None if nothing is."""
+    for (problem,) in rows.select("PRAGMA quick_check(1)"):
+        if problem != "ok":
+            return str(problem)[:120]
+    head = rows.head()
+    check = ChainCheck(whole=False)
+    after = max(0, head.number - newest)
+    for link in links(rows, until=head.number, after=after):
+        if link.number != after + 1:
+            return f"entry {after + 1} is missing"
+        check.take(link)
+        if check.findings:
+            return f"entry {link.number}: {check.findings[0].said}"
+        after = link.number
+    misfits = misfitting_deliveries(rows)
+    return str(misfit(misfits[0])) if misfits else None
+
+
+def misfitting_deliveries(rows: JournalRows) -> list[int]:
+    """Return deliveries of which what is derived from the entries is something else; at most 3."""
+    columns = "number, meter_pan, opened, writes, result"
+    derived, kept = f"SELECT {columns} FROM ({DERIVED})", f"SELECT {columns} FROM delivery"  # noqa: S608 - constants
+    found: set[int] = set()
+    for one, other in ((derived, kept), (kept, derived)):
+        rest = rows.select(f"SELECT number FROM ({one} EXCEPT {other}) LIMIT 3")  # noqa: S608 - constants
+        found.update(number for (number,) in rest)
+    return sorted(found)[:3]
+
+
+def misfit(number: int) -> Said:
+    """Say that a delivery's derived row is wrong."""
+    return said(
+        "what is kept for finding delivery {number} does not fit its entries", number=number
+    )
 
 
 def expected_digest(text: str) -> str:

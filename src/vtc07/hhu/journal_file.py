@@ -28,6 +28,7 @@ from filelock import FileLock, Timeout
 
 from vtc07.hhu import journal_lines
 from vtc07.hhu.journal import JournalError, JournalLocked
+from vtc07.hhu.journal_check import first_wrong
 from vtc07.hhu.journal_disk import OWNER_ONLY, beside, sync_folder, write_new
 from vtc07.hhu.journal_schema import APPLICATION_ID
 from vtc07.hhu.journal_sqlite import SQLiteJournal
@@ -37,6 +38,8 @@ _HEADER: Final = b"SQLite format 3\x00"
 _APPLICATION_ID_AT: Final = slice(68, 72)
 #: How long a statement waits for another program that holds the database for an instant.
 _PATIENCE_S: Final = 5.0
+#: So many entries are looked at after a crash: more than a log ever holds.
+_ENOUGH: Final = 10_000
 
 _Identity = tuple[int, int]
 
@@ -57,11 +60,32 @@ class FileJournal(SQLiteJournal):
         self.path = path
         self._file = FilePlace(path)
         super().__init__(self._file)
+        if self._file.left_open:
+            self._require_order()
 
     @property
     def torn(self) -> Path | None:
         """Where a torn tail of a journal of version 1 was moved, None where there was none."""
         return self._file.torn
+
+    def _require_order(self) -> None:
+        """Refuse a journal that does not fit the log which a crash left beside it.
+
+        SQLite takes what stands in the log for a part of the journal, whichever journal the log
+        belongs to: somebody may have put a copy in the journal's place meanwhile.
+        """
+        try:
+            wrong = first_wrong(self, newest=_ENOUGH)
+        except BaseException:
+            self.close()
+            raise
+        if wrong is not None:
+            self.close()
+            raise JournalError(
+                f"the journal {self.path} is not in order ({wrong}). A program that used it ended "
+                f"in the middle; if the file was replaced since, put a copy in its place once more "
+                f"and move {beside(self.path, '-wal')} away first"
+            )
 
 
 class FilePlace:
@@ -77,6 +101,8 @@ class FilePlace:
         self._log: _Identity | None = None
         #: where a torn tail was moved, None where there was none
         self.torn: Path | None = None
+        #: whether a program that used it ended without closing it
+        self.left_open = False
 
     @property
     def name(self) -> str:
@@ -109,6 +135,8 @@ class FilePlace:
                 self._make()
             elif not is_database(head, self._file):
                 self.torn = take_over(self._file, self._file.read_bytes(), self.name)
+            log = beside(self._file, "-wal")
+            self.left_open = log.exists() and log.stat().st_size > 0
             _give_to_owner_alone(self._file)
 
     def _make(self) -> None:

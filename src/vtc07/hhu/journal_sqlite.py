@@ -114,6 +114,8 @@ class SQLiteJournal(JournalRows):
         for entry in entries:
             if entry.kind in _OWN:
                 raise ValueError(f"an entry {entry.kind.value!r} is written by the journal alone")
+        if not entries:
+            return ()
         with self._transaction(*entries) as numbers:
             pass
         return numbers
@@ -224,9 +226,9 @@ class SQLiteJournal(JournalRows):
                 for each in prepared:
                     head = self._insert(each, head)
                     numbers.append(head.number)
-                yield tuple(numbers[-len(entries) :] if entries else ())
+                yield tuple(numbers[len(numbers) - len(entries) :])
                 self._connection.execute("COMMIT")
-            self._head = head
+                self._head = head
 
     @contextmanager
     def _trusted(self) -> Iterator[None]:

@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from vtc07.hhu.journal_check import ChainCheck, Finding, links
+from vtc07.hhu.journal_check import ChainCheck, Finding, links, misfit, misfitting_deliveries
 from vtc07.hhu.journal_export import ExportFile, is_export
 from vtc07.hhu.journal_reading import ReadOnlyJournal
 from vtc07.hhu.journal_rows import Head, JournalRows
-from vtc07.hhu.journal_schema import DERIVED, SCHEMA_VERSION, make_tables
+from vtc07.hhu.journal_schema import SCHEMA_VERSION, make_tables
 from vtc07.hhu.texts import Said, counted, said
 
 #: Called with how much is checked, and how much there is; in entries, or in characters.
@@ -256,17 +256,8 @@ def _check_database(journal: JournalRows, check: ChainCheck) -> None:
 
 
 def _check_derived(journal: JournalRows, check: ChainCheck) -> None:
-    columns = "number, meter_pan, opened, writes, result"
-    derived, kept = f"SELECT {columns} FROM ({DERIVED})", f"SELECT {columns} FROM delivery"  # noqa: S608 - constants
-    for one, other in ((derived, kept), (kept, derived)):
-        for number, *_ in journal.select(f"SELECT * FROM ({one} EXCEPT {other}) LIMIT 3"):  # noqa: S608 - constants
-            check.found(
-                None,
-                said(
-                    "what is kept for finding delivery {number} does not fit its entries",
-                    number=number,
-                ),
-            )
+    for number in misfitting_deliveries(journal):
+        check.found(None, misfit(number))
     lost = "SELECT DISTINCT entry FROM secret WHERE entry NOT IN (SELECT number FROM entry) LIMIT 3"
     for (number,) in journal.select(lost):
         check.found(number, said("a secret is there of an entry that is not"))
