@@ -16,6 +16,7 @@ APPLICATION_ID: Final = 0x5654434A  # "VTCJ"
 #: Version 1 was JSON Lines (`vtc07.hhu.journal_lines`).
 SCHEMA_VERSION: Final = 2
 
+_REFUSAL: Final = "BEGIN SELECT RAISE(ABORT, 'nothing in a journal is changed or taken away'); END"
 _TABLES: Final = (
     """\
 CREATE TABLE entry (
@@ -52,11 +53,18 @@ CREATE TABLE delivery (
     "CREATE INDEX delivery_meter ON delivery (meter_pan)",
     "CREATE INDEX delivery_open ON delivery (meter_pan) WHERE result IS NULL",
     *(
-        f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table} BEGIN "
-        f"SELECT RAISE(ABORT, 'nothing in a journal is changed or taken away'); END"
+        f"CREATE TRIGGER {table}_{verb.lower()} BEFORE {verb} ON {table} {_REFUSAL}"
         for table in ("entry", "secret")
         for verb in ("UPDATE", "DELETE")
     ),
+    # INSERT OR REPLACE deletes what is in its way without asking the triggers above.
+    f"""\
+CREATE TRIGGER entry_insert BEFORE INSERT ON entry
+WHEN NEW.number <> coalesce((SELECT max(number) FROM entry), 0) + 1 {_REFUSAL}""",
+    f"""\
+CREATE TRIGGER secret_insert BEFORE INSERT ON secret
+WHEN NEW.entry <> (SELECT max(number) FROM entry)
+    OR EXISTS (SELECT 1 FROM secret WHERE entry = NEW.entry AND name = NEW.name) {_REFUSAL}""",
 )
 
 
