@@ -39,7 +39,9 @@ COLUMNS: Final = (
     "unit",
     "values",
     "notes",
+    "errors",
 )
+_OF_A_TASK: Final = COLUMNS.index("notes") - COLUMNS.index("task")
 
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
 _FORMULA: Final = re.compile(r"[\s\x00]*[=+\-@\uff0b\uff0d\uff1d\uff20]|[\t\r\n\x00]")
@@ -57,10 +59,12 @@ class CSVReport:
         self._writer.writerow(COLUMNS)
 
     def stop(self, stop: ReportedStop) -> None:
-        """Write a line for each task."""
+        """Write a line for each task; one without a task for a stop that has none."""
         for task in stop.tasks:
             if counts_in(self._period, task.state):
-                self._writer.writerow([cell(value) for value in self._row(stop, task)])
+                self._write(*self._of_stop(stop), *self._of_task(task), *_end(stop))
+        if not stop.tasks:
+            self._write(*self._of_stop(stop), *[None] * _OF_A_TASK, *_end(stop))
 
     def stranger(self, stranger: Stranger) -> None:
         """Write nothing: a meter that is not on the route has no task."""
@@ -71,9 +75,11 @@ class CSVReport:
     def close(self) -> None:
         """Let go of nothing: the file is its opener's."""
 
-    def _row(self, stop: ReportedStop, task: ReportedTask) -> tuple[object, ...]:
-        state, done = stop.state, task.state
-        value, unit = _single(done.values)
+    def _write(self, *values: object) -> None:
+        self._writer.writerow([cell(value) for value in values])
+
+    def _of_stop(self, stop: ReportedStop) -> tuple[object, ...]:
+        state = stop.state
         return (
             self._route,
             state.stop.line,
@@ -81,6 +87,12 @@ class CSVReport:
             state.meter_pan,
             state.stop.place,
             state.result.value,
+        )
+
+    def _of_task(self, task: ReportedTask) -> tuple[object, ...]:
+        done = task.state
+        value, unit = _single(done.values)
+        return (
             done.kind.value,
             done.place + 1,
             done.subject,
@@ -95,8 +107,12 @@ class CSVReport:
             value,
             unit,
             "; ".join(f"{each['name']}={each['text']}" for each in done.values),
-            state.stop.notes,
         )
+
+
+def _end(stop: ReportedStop) -> tuple[object, ...]:
+    given = stop.state.stop
+    return given.notes, "; ".join(str(error) for error in given.errors)
 
 
 def cell(value: object) -> str:

@@ -95,6 +95,7 @@ class JSONReport:
             "meter_pan": state.meter_pan,
             "place": state.stop.place,
             "notes": state.stop.notes,
+            "errors": [str(error) for error in state.stop.errors],
             "result": state.result.value,
             "visits": [
                 {
