@@ -221,7 +221,7 @@ def _message(step: Step, time: str) -> _Row:
         tip = _METER if outward else _UNIT
         inner = tip - 8 if outward else tip + 8
         drawn = [
-            _text(time, 2, at, "sq-time"),
+            _text(time, 2, at + 4, "sq-time"),
             *(_text(line, _UNIT + 12, y + 16 + _LINE * n) for n, line in enumerate(lines)),
             element(
                 "line", x1=_UNIT, x2=_METER, y1=at, y2=at,
@@ -264,8 +264,8 @@ def _event(words: str, time: str, *, quiet: bool = False) -> _Row:
 def _pause(words: str) -> _Row:
     def draw(y: int) -> list[Markup]:
         return [
-            element("line", class_="sq-pause", x1=x, x2=x, y1=y + 3, y2=y + 21)
+            element("line", class_="sq-pause", x1=x, x2=x, y1=y + 2, y2=y + 23)
             for x in (_UNIT, _METER)
         ] + [_text(words, _UNIT + 12, y + 16, "sq-quiet")]
 
-    return _Row(24, draw, words)
+    return _Row(24, draw, words, alive=False)
