@@ -27,6 +27,8 @@ class Progressing:
         self._shown = is_coloured(sys.stderr) and not output.as_json
         self._tokens = tokens
         self._token = 1
+        #: what is being done as a whole, shown before each step
+        self.task = ""
         self._status: Status | None = None
 
     def __enter__(self) -> Self:
@@ -65,6 +67,6 @@ class Progressing:
             said = sentence(progress)
             if self._tokens and self._token <= self._tokens:
                 said = f"token {self._token} of {self._tokens}: {said}"
-            self._status.update(said)
+            self._status.update(f"{self.task}: {said}" if self.task else said)
         if isinstance(progress, Resolved) and progress.place is not None:
             self._token = progress.place + 2

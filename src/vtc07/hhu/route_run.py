@@ -92,7 +92,9 @@ class _Visit:
         yield from ledger.leave(
             complete=visit.complete, finding=finding.name.lower(), obstacle=visit.obstacle
         )
-        return replace(visit, problems=tuple(ledger.problems))
+        if not ledger.problems:
+            states = yield from ledger.look(stops)  # with the end of this visit
+        return replace(visit, stops=states, problems=tuple(ledger.problems))
 
     def _visit(
         self,
@@ -128,7 +130,7 @@ class _Visit:
 
     def _who_is_there(self) -> Procedure[Meter]:
         session = self._session
-        known = session.meter is not None
+        known = session.meter is not None and not session.hailed_only
         meter = yield from session.ready()
         if known and session.can_compare:
             yield from session.compare_meter_pan()  # the head may be on another one by now
