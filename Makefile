@@ -56,9 +56,10 @@ exhaustive: $(STAMP)
 crash: $(STAMP)
 	$(BIN)/python tests/durability/crash_proof.py $(CRASHES)
 
-# Power is cut at every write of every kind of commit, in every way.
+# Power is cut at every write of a store's commits, and of a journal's entries, in every way.
 power: $(STAMP)
 	$(BIN)/python tests/durability/power_proof.py
+	$(BIN)/python tests/durability/journal_power_proof.py
 
 bench: bench-tokens bench-line bench-readout bench-fleet
 

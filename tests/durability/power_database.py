@@ -1,4 +1,4 @@
-"""A store's database on such a disk: SQLite's own code, from another build of it, over a VFS."""
+"""A database on such a disk: SQLite's own code, from another build of it, over a VFS."""
 
 from __future__ import annotations
 
@@ -125,9 +125,8 @@ class DiskDatabase:
 
     def __init__(self, disk: Disk) -> None:
         self.disk = disk
-        self._key = f"disk{next(_numbers)}"
         self._held = False
-        self._connections: list[_Connection] = []
+        self._mounted = Mounted(disk)
 
     @property
     def name(self) -> str:
@@ -139,15 +138,9 @@ class DiskDatabase:
         if not self.disk.exists(STORE):
             raise StoreError("no such file")
         self._held = True
-        _disks[self._key] = self.disk
 
-    def connect(self) -> _Connection:
-        with _sqlite_errors(self.disk):
-            made = apsw.Connection(
-                f"{self._key}/{STORE}", flags=apsw.SQLITE_OPEN_READWRITE, vfs=_VFS
-            )
-        self._connections.append(_Connection(self.disk, made))
-        return self._connections[-1]
+    def connect(self) -> DiskConnection:
+        return self._mounted.connect(STORE)
 
     def in_place(self) -> bool:
         return self.disk.exists(STORE)
@@ -161,12 +154,37 @@ class DiskDatabase:
 
     def forget(self) -> None:
         """Close what a store without power could not."""
+        self._mounted.forget()
+
+
+class Mounted:
+    """A disk that SQLite can reach, until `forget`."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._key = f"disk{next(_numbers)}"
+        self._connections: list[DiskConnection] = []
+        _disks[self._key] = disk
+
+    def connect(self, name: str) -> DiskConnection:
+        """Open the database of this name, which is there."""
+        with _sqlite_errors(self._disk):
+            made = apsw.Connection(
+                f"{self._key}/{name}", flags=apsw.SQLITE_OPEN_READWRITE, vfs=_VFS
+            )
+        self._connections.append(DiskConnection(self._disk, made))
+        return self._connections[-1]
+
+    def forget(self) -> None:
+        """Close what a disk without power left open."""
         for connection in self._connections:
             connection.abandon()
         _disks.pop(self._key, None)
 
 
-class _Connection:
+class DiskConnection:
+    """A connection as a store or a journal sees it."""
+
     def __init__(self, disk: Disk, connection: apsw.Connection) -> None:
         self._disk = disk
         self._connection = connection

@@ -13,19 +13,20 @@ import itertools
 import random
 import sqlite3
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 if __name__ == "__main__":
     sys.path += [str(Path(__file__).parents[1] / place) for place in ("", "meter")]
 
+import power_life
 from bench_meter import MADE, MeterBench, credit, new_meter
 from bench_store import ELECTRICITY, KEY, as_version_1
 from power_database import JOURNAL, STORE, DiskDatabase
 from power_disk import Disk, Failure, Tear, cuts
+from power_life import Life, Stage, Tally
 
 from vtc07.carrier.companion import S
 from vtc07.carrier.status import ErrorCode, TokenStatus
@@ -47,33 +48,10 @@ ROLLBACK = "rollback at opening"
 WRONG = "00000000000000000000"
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A piece of a meter's life on a disk: it leads from one durable state to the next.
-
-    ``start``, ``end``: the disk's steps when it began and when it was reported done. ``before``
-    None: there was no store.
-    """
-
-    kind: str
-    before: MeterState | None
-    after: MeterState
-    start: int
-    end: int
-
-
-@dataclass
-class Life:
-    """What happened on a disk, stage after stage."""
-
-    disk: Disk
-    stages: list[Stage] = field(default_factory=list)
-
-
 class _Watched:
     """A store that notes where each commit begins and ends."""
 
-    def __init__(self, store: SQLiteStore, life: Life) -> None:
+    def __init__(self, store: SQLiteStore, life: Life[MeterState]) -> None:
         self._store = store
         self._life = life
         self.kind = ""
@@ -98,9 +76,9 @@ def long_past() -> bytes:
         return database.image()
 
 
-def whole_life(image: bytes) -> Life:
+def whole_life(image: bytes) -> Life[MeterState]:
     """Let a meter do everything that it commits."""
-    life = Life(Disk({STORE: image}))
+    life: Life[MeterState] = Life(Disk({STORE: image}))
     database = DiskDatabase(life.disk)
     store = SQLiteStore.open_in(database, KEY)
     watched = _Watched(store, life)
@@ -141,9 +119,9 @@ def whole_life(image: bytes) -> Life:
     return life
 
 
-def making() -> Life:
+def making() -> Life[MeterState]:
     """Make a store in a file that is there and empty."""
-    life = Life(Disk({STORE: b""}))
+    life: Life[MeterState] = Life(Disk({STORE: b""}))
     database = DiskDatabase(life.disk)
     state = new_meter()
     with SQLiteStore.create_in(database, state, ELECTRICITY, KEY):
@@ -164,9 +142,9 @@ def version_1(image: bytes) -> bytes:
     return old
 
 
-def opening(files: dict[str, bytes], kind: str) -> Life:
+def opening(files: dict[str, bytes], kind: str) -> Life[MeterState]:
     """Open a store; what is there is rolled back or migrated."""
-    life = Life(Disk(files))
+    life: Life[MeterState] = Life(Disk(files))
     database = DiskDatabase(life.disk)
     with SQLiteStore.open_in(database, KEY) as store:
         state = store.load()
@@ -176,7 +154,7 @@ def opening(files: dict[str, bytes], kind: str) -> Life:
     return life
 
 
-def hot_journals(life: Life, every: int) -> Iterator[dict[str, bytes]]:
+def hot_journals(life: Life[MeterState], every: int) -> Iterator[dict[str, bytes]]:
     """Return what is on the disk in the middle of commits, ready to be rolled back."""
     found = 0
     for done, platter in cuts(life.disk):
@@ -188,60 +166,9 @@ def hot_journals(life: Life, every: int) -> Iterator[dict[str, bytes]]:
                 yield files
 
 
-@dataclass
-class Tally:
-    """What was tried."""
-
-    cuts: Counter[str] = field(default_factory=Counter)
-    found: Counter[str] = field(default_factory=Counter)
-
-    def __str__(self) -> str:
-        lines = [f"{number:7} {kind}" for kind, number in sorted(self.cuts.items())]
-        found = ", ".join(f"{number} {what}" for what, number in sorted(self.found.items()))
-        return "\n".join([*lines, f"{self.cuts.total():7} cuts: {found}"])
-
-
-def prove(life: Life, tally: Tally, *, tears: int | None = None, seed: int = 0) -> None:
-    """Cut power after every step of a life and look at what is left.
-
-    ``tears``: so many ways at each place, chosen by the seed; None: every way, and those that
-    depend on chance three times. AssertionError where a store is not what it must be.
-    """
-    everything = [(tear, n) for tear in Tear for n in range(3 if tear in _BY_CHANCE else 1)]
-    chance = random.Random(seed)
-    for done, platter in cuts(life.disk):
-        stage = _stage_at(life, done)
-        ways = everything if tears is None else chance.sample(everything, tears)
-        seen: set[tuple[tuple[str, bytes], ...]] = set()
-        for tear, number in ways:
-            files = platter.after(tear, random.Random(f"{seed} {done} {number}"))
-            left = tuple(sorted(files.items()))
-            tally.cuts[stage.kind] += 1
-            if left in seen:
-                continue  # looked at already
-            seen.add(left)
-            where = f"{stage.kind}, after step {done} of {len(life.disk.steps)}, {tear}, {number}"
-            tally.found[_judge(files, stage, done, where)] += 1
-
-
-_BY_CHANCE = (Tear.FIRST, Tear.SECTORS, Tear.GARBAGE)
-
-
-def _stage_at(life: Life, done: int) -> Stage:
-    """Return the stage in which power fails: the last that had begun."""
-    began = [stage for stage in life.stages if stage.start <= done]
-    return began[-1] if began else life.stages[0]
-
-
-def _judge(files: dict[str, bytes], stage: Stage, done: int, where: str) -> str:
-    found = reopened(files, where)
-    if done >= stage.end:
-        assert found == stage.after, f"a commit that was done is lost: {where}"
-        return "after"
-    if found == stage.after:
-        return "after"
-    assert found == stage.before, f"neither the state before nor the one after: {where}"
-    return "nothing" if found is None else "before"
+def prove(life: Life[MeterState], tally: Tally, *, tears: int | None = None, seed: int = 0) -> None:
+    """Cut power after every step of a meter's life; see `power_life.prove`."""
+    power_life.prove(life, tally, reopened, tears=tears, seed=seed)
 
 
 def reopened(files: dict[str, bytes], where: str) -> MeterState | None:

@@ -9,11 +9,10 @@ import pytest
 from bench_store import KEY
 from power_database import STORE
 from power_disk import SECTOR, Disk, Op, PowerIsOff, Step, Tear, cuts
+from power_life import Life, Tally
 from power_proof import (
     MIGRATION,
     ROLLBACK,
-    Life,
-    Tally,
     cut_for_real,
     fail_for_real,
     hot_journals,
@@ -25,7 +24,7 @@ from power_proof import (
     whole_life,
 )
 
-from vtc07.meter import Connection, SQLiteStore, store
+from vtc07.meter import Connection, MeterState, SQLiteStore, store
 from vtc07.meter.store_database import make_durable
 
 
@@ -35,11 +34,11 @@ def image() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def life(image: bytes) -> Life:
+def life(image: bytes) -> Life[MeterState]:
     return whole_life(image)
 
 
-def test_every_commit_of_a_life(life: Life) -> None:
+def test_every_commit_of_a_life(life: Life[MeterState]) -> None:
     tally = Tally()
     prove(life, tally)
     assert set(tally.cuts) == {
@@ -66,7 +65,7 @@ def test_a_migration(image: bytes) -> None:
     assert tally.cuts[MIGRATION] > 200
 
 
-def test_a_rollback_at_opening(life: Life) -> None:
+def test_a_rollback_at_opening(life: Life[MeterState]) -> None:
     tally = Tally()
     for files in hot_journals(life, every=4):
         prove(opening(files, ROLLBACK), tally, tears=4)
@@ -82,7 +81,9 @@ def test_a_commit_that_was_reported_as_failed_never_shows(image: bytes) -> None:
     assert fail_for_real(image).found["before"] > 200
 
 
-def test_the_library_that_the_store_uses_finds_the_same(life: Life, tmp_path: Path) -> None:
+def test_the_library_that_the_store_uses_finds_the_same(
+    life: Life[MeterState], tmp_path: Path
+) -> None:
     """The proof runs on another build of SQLite; here is the one of the product, on real files."""
     for files in hot_journals(life, every=15):
         (stage,) = opening(files, ROLLBACK).stages
