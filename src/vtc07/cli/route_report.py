@@ -29,6 +29,7 @@ from vtc07.hhu.report_json import TITLE, JSONReport
 from vtc07.hhu.report_stop import ReportedStop
 from vtc07.hhu.report_summary import (
     RESULTS,
+    SHOWN,
     TO_LOOK_AT,
     Period,
     ReportHead,
@@ -231,7 +232,8 @@ def _show(
         [words(said("meters")), ">", ">"],
         [
             [words.result(result), f"{count}", words.share(count, summary.size)]
-            for result, count in summary.stops.items()
+            for result in SHOWN
+            for count in (summary.stops[result],)
         ],
     )
     if summary.tasks:

@@ -138,6 +138,8 @@ def _task(task: ReportedTask, day: datetime | None, words: Words) -> Markup:
     more = [told] if told.casefold() != result.casefold() else []
     if told.casefold().startswith(result.casefold()):
         result, more = told, []
+    if task.explanation:
+        more.append(words.texts(task.explanation))
     if task.entries is not None and task.entries > 1:
         more.append(words(counted("entered {count} time", "entered {count} times", task.entries)))
     return element(
@@ -165,14 +167,20 @@ def _values(task: ReportedTask, words: Words) -> Markup:
         element("th", words(said("Register")), scope="col"),
         element("th", words(said("Value")), scope="col"),
     )
+    shown = [value for value in task.state.values if value["value"] != ""]
     table = element(
         "table",
         element("caption", title, class_="unseen"),
         element("thead", element("tr", *heads)),
-        element("tbody", *(_value(value) for value in task.state.values)),
+        element("tbody", *(_value(value) for value in shown)),
         class_="values",
     )
-    return joined((element("h4", title), element("div", table, class_="wide")))
+    parts: list[Content] = [element("h4", title)]
+    if shown:
+        parts.append(element("div", table, class_="wide"))
+    if empty := len(task.state.values) - len(shown):
+        parts.append(element("p", words(said("{count} more: empty", count=empty)), class_="faint"))
+    return joined(parts)
 
 
 def _value(value: Mapping[str, Any]) -> Markup:
@@ -204,14 +212,16 @@ def known(stop: ReportedStop, words: Words) -> list[str]:
     state = stop.state
     lines = [words(error) for error in state.stop.errors]
     for result in _GRAVEST:
-        lines += [
-            f"{words.kind(task.kind)} {task.subject}: {words(task.said)}"
-            for task in state.tasks
-            if task.result is result
-        ]
+        lines += [_why(task, words) for task in stop.tasks if task.state.result is result]
     if not lines:
         lines = [words.counts(Counter(task.result for task in state.tasks))]
     return lines
+
+
+def _why(task: ReportedTask, words: Words) -> str:
+    state = task.state
+    why = f"; {words.texts(task.explanation)}" if task.explanation else ""
+    return f"{words.kind(state.kind)} {state.subject}: {words(state.said)}{why}"
 
 
 def _all(tasks: Sequence[ReportedTask], words: Words) -> str:

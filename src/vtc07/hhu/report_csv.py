@@ -31,6 +31,7 @@ COLUMNS: Final = (
     "section",
     "result",
     "said",
+    "explanation",
     "time",
     "entry",
     "delivery",
@@ -100,13 +101,14 @@ class CSVReport:
             task.section,
             done.result.value,
             str(done.said),
+            task.explanation,
             stamp(done.time, self._zone),
             done.entry,
             done.delivery,
             task.entries,
             value,
             unit,
-            "; ".join(f"{each['name']}={each['text']}" for each in done.values),
+            "; ".join(f"{v['name']}={v['text']}" for v in done.values if v["value"] != ""),
         )
 
 

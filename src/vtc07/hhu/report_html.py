@@ -18,6 +18,7 @@ from vtc07.hhu.report_markup import Content, Markup, element, escaped, joined, s
 from vtc07.hhu.report_stop import ReportedStop
 from vtc07.hhu.report_summary import (
     RESULTS,
+    SHOWN,
     ReportHead,
     ReportSummary,
     Stranger,
@@ -33,14 +34,6 @@ _IN_MEMORY: Final = 1 << 20
 #: Says in the page what it is.
 GENERATOR: Final = "vtc07 route report"
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
-#: The gravest first, so that nobody has to look for it.
-_TILES: Final = (
-    StopResult.DONE,
-    StopResult.PARTLY,
-    StopResult.REFUSED,
-    StopResult.OPEN,
-    StopResult.NOT_VISITED,
-)
 _CLASSES: Final = {
     StopResult.DONE: "is-done",
     StopResult.REFUSED: "is-refused",
@@ -158,7 +151,7 @@ class HTMLReport:
         words = self._words
         parts: list[Content] = [
             element("h2", words(said("Summary"))),
-            element("ul", *(self._tile(summary, result) for result in _TILES), class_="tiles"),
+            element("ul", *(self._tile(summary, result) for result in SHOWN), class_="tiles"),
         ]
         if summary.tasks:
             chart = element(

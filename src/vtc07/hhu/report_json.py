@@ -120,6 +120,7 @@ class JSONReport:
             "section": task.section or None,
             "result": state.result.value,
             "said": str(state.said),
+            "explanation": task.explanation or None,
             "time": self._time(state.time),
             "entry": state.entry,
             "delivery": state.delivery,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from vtc07.hhu.journal import Delivery
+from vtc07.hhu.outcome import EXPLANATIONS, Refused
 from vtc07.hhu.report_markup import Markup
 from vtc07.hhu.route import RouteToken
 from vtc07.hhu.route_task import StopState, TaskKind, TaskState
@@ -25,6 +27,7 @@ class ReportedTask:
     ``section``: which of how many of a key change it is, as ``2/4``, else empty. ``entries``: how
     many times the token was entered, None where no delivery is known. ``history``: the messages
     of a delivery that was not simply done, as a picture, None where there is nothing to draw.
+    ``explanation``: what a refusal means to whoever holds the token, empty where it says so itself.
     """
 
     state: TaskState
@@ -32,6 +35,7 @@ class ReportedTask:
     section: str = ""
     entries: int | None = None
     history: Markup | None = field(default=None, repr=False)
+    explanation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,10 @@ def reported_task(
     task: TaskState,
     *,
     mask: bool,
-    entries: int | None = None,
+    delivery: Delivery | None = None,
     history: Markup | None = None,
 ) -> ReportedTask:
-    """Return a task as it may be shown."""
+    """Return a task as it may be shown; ``delivery``: its token's, where there is one."""
     digits = section = ""
     if task.kind is TaskKind.DELIVER and task.place < len(state.stop.deliver):
         token = state.stop.deliver[task.place]
@@ -72,7 +76,8 @@ def reported_task(
             subject=without_tokens(task.subject),
             values=tuple(_value_without_tokens(value) for value in task.values),
         )
-    return ReportedTask(task, digits, section, entries, history)
+    entries = None if delivery is None else delivery.writes
+    return ReportedTask(task, digits, section, entries, history, _explanation(delivery))
 
 
 def shown_token(digits: str, *, mask: bool) -> str:
@@ -86,6 +91,13 @@ def without_tokens(text: str) -> str:
     """Return text with `MASK` for every digit of a token, in one piece or in groups of four."""
     grouped = _GROUPED.sub(lambda found: _DIGIT.sub(MASK, found[0]), text)
     return text_without_tokens(grouped)
+
+
+def _explanation(delivery: Delivery | None) -> str:
+    ended = None if delivery is None else delivery.ended
+    if ended is None or ended.status is None or ended.outcome != Refused.__name__:
+        return ""
+    return EXPLANATIONS.get(ended.status, "")
 
 
 def _section(token: RouteToken) -> str:

@@ -97,6 +97,9 @@ tbody th { font-size: inherit; color: inherit; font-weight: 400; }
 th.number, td.number { text-align: right; overflow-wrap: normal; white-space: nowrap; }
 th:last-child, td:last-child { padding-right: 0; }
 tr { break-inside: avoid; }
+#attention td:nth-child(3) { min-width: 8rem; }
+#attention td:nth-child(4) { min-width: 14rem; }
+tbody th { min-width: 7rem; }
 .counts { width: auto; min-width: 60%; }
 .counts tfoot td, .counts tfoot th { font-weight: 600; border-bottom: 0; color: inherit; }
 .token, code { font-family: ui-monospace, "Liberation Mono", "DejaVu Sans Mono", monospace;
@@ -115,6 +118,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1rem; mar
 dt { color: var(--faint); }
 dd { margin: 0; overflow-wrap: anywhere; white-space: pre-line; }
 .history { overflow-x: auto; }
+.history, .history figure { break-inside: auto; }
 .values { width: auto; min-width: 50%; }
 .notice { border-left: 4px solid var(--open); padding: .2rem .7rem; background: var(--panel); }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%);

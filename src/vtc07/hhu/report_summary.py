@@ -13,6 +13,14 @@ from vtc07.hhu.texts import Said
 #: Results that somebody has to look at, the gravest first.
 TO_LOOK_AT: Final = (StopResult.OPEN, StopResult.REFUSED, StopResult.PARTLY)
 
+#: In the order in which people are told them.
+SHOWN: Final = (
+    StopResult.DONE,
+    StopResult.PARTLY,
+    StopResult.REFUSED,
+    StopResult.OPEN,
+    StopResult.NOT_VISITED,
+)
 #: In the order in which charts and tables show them.
 RESULTS: Final = (TaskResult.DONE, TaskResult.REFUSED, TaskResult.OPEN, TaskResult.TO_DO)
 

@@ -27,7 +27,7 @@ from vtc07.hhu.report_summary import (
 from vtc07.hhu.route import Route
 from vtc07.hhu.route_round import round_of_another_file
 from vtc07.hhu.route_state import RouteJournal, RouteStates, pan_of
-from vtc07.hhu.route_task import StopState, TaskResult
+from vtc07.hhu.route_task import StopState, TaskResult, TaskState
 from vtc07.hhu.sequence import DeliverySequence, sequence_of
 from vtc07.hhu.texts import Said, counted, said
 
@@ -202,15 +202,20 @@ def _reported(
     journal: AsOf, state: StopState, head: ReportHead, draw: Drawing | None
 ) -> ReportedStop:
     numbers = {task.delivery for task in state.tasks} - {None}
-    writes: dict[int, int] = {}
+    deliveries: dict[int, Delivery] = {}
     if numbers and (pan := pan_of(state.stop.meter)) is not None:
-        writes = {d.number: d.writes for d in journal.deliveries(pan)}
+        deliveries = {d.number: d for d in journal.deliveries(pan)}
     tasks: list[ReportedTask] = []
     for task in state.tasks:
-        entries = None if task.delivery is None else writes.get(task.delivery)
+        delivery = None if task.delivery is None else deliveries.get(task.delivery)
         history: Markup | None = None
-        simply_done = task.result is TaskResult.DONE and entries == 1
-        if draw is not None and task.delivery is not None and not simply_done:
-            history = draw(sequence_of(journal, task.delivery, mask=head.masked))
-        tasks.append(reported_task(state, task, mask=head.masked, entries=entries, history=history))
+        if draw is not None and delivery is not None and not _simply_done(task, delivery):
+            history = draw(sequence_of(journal, delivery.number, mask=head.masked))
+        tasks.append(
+            reported_task(state, task, mask=head.masked, delivery=delivery, history=history)
+        )
     return reported(state, tasks, mask=head.masked)
+
+
+def _simply_done(task: TaskState, delivery: Delivery) -> bool:
+    return task.result is TaskResult.DONE and delivery.writes == 1
