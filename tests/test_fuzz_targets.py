@@ -27,6 +27,7 @@ SEEDS = {
     "companions": 100,
     "tokens": 120,
     "trace": 100,
+    "routes": 300,
 }
 
 

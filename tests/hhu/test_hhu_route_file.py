@@ -208,6 +208,11 @@ def test_a_token_with_spaces_of_windows_1252(tmp_path: Path) -> None:
     assert stop.deliver == (RouteToken(TOKEN),)
 
 
+def test_a_utf_16_file_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    stop = only_stop(tmp_path, f"meter,read,notes\n{PAN},a,x".encode("utf-16")[:-1])
+    assert (stop.meter, stop.notes) == (PAN, "\ufffd")
+
+
 def test_sections_of_a_key_change_are_marked(tmp_path: Path) -> None:
     for cell in (f"1/2:{SET[0]};2/2:{SET[1]}", f'"1/2: {SET[0]}\n 2 / 2 : {SET[1]}"'):
         stop = only_stop(tmp_path, f"meter,deliver\n{PAN},{cell}\n")

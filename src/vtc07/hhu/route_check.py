@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -238,6 +238,11 @@ class _Seen:
         return place(line, is_json=self._reading.is_json)
 
 
+@cache
+def _shipped() -> tuple[Companion, ...]:
+    return tuple(map(load_companion, shipped_companions()))
+
+
 class _Registers:
     """What companions say to the words of `read` and `write`."""
 
@@ -265,10 +270,8 @@ class _Registers:
     def _ask(self, column: str, word: str) -> Said | None:
         if column == "write" and "=" not in word:
             return None
-        if not self._companions:
-            self._companions = tuple(map(load_companion, shipped_companions()))
         refused = ""
-        for companion in self._companions:
+        for companion in self._companions or _shipped():
             try:
                 if column == "read":
                     select(companion, [word])

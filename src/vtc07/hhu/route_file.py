@@ -209,7 +209,8 @@ class Reading(contextlib.AbstractContextManager["Reading"]):
             if stops.title and (title := for_people(0, "route", stops.title)[0]):
                 self.name = title
         else:
-            with io.TextIOWrapper(buffered, encoding, errors="surrogateescape", newline="") as text:
+            errors = "replace" if encoding == "utf-16" else "surrogateescape"
+            with io.TextIOWrapper(buffered, encoding, errors, newline="") as text:
                 yield from csv_rows(text, self.source)
         self.digest = hashed.sha256.hexdigest()
 
