@@ -189,6 +189,8 @@ class _Day:
         while _asked_for_another():
             try:
                 visit, unavailable = self._visit()
+            except _Interrupted:
+                raise
             except Exception as error:
                 judged = judge(error)
                 if judged is None:
@@ -289,17 +291,21 @@ def _sentence(visit: RouteVisit, unavailable: str | None) -> str:
     return f"{sentence} ({unavailable})" if unavailable else sentence
 
 
-def _interrupted(journal: FileJournal, meter_pan: str | None) -> Failure:
+class _Interrupted(Failure):
+    """Ctrl-C while something was under way."""
+
+
+def _interrupted(journal: FileJournal, meter_pan: str | None) -> _Interrupted:
     """Say what is known after Ctrl-C, and how to go on."""
     still_open = () if meter_pan is None else journal.unresolved(meter_pan)
     if still_open:
-        return Failure(
+        return _Interrupted(
             f"interrupted; delivery {still_open[0].number} is open and stands in the journal "
             f"{journal.path}; run the same command again: it is resolved first, and nothing is "
             "entered twice",
             ExitCode.UNRESOLVED,
         )
-    return Failure(
+    return _Interrupted(
         "interrupted; no token is open, and what is done stands in the journal; to go on, run the "
         "same command again",
         ExitCode.INTERRUPTED,

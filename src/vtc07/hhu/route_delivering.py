@@ -80,7 +80,7 @@ class Tokens:
         ledger = self._ledger
         if self._resend:
             yield from self._doubt(stops)
-        if not (self.to_send_again or (yield from self._unresolved())):
+        if not (self.to_send_again or (yield from self.unresolved())):
             return
         if self.to_send_again:
             _, obstacle = yield from self._begin_deliveries(stops)
@@ -96,7 +96,7 @@ class Tokens:
             yield from self._note_earlier(stops, earlier)
         if obstacle is not None:
             raise BrokenOffError(obstacle.said, obstacle.meaning)
-        if left := (yield from self._unresolved()):
+        if left := (yield from self.unresolved()):
             self.held_back = said(
                 "no token is sent to this meter before delivery {number} is resolved",
                 number=left[0],
@@ -114,7 +114,8 @@ class Tokens:
         tokens = {token.digits for stop in stops for token in stop.deliver}
         self.to_send_again = {digits for digits in doubtful & tokens if _has_tid(digits)}
 
-    def _unresolved(self) -> Procedure[list[int]]:
+    def unresolved(self) -> Procedure[list[int]]:
+        """Return the deliveries to this meter that the journal holds open, by their numbers."""
         journal, pan = self._ledger.journal, self._ledger.meter_pan
         return (yield from durably(lambda: [d.number for d in journal.unresolved(pan)]))
 

@@ -45,8 +45,8 @@ def work(
     never are. ``resend_if_refusable``: as of `vtc07.hhu.delivery.send`.
 
     A token that is refused ends the deliveries of its stop, and registers are written and read all
-    the same. With a token of which nobody knows whether it was taken no register is written, but
-    read. What the meter or the line does after it was identified is in the visit. Raises NoLink,
+    the same. While a delivery to this meter is open, no register is written, but read. What the
+    meter or the line does after it was identified is in the visit. Raises NoLink,
     AnotherMeter, RouteError and, where nothing was done, JournalError.
     """
     ledger = Ledger(journal, route, wall_clock, on_task)
@@ -198,11 +198,10 @@ class _Visit:
             if tokens.held_back is None:
                 yield from tokens.deliver(stop, stops)
         tokens.end()
-        states = yield from ledger.look(stops)
-        certain = all(state.result is not StopResult.OPEN for state in states)
-        for state in states if certain and tokens.held_back is None else ():
-            for task in self._registers(state, TaskKind.WRITE):
-                yield from self._write(state.stop, task)
+        if not (yield from tokens.unresolved()):
+            for state in (yield from ledger.look(stops)):
+                for task in self._registers(state, TaskKind.WRITE):
+                    yield from self._write(state.stop, task)
         for state in (yield from ledger.look(stops)):
             yield from self._read(state.stop, self._registers(state, TaskKind.READ))
 
