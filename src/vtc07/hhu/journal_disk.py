@@ -33,6 +33,20 @@ def write_new(file: Path, content: bytes) -> None:
         os.fsync(made.fileno())
 
 
+def append_once(file: Path, line: bytes) -> None:
+    """Put a line behind what a file for its owner alone holds, unless it ends with it already.
+
+    A program that did that and then crashed will do it again.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    with open(os.open(file, flags, OWNER_ONLY), "r+b", buffering=0) as kept:  # noqa: PTH123 - made with its rights
+        if sys.platform != "win32":
+            os.fchmod(kept.fileno(), OWNER_ONLY)
+        if not kept.read().endswith(line):
+            kept.write(line)
+        os.fsync(kept.fileno())
+
+
 def sync_folder(folder: Path) -> None:
     """Make new names in a folder durable."""
     if sys.platform == "win32":

@@ -60,11 +60,11 @@ CREATE TABLE delivery (
     # INSERT OR REPLACE deletes what is in its way without asking the triggers above.
     f"""\
 CREATE TRIGGER entry_insert BEFORE INSERT ON entry
-WHEN NEW.number <> coalesce((SELECT max(number) FROM entry), 0) + 1 {_REFUSAL}""",
+WHEN NEW.number <> coalesce((SELECT max(number) FROM entry), 0) + 1 {_REFUSAL}""",  # noqa: S608 - constants
     f"""\
 CREATE TRIGGER secret_insert BEFORE INSERT ON secret
 WHEN NEW.entry <> (SELECT max(number) FROM entry)
-    OR EXISTS (SELECT 1 FROM secret WHERE entry = NEW.entry AND name = NEW.name) {_REFUSAL}""",
+    OR EXISTS (SELECT 1 FROM secret WHERE entry = NEW.entry AND name = NEW.name) {_REFUSAL}""",  # noqa: S608 - constants
 )
 
 

@@ -8,7 +8,6 @@ in order.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from typing import Any
 from vtc07.hhu import journal_lines
 from vtc07.hhu.entries import EntryKind, NewEntry
 from vtc07.hhu.journal import DeliveryBook
-from vtc07.hhu.journal_disk import OWNER_ONLY, beside, sync_folder, write_new
+from vtc07.hhu.journal_disk import append_once, beside, sync_folder, write_new
 from vtc07.hhu.journal_result import Result
 from vtc07.hhu.journal_rows import LAST_TOKEN, TOKEN
 from vtc07.hhu.journal_sqlite import SQLiteJournal
@@ -120,15 +119,7 @@ def _entry(members: dict[str, Any], book: DeliveryBook) -> NewEntry:
 def _set_aside(file: Path, tail: bytes) -> Path:
     """Keep a torn last line in a file beside, behind what is there already."""
     torn = beside(file, ".torn")
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-    aside = os.open(torn, flags, OWNER_ONLY)
-    with open(aside, "r+b", buffering=0) as kept:  # noqa: PTH123 - made with its rights above
-        with contextlib.suppress(OSError):
-            torn.chmod(OWNER_ONLY)
-        line = tail.rstrip(b"\n") + b"\n"
-        if not kept.read().endswith(line):  # else a take-over before this one ended early
-            kept.write(line)
-        os.fsync(aside)
+    append_once(torn, tail.rstrip(b"\n") + b"\n")
     sync_folder(file.parent)
     return torn
 
