@@ -82,8 +82,12 @@ def _lacking(companion: Companion, lacking: str | None) -> Companion:
     return replace(without(companion, *names), identification=kept)
 
 
-def assert_true(case: Case, told: KeyChangeState, bench: MeterLine) -> None:
-    """Compare what was told a moment ago with the meter."""
+def assert_true(case: Case, told: KeyChangeState, bench: MeterLine, *, in_doubt: bool) -> None:
+    """Compare what was told a moment ago with the meter.
+
+    ``in_doubt``: something came so close to the end of the time for which sections are held that
+    whole seconds do not tell on which side; another set is then taken to be there.
+    """
     live = bench.meter.state
     held = case.truly_held(live)
     strange = live.staging is not None and len(live.staging.sections) > sum(held)
@@ -91,7 +95,8 @@ def assert_true(case: Case, told: KeyChangeState, bench: MeterLine) -> None:
         assert said is None or said == truth
     if told.next_place is not None:
         assert not held[told.next_place] or told.held[told.next_place] is None
-        assert live.key == case.key
+        # Where the other set is complete, ours may be for the key that it brought.
+        assert live.key == case.key or told.stage is KeyChangeStage.NOT_BEGUN
         assert not strange, "a mixture of two sets would be a key that nobody knows"
     if told.expires_in_s is not None:
         assert live.staging is not None
@@ -105,12 +110,12 @@ def assert_true(case: Case, told: KeyChangeState, bench: MeterLine) -> None:
     if told.stage is KeyChangeStage.MIXED:
         assert case.mixed(live)
     if told.stage is KeyChangeStage.ANOTHER_SET:
-        assert strange
+        assert strange or in_doubt
     if live.key == case.other_new:  # with an SGC of ours perhaps: it needs none of ours
         assert told.stage not in (KeyChangeStage.COMPLETE, KeyChangeStage.PENDING)
     elif case.mixed(live):
         assert told.stage is KeyChangeStage.MIXED
-    if any(held) and not strange:
+    if any(held) and not strange and not in_doubt:
         assert told.stage in (KeyChangeStage.PENDING, KeyChangeStage.REFUSED)
 
 
@@ -157,7 +162,8 @@ def test_whatever_was_entered_before_what_is_told_is_true(
     told = ask(bench, ours)
     assert bench.state.tokens_executed == executed, "asking enters nothing"
     if lacking is None:
-        assert_true(case, told, bench)
+        in_doubt = any(599 <= seconds <= 601 for _, seconds, _ in before)
+        assert_true(case, told, bench, in_doubt=in_doubt)
     live = bench.meter.state
     held, locked = case.truly_held(live), live.virtual_lockout.locked
     left_ns = 600 * S if live.staging is None else live.staging.deadline_ns - live.powered_ns

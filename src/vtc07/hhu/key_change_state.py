@@ -201,17 +201,14 @@ def _journalled(
     journal: Journal, meter_pan: str, tokens: Sequence[str], at: datetime
 ) -> dict[str, tuple[TokenStatus, int | None]]:
     """Return what the journal knows: for each token its acceptance, and how many s ago at most."""
-    taken = {f"delivered: {s.value}": s for s in TokenStatus if s.taken}
     told: dict[str, tuple[TokenStatus, int | None]] = {}
     try:
-        deliveries = journal.deliveries()
+        deliveries = journal.deliveries(meter_pan)
     except JournalError:
         return told
     for delivery in deliveries:
-        if delivery.meter_pan != meter_pan or delivery.token not in tokens:
-            continue
-        status = taken.get(delivery.result or "")
-        if status is not None:
+        status = None if delivery.ended is None else delivery.ended.taken
+        if status is not None and delivery.token in tokens:
             told[delivery.token] = status, _age_s(delivery, at)
     return told
 
@@ -302,8 +299,8 @@ def _what(course: Course, next_place: int | None) -> Said:
             )
         case Known.ANOTHER_SET:
             return said(
-                "the meter holds sections of another key change, and sections of two sets cannot "
-                "be told apart: finish that one, or leave the meter powered until it has "
+                "the meter holds, or may hold, sections of another key change, which it cannot "
+                "tell from these: finish that one, or leave the meter powered until it has "
                 "forgotten them"
             )
         case Known.NO_SECTION:
