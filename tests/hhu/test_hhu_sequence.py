@@ -88,6 +88,7 @@ def test_a_second_token_begins_where_the_first_ended(electricity: Companion) -> 
         assert newest(made.journal) == 2
     assert sum("tokenEntry" in line for line in lines(first)) == 1
     assert sum("tokenEntry" in line for line in lines(second)) == 1
+    assert second.parts[0].companion == "electricity"
     assert kinds(second)[:3] == [StepKind.OPENED, StepKind.ANNOUNCED, StepKind.MESSAGE]
     assert not {s.entry for s in first.parts[0].steps} & {s.entry for s in second.parts[0].steps}
 

@@ -20,6 +20,7 @@ from vtc07.carrier.grammar import ADDRESS
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.cli import secret
 from vtc07.cli.failure import Failure
+from vtc07.cli.line_record import LineRecord, Watch
 from vtc07.cli.link_options import (
     AUTO,
     PASSWORD_VARIABLE,
@@ -28,7 +29,6 @@ from vtc07.cli.link_options import (
     stretch_of,
 )
 from vtc07.cli.output import Output
-from vtc07.cli.tracing import open_trace
 from vtc07.hhu.progress import OnProgress, Progress
 from vtc07.hhu.session import Meter, NoLink, Session, mismatches
 from vtc07.links.address import LinkAddress, SimulatedAddress, TCPAddress, parse
@@ -38,15 +38,12 @@ if TYPE_CHECKING:
     from vtc07.hhu.entries import ActivityJournal
     from vtc07.hhu.recording import Recording
     from vtc07.links.blocking import ClientDriver, Interruption
-    from vtc07.links.link import Link, Sender
+    from vtc07.links.link import Link
     from vtc07.meter import SQLiteStore
-    from vtc07.trace.message import TraceMessage, TraceSpeed
-    from vtc07.trace.recorder import Recorder
+
+__all__ = ["Connection", "UnknownCompanion", "Watch"]
 
 T = TypeVar("T")
-
-#: Told of every message and change of speed, with the meter's companion as far as it is known.
-Watch = Callable[["TraceMessage | TraceSpeed", "Companion | None"], None]
 
 #: The companion whose IDRequest asks a meter who it is; an IDRequest is the same in all.
 _ASKING = "electricity"
@@ -89,14 +86,11 @@ class Connection:
         self._output = output
         self._on_progress = on_progress
         self._journal = journal
-        #: how the session gets into the journal, None without one
-        self.recording: Recording | None = None
         self._resources = contextlib.ExitStack()
         self._session: Session | None = None
         self._runner: Callable[[Procedure[Any]], Any] | None = None
         self._driven: ClientDriver | None = None
         self._kept: Link | None = None
-        self._recorder: Recorder | None = None
         self._store: SQLiteStore | None = None
         self._companion: Companion | None = None
         self._answered_at: int | None = None  # the speed at which the meter was asked for it
@@ -112,8 +106,15 @@ class Connection:
 
     def __enter__(self) -> Self:
         try:
-            if self._journal is not None:
-                self.recording = self._recording_in(self._journal)
+            self._record = LineRecord(
+                self._options,
+                self._output,
+                self._resources,
+                journal=self._journal,
+                watch=self._watch,
+                companion=lambda: self._companion,
+                meter_pan=lambda: self.meter_pan,
+            )
             self._prepare()
         except BaseException:
             self._resources.close()
@@ -184,13 +185,18 @@ class Connection:
         if self._runner is None:
             session = self.session
             if self._store is not None:
-                self._runner = self._recorded(self._simulation(self._store, session))
+                self._runner = self._record.recorded(self._simulation(self._store, session))
             else:
                 self._runner = self._driver(
                     session.companion, session.timing, self._settings(session.companion)
                 )
         result: T = self._runner(procedure)
         return result
+
+    @property
+    def recording(self) -> Recording | None:
+        """How the session gets into the journal, None without one."""
+        return self._record.recording
 
     @property
     def unavailable(self) -> str | None:
@@ -255,6 +261,10 @@ class Connection:
         with contextlib.suppress(LinkUnavailable):
             self.run(self.session.sign_off())
 
+    def _heard(self, progress: Progress) -> None:
+        self._record.heard(progress)
+        self._on_progress(progress)
+
     # --- links ---------------------------------------------------------------------------------
 
     def _driver(
@@ -278,26 +288,18 @@ class Connection:
                 self._kept = link
             return link
 
-        recorders = self._recorders(companion)
-
-        def observe(sender: Sender, chars: bytes, time_ns: int) -> None:
-            for recorder in recorders:
-                recorder.observe(sender, chars, time_ns)
-
-        def speed_changed(sender: Sender, speed: int, time_ns: int) -> None:
-            for recorder in recorders:
-                recorder.speed(sender, speed, time_ns)
-
+        record = self._record
+        is_heard = record.begin(companion)
         driver = ClientDriver(
             self._core(companion, self._character_ns(settings), timing),
             opened,
-            observer=observe if recorders else None,
-            on_speed=speed_changed if recorders else None,
+            observer=record.observe if is_heard else None,
+            on_speed=record.speed if is_heard else None,
             interruption=self._interruption,
         )
         self._resources.callback(driver.close)
         self._driven = driver
-        return self._recorded(driver.run)
+        return record.recorded(driver.run)
 
     def _core(
         self, companion: Companion, character_ns: int, timing: Timing
@@ -351,18 +353,14 @@ class Connection:
         meter = VirtualMeter(own, store, now_ns=0)
         server = MeterServer(own, meter, character_ns=settings.character_ns)
         core = self._core(session.companion, settings.character_ns, session.timing)
-        recorders = self._recorders(session.companion)
-
-        def speed_changed(sender: Sender, speed: int, time_ns: int) -> None:
-            for recorder in recorders:
-                recorder.speed(sender, speed, time_ns)
-
+        record = self._record
+        is_heard = record.begin(session.companion)
         line = SimulatedLine(
             core,
             server,
             speed=settings.speed,
-            observers=[recorder.character for recorder in recorders],
-            on_speed=speed_changed if recorders else None,
+            observers=[record.character] if is_heard else (),
+            on_speed=record.speed if is_heard else None,
         )
 
         self._resources.callback(lambda: switch_off(meter, server, line.now_ns, self._output))
@@ -419,66 +417,3 @@ class Connection:
         if self._kept is not None:
             self._kept.set_speed(self._settings(found).speed)
         return found
-
-    # --- trace and journal ---------------------------------------------------------------------
-
-    def _recorders(self, companion: Companion) -> list[Recorder]:
-        """Return what is to be given every character of the line."""
-        trace = self._trace(companion)
-        recorders = [] if trace is None else [trace]
-        if self.recording is not None:
-            recorders.append(self.recording.recorder)
-        return recorders
-
-    def _recording_in(self, journal: ActivityJournal) -> Recording:
-        from vtc07.cli.journalling import recording_in  # noqa: PLC0415 - only with a journal
-
-        return self._resources.enter_context(
-            recording_in(
-                journal,
-                self._output,
-                companion=lambda: self._companion,
-                meter_pan=lambda: self.meter_pan,
-                address=self._options.address,
-            )
-        )
-
-    def _recorded(self, run: Callable[[Procedure[Any]], Any]) -> Callable[[Procedure[Any]], Any]:
-        """Return what runs procedures and writes down what they do."""
-        recording = self.recording
-        if recording is None:
-            return run
-        return lambda procedure: run(recording.recorded(procedure))
-
-    def _heard(self, progress: Progress) -> None:
-        if self.recording is not None:
-            self.recording.heard(progress)
-        self._on_progress(progress)
-
-    def _trace(self, companion: Companion) -> Recorder | None:
-        if self._recorder is not None:
-            return self._recorder
-        if self._options.trace is None:
-            return self._watched(companion)
-        recorder = open_trace(
-            self._options.trace,
-            "" if self._companion is None else companion.name,  # the meter is still to be asked
-            self._options.address,
-            lambda: self._companion or companion,
-        )
-        self._recorder = self._resources.enter_context(recorder)
-        return self._recorder
-
-    def _watched(self, companion: Companion) -> Recorder | None:
-        """Return what tells the one who watches, if anybody does."""
-        watch = self._watch
-        if watch is None:
-            return None
-        from vtc07.trace.recorder import Recorder  # noqa: PLC0415 - only where somebody watches
-
-        def told(message: TraceMessage | TraceSpeed) -> None:
-            watch(message, self._companion or companion)
-
-        self._recorder = Recorder(told, on_speed=told)
-        self._resources.callback(self._recorder.finish)
-        return self._recorder

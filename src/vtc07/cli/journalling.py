@@ -117,6 +117,7 @@ def recording_in(
     output: Output,
     *,
     companion: Callable[[], Companion | None],
+    explained_by: Callable[[], Companion | None],
     meter_pan: Callable[[], str | None],
     address: str,
 ) -> Iterator[Recording]:
@@ -127,6 +128,7 @@ def recording_in(
         journal,
         wall_clock=now,
         companion=companion,
+        explained_by=explained_by,
         meter_pan=meter_pan,
         address=address,
     )

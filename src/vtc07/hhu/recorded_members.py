@@ -4,7 +4,8 @@ No member tells a token. What would, a message whole or a value, stands among an
 under the same name.
 
 - ASKED: ``command``, ``at`` and what the command is about; the first one of a session has
-  ``address`` and ``companion``, every other one ``session``, the number of that first one.
+  ``address``, every other one ``session``, the number of that first one; ``companion``, its name,
+  as soon as it is known.
 - MESSAGE: ``from``, ``at``, ``began`` where that is earlier, ``hex``, ``said`` (lines that explain
   it), ``frame`` where it is one, ``sound`` (whole and undamaged), ``damage``; of a change of speed
   ``speed`` in place of ``hex``. Secrets: ``hex``, ``said``.

@@ -30,7 +30,8 @@ T = TypeVar("T")
 class Recording:
     """The way of one session into a journal.
 
-    ``companion``, ``meter_pan``: what is known at the moment, None where it is not yet.
+    ``companion``, ``meter_pan``: what is known of the meter at the moment, None where it is not
+    yet. ``explained_by``: by which companion messages are explained, else the meter's.
     ``address``: of the link, for whoever reads the journal. `recorder` is to be given every
     character of the line, with the times of the clock that drives the procedures. `heard` is an
     `OnProgress`: it says which delivery the messages belong to. ``route``: the name that the
@@ -44,11 +45,14 @@ class Recording:
         wall_clock: Callable[[], datetime],
         companion: Callable[[], Companion | None],
         meter_pan: Callable[[], str | None],
+        explained_by: Callable[[], Companion | None] | None = None,
         address: str = "",
     ) -> None:
         self._journal = journal
         self._wall_clock = wall_clock
         self._companion = companion
+        self._explained_by = companion if explained_by is None else explained_by
+        self._told: str | None = None  # the companion's name that was written down last
         self._meter_pan = meter_pan
         self._address = address
         self._passed: list[TraceMessage | TraceSpeed] = []
@@ -158,9 +162,11 @@ class Recording:
         if self._session is not None:
             whole["session"] = self._session
         elif kind is EntryKind.ASKED:
-            companion = self._companion()
             whole["address"] = self._address
-            whole["companion"] = None if companion is None else companion.name
+        if kind is EntryKind.ASKED:
+            companion = self._companion()
+            if companion is not None and companion.name != self._told:
+                whole["companion"] = self._told = companion.name
         return NewEntry(
             kind,
             self._wall_clock(),
@@ -176,7 +182,7 @@ class Recording:
         passed, notes = self._passed[:], self._notes[:]
         self._passed.clear()
         self._notes.clear()
-        companion, began_ns = self._companion(), self._began_ns or 0
+        companion, began_ns = self._explained_by(), self._began_ns or 0
         entries: list[NewEntry] = []
         for message in () if self._given_up else passed:
             if isinstance(message, TraceSpeed):

@@ -97,7 +97,7 @@ class SequencePart:
 
     ``session``: the number of its first entry, None for what was written down outside of any.
     ``began``: when its first command was given. ``address``: of the link. ``companion``: by which
-    its messages are explained, None where it was not known when the session began.
+    its messages are explained, None where the meter was only asked for it.
     """
 
     session: int | None
@@ -206,6 +206,7 @@ def _begun(journal: ReadableJournal, session: int | None, entry: Entry, *, mask:
             part = _Part(session, earlier, mask=mask)
         if earlier.number >= entry.number:
             break
+        part.learn(earlier)
         if earlier.delivery not in (None, entry.delivery):
             lead.clear()  # that led to the delivery before
         elif earlier.delivery is None and _session_of(earlier) == session:
@@ -227,6 +228,7 @@ class _Part:
         self._steps: list[Step] = []
         self._at_ns = 0  # of the last command or answer
         self._asked: Entry | None = None  # a command without an answer yet
+        self._companion: str | None = None
 
     def take(self, entry: Entry) -> None:
         """Take the next entry."""
@@ -237,6 +239,7 @@ class _Part:
                 return
             case EntryKind.ASKED:
                 self._asked = entry
+                self.learn(entry)
             case EntryKind.ANSWERED:
                 self._asked = None
         if isinstance(at_ns, int):
@@ -244,6 +247,11 @@ class _Part:
         kind, sentence = _told(entry)
         if kind is not None:
             self._steps.append(self._step(kind, entry, sentence))
+
+    def learn(self, entry: Entry) -> None:
+        """Take notice of the companion's name, where an entry tells it."""
+        if entry.kind is EntryKind.ASKED and isinstance(entry.members.get("companion"), str):
+            self._companion = entry.members["companion"]
 
     def finished(self) -> SequencePart:
         """Return the part."""
@@ -253,12 +261,11 @@ class _Part:
         # What has no end is written down behind what came after it: its time tells.
         steps = sorted(self._steps, key=lambda step: step.at_ns or 0)
         members = self._first.members
-        companion = members.get("companion")
         return SequencePart(
             self.session,
             self._first.time,
             str(members.get("address", "")),
-            companion if isinstance(companion, str) else None,
+            self._companion,
             tuple(steps),
         )
 
