@@ -1,0 +1,193 @@
+"""Routes with meters of every kind: behind passwords, nameless, full, or swapped on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hhu_bench import KEY, PAN, MeterLine, credit, new_meter, without
+from route_bench import day, results, route_of, values_read
+
+from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.mode_c_client import ModeCClient
+from vtc07.hhu.delivery import resolve_earlier
+from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.route_task import StopResult, TaskResult
+from vtc07.hhu.route_visit import Finding
+from vtc07.hhu.session import Session
+from vtc07.links.link import Sender
+from vtc07.links.simulated import UNPLUGGED
+from vtc07.meter import manufacture
+from vtc07.tokens import (
+    KEN,
+    KRN,
+    KT,
+    SGC,
+    TI,
+    TID,
+    BaseDate,
+    KeyAttributes,
+    MeterPAN,
+)
+
+DONE, TO_DO, OPEN = TaskResult.DONE, TaskResult.TO_DO, TaskResult.OPEN
+WH = 10_000
+NEIGHBOUR = "000001000000000082"
+PASSWORD = "12345678"
+WHOLE = {
+    "meter": PAN,
+    "deliver": [credit(1), credit(2)],
+    "write": ["lowCreditThreshold=500"],
+    "read": ["creditBalance"],
+}
+
+
+def test_a_register_behind_a_password_waits_for_it(tmp_path: Path) -> None:
+    companion = load_companion("electricity-mode-c")
+    bench = MeterLine(companion, state=new_meter(companion, password=PASSWORD))
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        assert unit.visit().meaning is Meaning.REFUSED
+        assert results(unit.state()) == [DONE, DONE, TO_DO, DONE]
+        assert "password" in str(unit.state().tasks[2].said)
+        assert unit.state().result is StopResult.PARTLY
+        unit.mend()
+        client = ModeCClient(companion, character_ns=bench.character_ns, password=PASSWORD)
+        bench.line.client = client
+        assert unit.visit().complete
+        assert bench.state.tokens_executed == 2
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_meter_that_does_not_tell_its_name_has_to_be_named(
+    electricity: Companion, tmp_path: Path, named: bool
+) -> None:
+    """All there is to know it by is the address to which it answers."""
+    bench = MeterLine(without(electricity, "meterPAN"))
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        unit.new_session(address=PAN if named else PAN[6:17])
+        visit = unit.visit()
+        if named:
+            assert visit.complete
+            assert unit.state().result is StopResult.DONE
+        else:
+            assert (visit.finding, visit.meaning) == (Finding.NAMELESS, Meaning.REFUSED)
+            assert bench.state.tokens_executed == 0
+
+
+def test_a_meter_that_is_full_takes_the_token_another_day(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    state = bench.state
+    full = replace(state.account, balance=state.account.balance + (1 << 62))
+    bench.store.state = replace(state, account=full)
+    bench.power_fail()
+    stop = {"meter": PAN, "deliver": [credit(1)]}
+    with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+        assert unit.visit().meaning is Meaning.REFUSED
+        assert results(unit.state()) == [TO_DO]
+        assert str(unit.state().tasks[0].said) == "refused: OverflowError"
+        bench.store.state = replace(bench.state, account=state.account)
+        bench.power_fail()
+        assert unit.later().complete
+        assert bench.state.account.balance == WH
+
+
+def test_the_head_slips_to_the_neighbour_in_the_middle(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """Its values are not taken for the first one's, and it gets none of its tokens."""
+    bench = MeterLine(electricity)
+    neighbour = MeterLine(electricity, state=new_meter(electricity, NEIGHBOUR))
+    slipped = False
+
+    def slip(sender: Sender, char: int, _index: int, now_ns: int) -> int:
+        nonlocal slipped
+        if slipped or sender == "server" or char != ord("W"):
+            return char
+        slipped = True
+
+        def put_on_the_neighbour() -> None:
+            bench.line.server = neighbour.line.server
+            bench.line.plug()
+
+        bench.line.schedule(now_ns + 9 * S, put_on_the_neighbour)
+        return UNPLUGGED
+
+    own = bench.line.server
+    bench.line.fault = slip
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        visit = unit.visit()
+        assert visit.meaning is Meaning.UNRESOLVED
+        assert results(unit.state()) == [OPEN, TO_DO, TO_DO, TO_DO]
+        assert neighbour.state.tokens_executed == 0
+        unit.mend()
+        assert unit.visit().finding is Finding.NOT_ON_ROUTE
+        bench.line.server = own
+        assert unit.later().complete
+        assert bench.state.account.balance == 2 * WH
+
+
+def test_a_head_that_is_put_on_another_meter_between_two_visits(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    other = MeterLine(electricity, state=new_meter(electricity, NEIGHBOUR))
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        unit.visit()
+        bench.line.server = other.line.server
+        with pytest.raises(Exception, match=NEIGHBOUR):
+            unit.visit()
+        assert len(unit.state().visits) == 1
+
+
+def test_what_another_command_found_out_counts(electricity: Companion, tmp_path: Path) -> None:
+    """vtc07 hhu resume resolves the delivery that this route left open."""
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        seen = False
+
+        def cut(who: Sender, char: int, _index: int, _now: int) -> int:
+            nonlocal seen
+            seen |= who == "client" and char == ord("W")
+            return UNPLUGGED if seen and who == "server" else char
+
+        bench.line.fault = cut
+        assert unit.visit().meaning is Meaning.UNRESOLVED
+        assert unit.state().tasks[0].result is OPEN
+        unit.mend()
+        with unit.journal() as journal:
+            procedure = resolve_earlier(
+                Session(electricity, address=PAN), journal, wall_clock=unit.clock
+            )
+            bench.run(procedure)
+        task = unit.state().tasks[0]
+        assert (task.result, str(task.said), task.delivery) == (DONE, "delivered: Accept", 1)
+        assert unit.later().complete
+        assert values_read(unit.state()) == {"creditBalance": 2 * WH}
+
+
+def test_a_stop_without_tasks_is_done_when_its_meter_was_there(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", {"meter": PAN})) as unit:
+        assert unit.state().result is StopResult.NOT_VISITED
+        visit = unit.visit()
+        assert (visit.finding, visit.meaning) == (Finding.NO_TASKS, Meaning.DONE)
+        assert unit.state().result is StopResult.DONE
+
+
+def test_credit_before_the_default_key_is_changed_waits_for_it(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    attributes = KeyAttributes(KT.DDTK, SGC("123456"), TI("01"), KRN(1), KEN(255), BaseDate.Y2014)
+    state = manufacture(electricity, MeterPAN(PAN), KEY, attributes, TID(5_000_000))
+    bench = MeterLine(electricity, state=state)
+    with day(bench, route_of(tmp_path / "r.json", {"meter": PAN, "deliver": [credit(1)]})) as unit:
+        unit.visit()
+        assert results(unit.state()) == [TO_DO]
+        assert str(unit.state().tasks[0].said) == "refused: DDTKError"
+        assert unit.state().result is StopResult.PARTLY
