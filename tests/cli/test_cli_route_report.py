@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
 from cli_bench import PROGRAM, contents, credit, done, here, new_meter, one_sentence, vtc07
 
 from vtc07.cli.report_files import report_file
@@ -134,7 +136,30 @@ def test_a_period(here: Path) -> None:
     before = report("--to", "2001-01-01T10:00+00:00", "--json").json
     assert before["summary"]["stops"]["not visited"] == 2
     assert datetime.fromisoformat(before["to"]) == datetime(2001, 1, 1, 10, tzinfo=UTC)
-    assert "Period: 2001-02-03" in report("--day", "2001-02-03").out
+    assert "period: 2001-02-03" in report("--day", "2001-02-03").out
+
+
+@pytest.mark.usefixtures("token")
+def test_a_page_in_a_language_of_ones_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = Catalog("sw")
+    catalogue.add("Summary", "Muhtasari")
+    catalogue.add("Route report: {route}", "Ripoti ya njia: {route}")
+    (here / "own").mkdir()
+    with (here / "own" / "sw.mo").open("wb") as file:
+        write_mo(file, catalogue)
+    monkeypatch.setenv("VTC07_CATALOGUES", "own")
+    english = report("--html", "r.html").out
+    assert '<html lang="en">' in (here / "r.html").read_text(encoding="utf-8")
+    assert report("--html", "r.html", "--language", "sw").out == english
+    page = (here / "r.html").read_text(encoding="utf-8")
+    assert '<html lang="sw">' in page
+    assert "<h2>Muhtasari</h2>" in page
+    assert "<title>Ripoti ya njia: monday</title>" in page
+    monkeypatch.setenv("LANG", "sw_KE.UTF-8")
+    report("--html", "r.html")
+    assert "<h2>Muhtasari</h2>" in (here / "r.html").read_text(encoding="utf-8")
+    monkeypatch.setenv("VTC07_CATALOGUES", "nowhere")
+    assert "nowhere, which is no folder" in one_sentence(report("--html", "-", code=2).err)
 
 
 @pytest.mark.parametrize(

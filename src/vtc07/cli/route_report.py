@@ -43,8 +43,9 @@ from vtc07.hhu.route_file import open_route
 from vtc07.hhu.route_report import ReportPart, report_head, write_report
 from vtc07.hhu.route_task import StopResult
 from vtc07.hhu.sequence_drawing import figure
-from vtc07.hhu.texts import counted, said
 
+#: What comes to a terminal is English, as of every command.
+WORDS: Final = Words()
 _MOST_LISTED: Final = 20
 
 
@@ -88,7 +89,7 @@ _MOMENT = parameters.Parsed("TIME", _moment)
 @click.option("--from", "begin", type=_MOMENT, help="What was done from this day or time on.")
 @click.option("--to", "end", type=_MOMENT, help="What was done up to this day or time.")
 @click.option(
-    "--language", metavar="CODE", help="Of page and summary: en, fr, pt, ...; else by environment."
+    "--language", metavar="CODE", help="Of the page: en, fr, pt, ...; else by your environment."
 )
 @click.pass_obj
 def report(
@@ -126,7 +127,7 @@ def report(
             period=period,
             mask=mask,
         )
-        listed = _Listed(words)
+        listed = _Listed()
         with contextlib.ExitStack() as stack:
             parts: list[ReportPart] = [listed]
             if csv_file is not None:
@@ -151,9 +152,9 @@ def report(
                 opened, planned, head, parts, zone=None, draw=draw, on_stop=on_stop
             )
     for notice in head.notices:
-        output.warning(words(notice))
+        output.warning(str(notice))
     if STDOUT not in written:
-        _show(output, head, summary, listed, words)
+        _show(output, head, summary, listed)
     for name in written:
         if name != STDOUT:
             output.note(f"{name} was written")
@@ -190,7 +191,6 @@ def _period(
 class _Listed:
     """Keeps the first stops that somebody has to look at, of each result as many as are shown."""
 
-    words: Words
     rows: dict[StopResult, list[list[str]]] = field(default_factory=dict)
     count: int = 0
 
@@ -201,9 +201,9 @@ class _Listed:
         self.count += 1
         rows = self.rows.setdefault(stop.state.result, [])
         if len(rows) < _MOST_LISTED:
-            told = "; ".join(known(stop, self.words))
+            told = "; ".join(known(stop, WORDS))
             at = stop.state.stop
-            rows.append([self.words.result(stop.state.result), at.meter, at.place, told])
+            rows.append([stop.state.result.value, at.meter, at.place, told])
 
     def stranger(self, stranger: Stranger) -> None:
         """Leave it: the summary counts them."""
@@ -220,68 +220,43 @@ class _Listed:
         return [row for result in order for row in self.rows.get(result, ())][:_MOST_LISTED]
 
 
-def _show(
-    output: Output, head: ReportHead, summary: ReportSummary, listed: _Listed, words: Words
-) -> None:
-    span = words.span(summary.first, summary.last)
-    output.line(f"{_plain(head.route)}: {words.stops(summary)}; {span}")
+def _show(output: Output, head: ReportHead, summary: ReportSummary, listed: _Listed) -> None:
+    span = WORDS.span(summary.first, summary.last)
+    output.line(f"{_plain(head.route)}: {WORDS.stops(summary)}; {span}")
     if head.period.limited:
-        output.line(words(said("Period: {period}", period=words.period(head.period))))
+        output.line(f"period: {WORDS.period(head.period)}")
     output.line()
     output.table(
-        [words(said("meters")), ">", ">"],
-        [
-            [words.result(result), f"{count}", words.share(count, summary.size)]
-            for result in SHOWN
-            for count in (summary.stops[result],)
-        ],
+        ["meters", ">", ">"],
+        [[result.value, f"{summary.stops[result]}", _share(summary, result)] for result in SHOWN],
     )
     if summary.tasks:
         output.line()
         output.table(
-            [words(said("tasks")), *(f">{words.result(result)}" for result in RESULTS)],
+            ["tasks", *(f">{result.value}" for result in RESULTS)],
             [
-                [words.kinds(kind), *(f"{counts[result]}" for result in RESULTS)]
+                [WORDS.kinds(kind), *(f"{counts[result]}" for result in RESULTS)]
                 for kind, counts in summary.tasks.items()
             ],
         )
     if summary.strangers:
         output.line()
-        output.line(
-            words(
-                counted(
-                    "{count} time a meter was there that is not on the route",
-                    "{count} times a meter was there that is not on the route",
-                    summary.strangers,
-                )
-            )
-        )
+        times = "once" if summary.strangers == 1 else f"{summary.strangers} times"
+        output.line(f"{times} a meter was there that is not on the route")
     if listed.count:
         output.line()
-        columns = (said("to be looked at"), said("meter"), said("place"), said("what is known"))
         rows = [[_plain(cell) for cell in row] for row in listed.gravest()]
-        output.table([words(column) for column in columns], rows)
+        output.table(["to be looked at", "meter", "place", "what is known"], rows)
         if more := listed.count - len(rows):
-            output.note(
-                words(
-                    counted(
-                        "and {count} more; --html has all", "and {count} more; --html has all", more
-                    )
-                )
-            )
+            output.note(f"and {more} more; --html has all")
     if head.journal.entry:
-        digest = head.journal.digest.hex()
         output.line()
-        output.line(
-            words(
-                said(
-                    "journal {name}, entry {entry}; vtc07 hhu verify --expect {digest}",
-                    name=_plain(head.journal.name),
-                    entry=head.journal.entry,
-                    digest=digest,
-                )
-            )
-        )
+        output.line(f"journal {_plain(head.journal.name)}, entry {head.journal.entry}")
+        output.line(f"to check it later: vtc07 hhu verify --expect {head.journal.digest.hex()}")
+
+
+def _share(summary: ReportSummary, result: StopResult) -> str:
+    return WORDS.share(summary.stops[result], summary.size)
 
 
 def _plain(text: str) -> str:
