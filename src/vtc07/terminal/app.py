@@ -13,6 +13,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from vtc07.carrier.companion import Companion
+from vtc07.carrier.companion_file import shipped_companions
 from vtc07.cli.connection import Connection
 from vtc07.cli.failure import judge
 from vtc07.cli.link_options import AUTO
@@ -29,7 +30,7 @@ from vtc07.terminal.look import CSS, DARK, LIGHT
 from vtc07.terminal.meter_line import MeterLine, Target
 from vtc07.terminal.overview import Overview
 from vtc07.terminal.passing import Passed
-from vtc07.terminal.places import PLACES, remember, used_before
+from vtc07.terminal.places import PLACES, own_companions, remember, used_before
 from vtc07.terminal.token_entry import Sighting
 from vtc07.trace.message import TraceMessage, TraceSpeed
 
@@ -57,13 +58,17 @@ class OnTheLine(Message):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the application is started with. ``state``: the folder of what it remembers."""
+    """What the application is started with. ``state``: the folder of what it remembers.
+
+    ``companion``: of the meters, as for `vtc07 read`.
+    """
 
     texts: Texts
     journal: FileJournal
     wall_clock: WallClock
     state: Path
     address: str | None = None
+    companion: str = AUTO
 
 
 class HandHeldUnit(App[None]):
@@ -84,7 +89,7 @@ class HandHeldUnit(App[None]):
         self.texts = setting.texts
         self.journal = setting.journal
         self.wall_clock = setting.wall_clock
-        self.line = MeterLine(self.journal, self._stepped, self._passed)
+        self.line = MeterLine(self.journal, self._stepped, self._passed, self._companions)
         self.target: Target | None = None
         self.overview: Overview | None = None
         self.passed: deque[Passed] = deque(maxlen=MOST_PASSED)
@@ -204,6 +209,9 @@ class HandHeldUnit(App[None]):
         """Take a message that passed, in the line's thread."""
         self.post_message(OnTheLine(Passed(what, companion, self.wall_clock())))
 
+    def _companions(self) -> tuple[str, ...]:
+        return own_companions(self.setting.state / PLACES)
+
     def say(self, what: Said) -> None:
         """Say how far a piece of work has come; from the line's thread."""
         self.post_message(Stepped(what))
@@ -261,7 +269,9 @@ class HandHeldUnit(App[None]):
     def want_target(self, screen: Frame, go_on: Callable[[Target], None]) -> None:
         """Go on with where a meter is, whichever it is; where that is not known, ask first."""
         if self.target is not None:
-            go_on(replace(self.target, companion=AUTO, meter_pan=None, speed=None))
+            go_on(
+                replace(self.target, companion=self.setting.companion, meter_pan=None, speed=None)
+            )
             return
         before = used_before(self.setting.state / PLACES)
 
@@ -269,7 +279,7 @@ class HandHeldUnit(App[None]):
             if address is None:
                 return
             try:
-                found = Target(str(parse(address)))
+                found = Target(str(parse(address)), self.setting.companion)
             except AddressError:
                 screen.failed(said("{address} is no address.", address=address))
                 return
@@ -297,7 +307,8 @@ class HandHeldUnit(App[None]):
         assert self.target is not None
         if self.target.companion != AUTO or self.target.address.startswith("sim:"):
             return self.target.companion
-        return overview.companion.name
+        name = overview.companion.name
+        return name if name in shipped_companions() else AUTO
 
     # --- what the journal knows; to be asked in the line's thread --------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
@@ -12,6 +13,7 @@ from textual.widgets import OptionList
 
 from vtc07.carrier.companion import Companion
 from vtc07.cli.connection import Connection, UnknownCompanion
+from vtc07.cli.link_options import AUTO
 from vtc07.hhu import selection
 from vtc07.hhu.reading import read
 from vtc07.hhu.texts import counted, mark, said
@@ -21,7 +23,7 @@ from vtc07.terminal.dialogs import Wanted
 from vtc07.terminal.frame import ENTER, LINE, Frame, Key, Menu, Mood, Words
 from vtc07.terminal.meter_line import Target, greeted
 from vtc07.terminal.overview import Overview
-from vtc07.terminal.places import PLACES, Place, places, remember, used_before
+from vtc07.terminal.places import PLACES, Place, places, remember, remember_companion, used_before
 
 _AT: Final = "at "
 _OTHER: Final = "other"
@@ -130,7 +132,7 @@ class ConnectScreen(Frame):
         except AddressError:
             self._ask_for_address(address, said("{address} is no address.", address=address))
             return
-        self.unit.target = Target(address)
+        self.unit.target = Target(address, self.unit.setting.companion)
         self.unit.overview = None
         self.connect()
 
@@ -147,6 +149,8 @@ class ConnectScreen(Frame):
         target = self.unit.target
         assert target is not None
         remember(self.unit.setting.state / PLACES, target.address)
+        if target.companion not in (AUTO, self.unit.setting.companion):
+            remember_companion(self.unit.setting.state / PLACES, target.companion)
         self.unit.met(overview)
         self.app.push_screen(MeterScreen())
 
@@ -157,7 +161,7 @@ class ConnectScreen(Frame):
 
         def given(name: str | None) -> None:
             if name is not None:
-                self.unit.aim(companion=name)
+                self.unit.aim(companion=str(Path(name).absolute()))
                 self.connect()
 
         question = said(

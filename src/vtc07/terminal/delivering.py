@@ -112,7 +112,7 @@ class Told:
                 "   " + said("The meter took it before; nothing was entered.").words(texts)
             )
         status = outcome.status if isinstance(outcome, Delivered | Refused) else None
-        if status is not None and status in EXPLANATIONS:
+        if status is not None and status in EXPLANATIONS and self.state is None:
             lines.append("   " + texts(EXPLANATIONS[status]))
         return lines
 

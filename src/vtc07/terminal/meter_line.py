@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from vtc07.cli.connection import Connection, Watch
+from vtc07.carrier.companion_file import CompanionError, companion_by_identity, load_companion
+from vtc07.carrier.events import Identity
+from vtc07.cli.connection import Connection, UnknownCompanion, Watch
 from vtc07.cli.head_options import Head
 from vtc07.cli.link_options import AUTO, LinkOptions
 from vtc07.cli.output import Output
@@ -86,11 +88,19 @@ class MeterLine:
     """Does one piece of work at a time with the meter at a target.
 
     Everything that is sent and learnt goes to ``journal``. ``on_progress`` and ``watch`` are called
-    in the line's thread.
+    in the line's thread. ``companions``: files of companions that the user has named; one of them
+    is taken for a meter that no shipped one describes.
     """
 
-    def __init__(self, journal: ActivityJournal, on_progress: OnProgress, watch: Watch) -> None:
+    def __init__(
+        self,
+        journal: ActivityJournal,
+        on_progress: OnProgress,
+        watch: Watch,
+        companions: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
         self._journal = journal
+        self._companions = companions
         self._on_progress = on_progress
         self._watch = watch
         self._thread = ThreadPoolExecutor(1, "meter-line")
@@ -110,7 +120,7 @@ class MeterLine:
         assert self._interruption is None, "the line does one thing at a time"
         interruption = self._interruption = Interruption()
         try:
-            return await self.aside(lambda: self._do(target, work, interruption))
+            return await self.aside(lambda: self._find_and_do(target, work, interruption))
         finally:
             self._interruption = None
 
@@ -127,6 +137,27 @@ class MeterLine:
         """End what is under way, and the thread."""
         self.leave()
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _find_and_do(
+        self, target: Target, work: Callable[[Connection], T], interruption: Interruption
+    ) -> T:
+        try:
+            return self._do(target, work, interruption)
+        except UnknownCompanion as error:
+            name = self._companion_of(error.identity)
+            if name is None:
+                raise
+            return self._do(replace(target, companion=name), work, interruption)
+
+    def _companion_of(self, identity: Identity) -> str | None:
+        """Return the one of the user's companions that describes a meter, or None."""
+        fitting = []
+        for name in self._companions():
+            with contextlib.suppress(CompanionError):
+                among = [load_companion(name)]
+                if companion_by_identity(identity.flag, identity.identification, among):
+                    fitting.append(name)
+        return fitting[0] if len(fitting) == 1 else None
 
     def _do(self, target: Target, work: Callable[[Connection], T], interruption: Interruption) -> T:
         with Connection(

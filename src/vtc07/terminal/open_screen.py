@@ -10,14 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import DataTable, Static
 
 from vtc07.cli.connection import Connection
 from vtc07.hhu.delivery import WallClock
 from vtc07.hhu.journal import UnitJournal
 from vtc07.hhu.outcome import Meaning
 from vtc07.hhu.resuming import OpenWork, ResumeReport, advice, open_work, resume
-from vtc07.hhu.texts import mark, said
+from vtc07.hhu.texts import Said, mark, said
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
 from vtc07.terminal.meter_line import Target
 from vtc07.terminal.table import WordTable
@@ -35,10 +35,16 @@ class OpenScreen(Frame):
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "resume", show=False)]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._advice: list[Said] = []
+        self._asked = False  # a meter, so that something else is said
+
     def body(self) -> Iterable[Widget]:
         """Return the table, and what was found out."""
         with Vertical():
             yield WordTable()
+            yield Static(id="advice", markup=False)
             yield Static(id="found", markup=False)
 
     def on_mount(self) -> None:
@@ -51,8 +57,9 @@ class OpenScreen(Frame):
         self.aside(functools.partial(open_work, self.unit.journal), self._show)
 
     def _show(self, work: OpenWork) -> None:
+        self._advice = [advice(d) for d in work.deliveries] + [s.said for s in work.settings]
         texts = self.unit.texts
-        columns = [texts(w) for w in (mark("meter"), mark("time"), mark("what"), mark("to do"))]
+        columns = [texts(w) for w in (mark("meter"), mark("time"), mark("what"))]
         rows = [
             (
                 f"delivery {d.number}",
@@ -60,7 +67,6 @@ class OpenScreen(Frame):
                     d.meter_pan,
                     f"{d.opened.astimezone():%m-%d %H:%M}",
                     grouped(d.token),
-                    self.words(advice(d)),
                 ),
             )
             for d in work.deliveries
@@ -72,14 +78,24 @@ class OpenScreen(Frame):
                     s.meter_pan or "",
                     f"{s.time.astimezone():%m-%d %H:%M}",
                     f"{s.register}={s.value}",
-                    self.words(s.said),
                 ),
             )
             for s in work.settings
         ]
         self.query_one(WordTable).fill(columns, rows)
         if not rows:
-            self.tell(said("Nothing is open."), Mood.GOOD)
+            self._advise(None)
+            if not self._asked:
+                self.tell(said("Nothing is open."), Mood.GOOD)
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """Say what is unknown of the row, and what to do."""
+        self._advise(event.cursor_row)
+
+    def _advise(self, row: int | None) -> None:
+        known = row is not None and row < len(self._advice)
+        words = self.words(self._advice[row]) if row is not None and known else ""
+        self.query_one("#advice", Static).update(Content(words))
 
     def on_data_table_row_selected(self) -> None:
         """Look into what is open at the meter that is there."""
@@ -98,6 +114,7 @@ class OpenScreen(Frame):
         self.with_meter(work, self._resumed, target=target)
 
     def _resumed(self, report: ResumeReport) -> None:
+        self._asked = True
         lines: list[str] = []
         if report.meter_pan is not None:
             lines.append(self.words(said("Meter {pan}:", pan=report.meter_pan)))

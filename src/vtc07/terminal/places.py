@@ -28,26 +28,43 @@ class Place:
 
 def used_before(file: Path) -> tuple[str, ...]:
     """Return the addresses that were used before; none where there is no such file."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        addresses = found["addresses"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
-    if not isinstance(addresses, list):
-        return ()
-    return tuple(str(address) for address in addresses if _is_address(address))[:_MOST]
+    return tuple(word for word in _kept(file, "addresses") if _is_address(word))
 
 
 def remember(file: Path, address: str) -> None:
     """Put an address first among those used before. What cannot be kept is simply not there."""
-    address = str(parse(address))
-    if isinstance(parse(address), SimulatedAddress):
-        address = f"sim:{Path(address[4:]).absolute()}"
-    kept = [address, *(other for other in used_before(file) if other != address)][:_MOST]
+    parsed = parse(address)
+    address = str(parsed)
+    if isinstance(parsed, SimulatedAddress):
+        address = f"sim:{Path(parsed.store).absolute()}"
+    _keep(file, "addresses", address)
+
+
+def own_companions(file: Path) -> tuple[str, ...]:
+    """Return the companion files that the user has named before."""
+    return _kept(file, "companions")
+
+
+def remember_companion(file: Path, companion: str) -> None:
+    """Keep the name of a companion file of the user's own."""
+    _keep(file, "companions", str(Path(companion).absolute()))
+
+
+def _kept(file: Path, name: str) -> tuple[str, ...]:
+    try:
+        words = json.loads(file.read_text(encoding="utf-8"))[name]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(map(str, words))[:_MOST] if isinstance(words, list) else ()
+
+
+def _keep(file: Path, name: str, word: str) -> None:
+    content = {each: list(_kept(file, each)) for each in ("addresses", "companions")}
+    content[name] = [word, *(other for other in content[name] if other != word)][:_MOST]
     with contextlib.suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = file.with_name(file.name + ".new")
-        fresh.write_text(json.dumps({"addresses": kept}, indent=1), encoding="utf-8")
+        fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
         fresh.replace(file)
 
 

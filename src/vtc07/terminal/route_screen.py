@@ -272,7 +272,8 @@ class RouteScreen(Frame):
         for ended in visit.tried:
             task = ended.task
             what = self.unit.texts(_TASKS[task.kind])
-            lines.append(f"  {what} {task.subject}: {self.words(task.said)}")
+            read = ", ".join(str(value["text"]) for value in task.values)
+            lines.append(f"  {what} {task.subject}: {read or self.words(task.said)}")
         lines += visit.problems
         self.query_one("#visit", Static).update(Content("\n".join(lines)))
         self.tell(visit.said, _MOODS[visit.meaning])

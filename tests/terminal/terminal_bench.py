@@ -1,0 +1,284 @@
+"""Driving the terminal application as a person does: keys in, the text of the screen out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import socket
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from cli_bench import FAST, done, served
+from rich.console import Console
+
+import needs
+from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.texts import ENGLISH, Texts
+
+needs.module("textual")
+
+from textual.events import Paste  # noqa: E402 - where it is missing, the tests are skipped
+from textual.message import Message  # noqa: E402 - likewise
+from textual.pilot import Pilot  # noqa: E402 - likewise
+from textual.widgets import Input  # noqa: E402 - likewise
+
+from vtc07.terminal.app import HandHeldUnit, Setting  # noqa: E402 - likewise
+
+GUARD_S = 30
+COLUMNS, LINES = 80, 24
+COMPANION = "fast.toml"
+
+
+class Hand:
+    """A person at the application: presses keys, and looks at the screen."""
+
+    def __init__(self, pilot: Pilot[None]) -> None:
+        self._pilot = pilot
+        self.unit = pilot.app
+        assert isinstance(self.unit, HandHeldUnit)
+        self.app: HandHeldUnit = self.unit
+        self._something = asyncio.Event()
+
+    def noticed(self, _message: Message) -> None:
+        """Take notice that something happened in the application."""
+        self._something.set()
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, one after the other."""
+        await self._pilot.press(*keys)
+
+    async def type(self, text: str) -> None:
+        """Type a text."""
+        await self._pilot.press(*(_KEYS.get(char, char) for char in text))
+
+    async def paste(self, text: str) -> None:
+        """Paste a text where the cursor is."""
+        focused = self.app.focused
+        assert focused is not None
+        focused.post_message(Paste(text))
+        await self._pilot.pause()
+
+    def busy(self) -> bool:
+        """Say whether the meter is being spoken to."""
+        return self.app.line.busy
+
+    def field(self) -> str:
+        """Return what stands in the field of the screen."""
+        return self.app.screen.query_one(Input).value
+
+    async def choose(self, words: str) -> None:
+        """Press the digit that stands before words in a list."""
+        await self.sees(words)
+        for line in self.screen().splitlines():
+            if words in line:
+                before = line[: line.index(words)].split()
+                await self.press(before[-1])
+                return
+        raise AssertionError(self.screen())
+
+    def screen(self) -> str:
+        """Return what stands on the screen, 24 lines of 80 columns."""
+        return text_of(self.app)
+
+    async def sees(self, *words: str) -> str:
+        """Wait until all of these words stand on the screen; return the screen."""
+        flat = [" ".join(each.split()) for each in words]
+        try:
+            await self.waits(lambda: all(each in self._flat() for each in flat))
+        except TimeoutError:
+            raise AssertionError(f"never seen: {words}\n{self.screen()}") from None
+        return self.screen()
+
+    async def waits(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is the case."""
+        async with asyncio.timeout(GUARD_S):
+            while True:
+                self._something.clear()
+                await self._pilot.pause()
+                if condition():
+                    return
+                await self._something.wait()
+
+    async def rests(self) -> None:
+        """Wait until nothing is under way."""
+        await self.waits(lambda: not self.app.workers._workers and not self.app.line.busy)
+
+    def _flat(self) -> str:
+        return " ".join(self.screen().split())
+
+
+_KEYS = {
+    " ": "space",
+    "+": "plus",
+    "/": "slash",
+    ":": "colon",
+    ".": "full_stop",
+    "=": "equals_sign",
+}
+
+
+@contextlib.asynccontextmanager
+async def at_hand(
+    folder: Path,
+    *,
+    address: str | None = None,
+    texts: Texts = ENGLISH,
+    companion: str = "auto",
+    size: tuple[int, int] = (COLUMNS, LINES),
+) -> AsyncIterator[Hand]:
+    """Start the application with a journal in a folder, and end it."""
+    with FileJournal(folder / "deliveries.journal") as journal:
+        unit = HandHeldUnit(
+            Setting(texts, journal, lambda: datetime.now(UTC), folder, address, companion)
+        )
+        hands: list[Hand] = []
+
+        def noticed(message: Message) -> None:
+            for hand in hands:
+                hand.noticed(message)
+
+        async with unit.run_test(size=size, message_hook=noticed) as pilot:
+            hand = Hand(pilot)
+            hands.append(hand)
+            yield hand
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    """Run a test."""
+
+    async def whole() -> None:
+        await work()
+
+    asyncio.run(whole())
+
+
+def text_of(unit: HandHeldUnit) -> str:
+    """Return the text of the whole screen."""
+    width, height = unit.size
+    console = Console(
+        width=width, height=height, file=io.StringIO(), record=True, legacy_windows=False
+    )
+    console.print(unit.screen._compositor.render_update(full=True))
+    return console.export_text(styles=False)
+
+
+# --- a meter ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A served meter that answers fast. ``folder``: where its files and the journal are."""
+
+    folder: Path
+    address: str
+
+    def hand(
+        self, address: str | None = None, texts: Texts = ENGLISH
+    ) -> contextlib.AbstractAsyncContextManager[Hand]:
+        """Start the application at this meter, or at a cable to it."""
+        return at_hand(
+            self.folder, address=address or self.address, texts=texts, companion=COMPANION
+        )
+
+
+@contextlib.contextmanager
+def bench(folder: Path, *options: str) -> Iterator[Bench]:
+    """Serve a meter; ``folder`` must be the working folder."""
+    (folder / COMPANION).write_text(FAST)
+    done("meter", "new", "m.meter", "--companion", COMPANION, *options)
+    with served("m.meter", "--listen", "tcp://127.0.0.1:0") as meter:
+        yield Bench(folder, meter.address)
+
+
+class Cable:
+    """The way from the application to a meter, which fails at a chosen place.
+
+    ``at``: characters of the client, behind which nothing passes any more in either direction, the
+    message that they stand in included unless ``whole``. The cable is then pulled: every
+    connection ends, and none is taken; or, with ``hangs``, it stays as it is, and silent.
+    """
+
+    def __init__(self, meter: str, at: bytes, *, whole: bool = False, hangs: bool = False) -> None:
+        host, _, port = meter.removeprefix("tcp://").rpartition(":")
+        self._meter = (host, int(port))
+        self._at, self._whole, self._hangs = at, whole, hangs
+        self.failed = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._ends: list[socket.socket] = []
+        self.address = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._threads: list[threading.Thread] = []
+        self._start(self._accept)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pull()
+        for thread in self._threads:
+            thread.join(GUARD_S)
+            assert not thread.is_alive()
+        for end in self._ends:
+            end.close()
+
+    def _start(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self.failed.is_set():
+                    client.close()
+                    continue
+                meter = socket.create_connection(self._meter)
+                self._ends += [client, meter]
+                self._start(self._there, client, meter)
+                self._start(self._back, meter, client)
+
+    def _there(self, client: socket.socket, meter: socket.socket) -> None:
+        seen = b""
+        with contextlib.suppress(OSError):
+            while chars := client.recv(4096):
+                if self.failed.is_set():
+                    continue
+                seen += chars
+                here = self._at in seen
+                if not here or self._whole:
+                    meter.sendall(chars)
+                # A message ends with ETX and its check character.
+                if here and b"\x03" in seen[seen.index(self._at) :][:-1]:
+                    self.failed.set()
+                    if not self._hangs:
+                        self._pull()
+                        return
+        with contextlib.suppress(OSError):
+            meter.shutdown(socket.SHUT_RDWR)
+
+    def _back(self, meter: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chars := meter.recv(4096):
+                if not self.failed.is_set():
+                    client.sendall(chars)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _pull(self) -> None:
+        self.failed.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+async def happens(event: threading.Event) -> None:
+    """Wait for something that another thread does."""
+    assert await asyncio.to_thread(event.wait, GUARD_S)
