@@ -30,6 +30,7 @@ class Unit:
 
     def __init__(self, companion: Companion, place: MemoryPlace, **line: object) -> None:
         self.place = place
+        self.is_alive = True  # else the line goes on without it
         self.journal = SQLiteJournal(place)
         self.seen: list[TraceMessage] = []
         trace = Recorder(self.seen.append, start_ns=0)
@@ -47,6 +48,8 @@ class Unit:
         self.last_before_sending: set[EntryKind] = set()
 
     def _passes(self, sender: Sender, sent: int, arrived: int, time_ns: int) -> None:
+        if not self.is_alive:
+            return
         self.recording.recorder.character(sender, sent, arrived, time_ns)
         if sender == "client" and self.journal.head().number:
             self.last_before_sending.add(list(self.journal.entries())[-1].kind)
