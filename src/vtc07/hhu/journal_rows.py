@@ -66,7 +66,7 @@ class JournalRows:
     ) -> Iterator[Entry]:
         """Yield the entries that fit everything given, oldest first, one at a time in memory.
 
-        What is written meanwhile is yielded too.
+        What is written meanwhile may be among them or not.
         """
         wanted = [kind.value for kind in dict.fromkeys(kinds)]
         # Only the column that finds fewest is looked up in its index; + keeps SQLite from others.

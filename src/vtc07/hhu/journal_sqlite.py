@@ -182,6 +182,7 @@ class SQLiteJournal(JournalRows):
 
     def _still_open(self, number: int) -> tuple[str, int]:
         """Return an open delivery's MeterPAN, and how many entries of it were announced."""
+        self._require_trust()
         sql = "SELECT meter_pan, writes, result FROM delivery WHERE number = ?"
         row = self._one(sql, (number,))
         if row is None:
@@ -213,8 +214,7 @@ class SQLiteJournal(JournalRows):
         # All that can be wrong with an entry itself is found before anything is written.
         prepared = [_Prepared(entry, self._salt) for entry in entries]
         with self._guard:
-            if self._fault is not None:
-                raise JournalError(self._fault)
+            self._require_trust()
             self._place.require_in_place()
             with self._trusted():
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -229,6 +229,10 @@ class SQLiteJournal(JournalRows):
                 yield tuple(numbers[len(numbers) - len(entries) :])
                 self._connection.execute("COMMIT")
                 self._head = head
+
+    def _require_trust(self) -> None:
+        if self._fault is not None:
+            raise JournalError(self._fault)
 
     @contextmanager
     def _trusted(self) -> Iterator[None]:
