@@ -52,9 +52,10 @@ simulate: $(STAMP)
 exhaustive: $(STAMP)
 	$(BIN)/vtc07 simulate --exhaustive --pairs --jobs $(JOBS)
 
-# A served meter is killed CRASHES times while tokens come.
+# A served meter is killed CRASHES times while tokens come; a unit at every statement of its journal.
 crash: $(STAMP)
 	$(BIN)/python tests/durability/crash_proof.py $(CRASHES)
+	$(BIN)/python tests/durability/killed_unit_proof.py
 
 # Power is cut at every write of a store's commits, and of a journal's entries, in every way.
 power: $(STAMP)
