@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 
 from vtc07.hhu.texts import Said, counted, mark, said
 from vtc07.terminal.delivering import Told, can_be_key_change, deliver, deliver_set
+from vtc07.terminal.diagnose_screen import DiagnoseScreen
 from vtc07.terminal.dialogs import Choice
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
 from vtc07.terminal.token_entry import (
@@ -82,7 +83,10 @@ class DeliverScreen(Frame):
     """Tokens are gathered here, checked, sent, and their results shown."""
 
     TITLE_WORDS = mark("Deliver tokens")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "another", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "another", show=False),
+        Binding("f4", "why", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +95,7 @@ class DeliverScreen(Frame):
         self._sightings: tuple[Sighting, ...] = ()
         self._sending = False
         self._done = False
+        self._refused = ""
 
     def body(self) -> Iterable[Widget]:
         """Return the tokens gathered, the field, and what is said of its token."""
@@ -109,7 +114,8 @@ class DeliverScreen(Frame):
         if self._sending:
             return ((BACK[0], mark("leave")), LINE)
         if self._done:
-            return ((ENTER, mark("another token")), BACK, LINE)
+            why = (("F4", mark("why?")),) if self._refused else ()
+            return ((ENTER, mark("another token")), *why, BACK, LINE)
         return (
             (ENTER, mark("send")),
             ("+", mark("one more token")),
@@ -123,6 +129,7 @@ class DeliverScreen(Frame):
     def _begin(self) -> None:
         self._tokens = Tokens()
         self._sending = self._done = False
+        self._refused = ""
         field = self.query_one(TokenInput)
         field.value = ""
         field.display, field.disabled = True, False
@@ -271,6 +278,8 @@ class DeliverScreen(Frame):
             self.unit.met(told.overview)
         shown = [self.words(line) for line in told.lines(self._tokens.digits, self.unit.texts)]
         self.query_one("#gathered", Static).update(Content("\n".join(shown)))
+        self._refused = told.refused(self._tokens.digits)
+        self.show_keys()
         self.tell(told.summary, told.mood)
 
     def failed(self, sentence: Said | str) -> None:
@@ -309,6 +318,11 @@ class DeliverScreen(Frame):
                 )
             )
         self.query_one("#gathered", Static).update(Content("\n".join(lines)))
+
+    def action_why(self) -> None:
+        """Look into why a token was refused."""
+        if self._refused and not self.unit.line.busy:
+            self.app.push_screen(DiagnoseScreen(grouped(self._refused)))
 
     def action_another(self) -> None:
         """Begin anew, once results are shown."""

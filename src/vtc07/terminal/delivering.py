@@ -91,6 +91,11 @@ class Told:
                 return said("The meter was not reached; nothing was sent.")
         return said("{taken} of {count} delivered.", taken=taken, count=len(outcomes))
 
+    def refused(self, tokens: Sequence[str]) -> str:
+        """Return the token that the meter executed and refused; empty where there is none."""
+        pairs = zip(tokens, self.outcomes, strict=True)
+        return next((digits for digits, outcome in pairs if isinstance(outcome, Refused)), "")
+
     def lines(self, tokens: Sequence[str], texts: Texts) -> list[str]:
         """Return what is said of each token, in order, and of earlier deliveries first."""
         lines = [

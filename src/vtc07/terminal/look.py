@@ -65,6 +65,9 @@ ModalScreen { align: center middle; background: $background; }
 .large { text-style: bold; margin-bottom: 1; }
 .gap { margin-bottom: 1; }
 .fill { height: 1fr; }
+.field { height: 1; }
+.label { width: 30; }
+#receipt { height: auto; }
 .log { height: 1fr; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1;
   background: $background; }
 """

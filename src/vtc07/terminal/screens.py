@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from vtc07.terminal.deliver_screen import DeliverScreen
+from vtc07.terminal.diagnose_screen import DiagnoseScreen
 from vtc07.terminal.frame import Frame
 from vtc07.terminal.journal_screen import JournalScreen
 from vtc07.terminal.open_screen import OpenScreen
@@ -17,6 +18,7 @@ SCREENS: Final[Mapping[str, Callable[[], Frame]]] = {
     "deliver": DeliverScreen,
     "read": ReadScreen,
     "write": WriteScreen,
+    "diagnose": DiagnoseScreen,
     "route": RouteFilesScreen,
     "open": OpenScreen,
     "journal": JournalScreen,
