@@ -106,6 +106,16 @@ def test_drawings_are_new_files_for_their_owner(meter: str, here: Path) -> None:
     assert "exists already" in one_sentence(again.err)
 
 
+def test_a_file_is_drawn_in_the_language_that_is_wanted(meter: str, here: Path) -> None:
+    done("send", f"sim:{meter}", credit("1.0", *TEST))
+    done("hhu", "show", "--html", "a.html", "--language", "fr")
+    assert '<html lang="fr">' in (here / "a.html").read_text()
+    unknown = vtc07("hhu", "show", "--html", "b.html", "--language", "xx")
+    assert unknown.code == 2
+    assert "language 'xx'" in one_sentence(unknown.err)
+    assert not (here / "b.html").exists()
+
+
 def test_without_a_journal_or_a_delivery_it_is_one_sentence(meter: str, here: Path) -> None:
     missing = vtc07("hhu", "show")
     assert missing.code == 2

@@ -9,12 +9,25 @@ from hhu_bench import AT, PAN, credit, wall_clock
 from recorded_unit import Unit, pulled_at_the_ack, tokens, unit
 
 from vtc07.carrier.companion import Companion, S
+from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.delivery import resolve_earlier, send
 from vtc07.hhu.entries import EntryKind
 from vtc07.hhu.journal import JournalError
 from vtc07.hhu.journal_memory import MemoryPlace
+from vtc07.hhu.journal_result import Result
 from vtc07.hhu.journal_sqlite import SQLiteJournal
-from vtc07.hhu.outcome import Unresolved, UnresolvedReason
+from vtc07.hhu.outcome import (
+    Busy,
+    Delivered,
+    NoLink,
+    NotSent,
+    NotTaken,
+    NotTakenReason,
+    Outcome,
+    Refused,
+    Unresolved,
+    UnresolvedReason,
+)
 from vtc07.hhu.reading import read
 from vtc07.hhu.sequence import DeliverySequence, StepKind, newest, sequence_of
 
@@ -198,3 +211,29 @@ def test_an_unknown_delivery_is_a_sentence(electricity: Companion) -> None:
         assert newest(journal) is None
         with pytest.raises(JournalError, match="no delivery 7"):
             sequence_of(journal, 7)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Delivered(TokenStatus.ACCEPT, 7),
+        Delivered(TokenStatus.USED_ERROR, now_or_before=True),
+        Refused(TokenStatus.USED_ERROR),
+        Refused(TokenStatus.OVERFLOW_ERROR, 3),
+        NotTaken(NotTakenReason.LOCKOUT),
+        NotTaken(NotTakenReason.LOCKOUT, lockout_remaining_s=40),
+        NotTaken(NotTakenReason.ENTRY_REFUSED, error_text="ER99"),
+        NotTaken(NotTakenReason.JOURNAL, detail="the disk is full"),
+        Unresolved(UnresolvedReason.GAP),
+        Unresolved(UnresolvedReason.UNKNOWN_RESULT, "number 40"),
+        Busy(),
+        NoLink("no answer"),
+        NotSent(),
+    ],
+)
+def test_a_result_out_of_the_journal_is_the_sentence_that_was_said(outcome: Outcome) -> None:
+    kept = Result.of(outcome)
+    assert str(kept.said) == str(outcome) == kept.text
+    told_more = {"disk", "ER99", "40", "answer", "busy", "not sent"}
+    if not any(word in kept.text for word in told_more):
+        assert kept.said == outcome.said  # so that it can be said in other languages

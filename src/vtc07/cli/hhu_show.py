@@ -12,11 +12,13 @@ import click
 
 from vtc07.cli.failure import Failure
 from vtc07.cli.journalling import JournalOptions, journal_option
+from vtc07.cli.language import texts_for
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
 from vtc07.hhu.journal_reading import open_for_reading
 from vtc07.hhu.sequence import DeliverySequence, SequencePart, Step, newest, sequence_of
 from vtc07.hhu.sequence_text import LEAST_WIDTH, PLAIN_STROKES, STROKES, Strokes, text_lines
+from vtc07.hhu.texts import Texts
 
 _WIDTH = 80
 _WIDEST = 140
@@ -36,6 +38,9 @@ _WIDEST = 140
 @click.option(
     "--html", "html_file", metavar="FILE", help="Draw it into a new page, for screen and paper."
 )
+@click.option(
+    "--language", metavar="CODE", help="Of a file: en, fr, pt, ...; else by your environment."
+)
 @click.argument("delivery", required=False, type=click.IntRange(min=1))
 @click.pass_obj
 def show(
@@ -46,6 +51,7 @@ def show(
     mask: bool,
     svg_file: str | None,
     html_file: str | None,
+    language: str | None,
 ) -> None:
     """Show what passed between unit and meter for a delivery; the newest one without DELIVERY.
 
@@ -53,14 +59,15 @@ def show(
     when, and the result, out of the journal; also while another program writes to it. Times are
     those of this machine's zone. Tokens are shown unless --mask is given.
     """
-    with open_for_reading(journal.path) as found:
+    texts = texts_for(language, os.environ)
+    with open_for_reading(journal.path) as found, found.held_still():
         number = delivery if delivery is not None else newest(found)
         if number is None:
             raise Failure(f"the journal {found.path} holds no delivery yet")
         sequence = sequence_of(found, number, mask=mask)
     for name, file in (("svg", svg_file), ("page", html_file)):
         if file is not None:
-            _draw(output, sequence, name, Path(file))
+            _draw(output, sequence, name, Path(file), texts)
     if output.as_json:
         output.document(_document(sequence))
     elif svg_file is None and html_file is None:
@@ -68,7 +75,7 @@ def show(
             output.line(line)
 
 
-def _draw(output: Output, sequence: DeliverySequence, how: str, file: Path) -> None:
+def _draw(output: Output, sequence: DeliverySequence, how: str, file: Path, texts: Texts) -> None:
     """Write a drawing into a new file for its owner alone: tokens may stand in it."""
     from vtc07.hhu import sequence_drawing  # noqa: PLC0415 - only for a drawing
 
@@ -78,7 +85,7 @@ def _draw(output: Output, sequence: DeliverySequence, how: str, file: Path) -> N
     except FileExistsError:
         raise Failure(f"{file} exists already; choose another name") from None
     with os.fdopen(descriptor, "w", encoding="utf-8") as made:
-        made.write(drawn(sequence, zone=None) + "\n")
+        made.write(drawn(sequence, texts=texts, zone=None) + "\n")
     output.note(f"delivery {sequence.number} is drawn in {file}")
 
 

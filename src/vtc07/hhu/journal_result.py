@@ -20,6 +20,7 @@ from vtc07.hhu.outcome import (
     Unresolved,
     UnresolvedReason,
 )
+from vtc07.hhu.texts import Said, said
 
 _MEANINGS: Mapping[str, Meaning] = {
     Delivered.__name__: Meaning.DONE,
@@ -59,6 +60,27 @@ class Result:
         """The result with which this very delivery was taken by the meter, None if it was not."""
         taken = self.status is not None and self.status.taken
         return self.status if self.outcome == Delivered.__name__ and taken else None
+
+    @property
+    def said(self) -> Said:
+        """The outcome as a sentence; in English alone where it tells more than is kept apart."""
+        sentence = self._rebuilt()
+        if sentence is not None and str(sentence) == self.text:
+            return sentence
+        return said("{result}", result=self.text)
+
+    def _rebuilt(self) -> Said | None:
+        """Return the sentence as the outcome said it, where nothing but these facts was in it."""
+        status, reason = self.status, self.reason or ""
+        if self.outcome == Delivered.__name__ and status is not None:
+            return Delivered(status, self.sequence, now_or_before=self.now_or_before).said
+        if self.outcome == Refused.__name__ and status is not None:
+            return Refused(status, self.sequence).said
+        if self.outcome == NotTaken.__name__ and reason in NotTakenReason.__members__:
+            return NotTaken(NotTakenReason[reason]).said
+        if self.outcome == Unresolved.__name__ and reason in UnresolvedReason.__members__:
+            return Unresolved(UnresolvedReason[reason]).said
+        return None
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:

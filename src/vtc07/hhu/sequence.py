@@ -17,6 +17,7 @@ from vtc07.carrier.events import CommandFailed, SignedOff, TokenEntryAnswered
 from vtc07.carrier.events import Entry as EntryAnswer
 from vtc07.hhu.entries import Entry, EntryKind
 from vtc07.hhu.journal import Delivery
+from vtc07.hhu.journal_result import Result
 from vtc07.hhu.texts import Said, counted, said
 from vtc07.hhu.token_masking import MASK
 from vtc07.trace.message import Sender
@@ -141,7 +142,6 @@ def sequence_of(journal: ReadableJournal, number: int, *, mask: bool = False) ->
         if not parts or parts[-1].session != session:
             parts.append(_begun(journal, session, entry, mask=mask))
         parts[-1].take(entry)
-    result = delivery.result
     return DeliverySequence(
         number,
         delivery.meter_pan,
@@ -149,7 +149,7 @@ def sequence_of(journal: ReadableJournal, number: int, *, mask: bool = False) ->
         delivery.opened,
         delivery.closed,
         delivery.writes,
-        None if result is None else said("{result}", result=result),
+        None if delivery.ended is None else delivery.ended.said,
         tuple(part.finished() for part in parts),
     )
 
@@ -322,8 +322,7 @@ def _told(entry: Entry) -> tuple[StepKind | None, Said]:
                 number=int(members.get("write", 0)),
             )
         case EntryKind.RESULT:
-            text = str(members.get("text", ""))
-            return StepKind.RESULT, said("result: {result}", result=text)
+            return StepKind.RESULT, said("result: {result}", result=_result(members))
         case EntryKind.NOTE if "reopened" in members:
             if members["reopened"]:
                 return StepKind.REOPENED, said("the link is opened again")
@@ -331,6 +330,13 @@ def _told(entry: Entry) -> tuple[StepKind | None, Said]:
         case EntryKind.ANSWERED:
             return _answered(members)
     return None, Said("")
+
+
+def _result(members: Mapping[str, Any]) -> Said | str:
+    try:
+        return Result.from_members(members).said
+    except (KeyError, TypeError, ValueError):  # of a newer program
+        return str(members.get("text", ""))
 
 
 def _answered(members: Mapping[str, Any]) -> tuple[StepKind | None, Said]:
