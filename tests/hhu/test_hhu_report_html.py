@@ -217,6 +217,21 @@ def test_every_table_has_as_many_cells_in_each_row_as_heads(tmp_path: Path) -> N
             assert len(counts) == 1, table
 
 
+def test_on_paper_blocks_stay_whole_and_pages_are_numbered(tmp_path: Path) -> None:
+    with worked(tmp_path, *rows_of(1)) as unit:
+        unit.visit(0, BEGAN, DONE)
+        text = page_text(unit.journal, unit.route)
+    rules = Page(text).text("style")
+    assert "size: A4" in rules
+    assert re.search(r'"Page\\20 " counter\(page\) "\\20 of\\20 " counter\(pages\)', rules)
+    assert re.search(r"\.meter \{[^}]*break-inside: avoid-page", rules)
+    assert re.search(r"\.from-new-page \{ break-before: page", rules)
+    assert '<section id="meters" class="from-new-page">' in text
+    # Dark is for screens alone.
+    assert "@media screen and (prefers-color-scheme: dark)" in rules
+    assert len(re.findall("prefers-color-scheme", rules)) == 1
+
+
 def test_numbers_are_right_aligned_and_stand_for_every_piece(tmp_path: Path) -> None:
     with worked(tmp_path, *rows_of(3)) as unit:
         unit.visit(0, BEGAN, DONE, values=(CREDIT,))

@@ -29,6 +29,7 @@ from vtc07.hhu.report_csv import COLUMNS, CSVReport, cell, decimal_text, stamp
 from vtc07.hhu.report_json import JSONReport
 from vtc07.hhu.report_stop import shown_token, without_tokens
 from vtc07.hhu.report_summary import Period, ReportSummary, day_of, percent
+from vtc07.hhu.report_words import Words
 from vtc07.hhu.route import Route
 from vtc07.hhu.route_report import NOT_ON_ROUTE, ReportJournal, report_head, write_report
 from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
@@ -271,6 +272,49 @@ def test_a_token_is_masked_wherever_it_stands(number: int, around: str, between:
     assert shown_token(token, mask=True) == f"#### #### #### #### {token[16:]}"
 
 
+def test_a_token_of_which_the_hexadecimal_digits_are_all_decimal_is_masked(
+    tmp_path: Path,
+) -> None:
+    raw = "12345678901234567"  # 17 digits could be any number
+    token = f"{int(raw, 16):020d}"
+    last = {
+        "address": "0049", "name": "lastToken", "value": token, "unit": None, "scaler": 0,
+        "raw": raw, "text": token,
+    }  # fmt: skip
+    with worked(tmp_path, {"meter": pan(1), "read": "lastToken"}) as unit:
+        unit.visit(0, BEGAN, values=(last,))
+        *_, text = told(unit.journal, unit.route, mask=True)
+    assert raw not in text
+    assert token not in text
+
+
+times = st.integers(-5, 5).map(lambda second: BEGAN + timedelta(seconds=second))
+
+
+@given(times, times, times)
+def test_every_time_is_in_exactly_one_of_the_periods_that_follow_each_other(
+    first: datetime, second: datetime, time: datetime
+) -> None:
+    first, second = sorted((first, second))
+    periods = (Period(None, first), Period(first, second), Period(second, None))
+    assert sum(period.holds(time) for period in periods) == 1
+    assert ALWAYS.holds(time)
+    assert not any(period.limited and period.holds(None) for period in periods)
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"),
+    [(date(2026, 3, 29), 23), (date(2026, 10, 25), 25), (date(2026, 3, 2), 24)],
+)
+def test_a_day_has_the_hours_that_its_clock_has(day: date, hours: int) -> None:
+    period = day_of(day, ZoneInfo("Europe/Lisbon"))
+    assert period.begin is not None
+    assert period.end is not None
+    # Times of one zone are subtracted by their clocks; by UTC the day is as long as it is.
+    length = period.end.astimezone(UTC) - period.begin.astimezone(UTC)
+    assert length == timedelta(hours=hours)
+
+
 def test_the_head_says_where_the_journal_ended_and_of_which_file(tmp_path: Path) -> None:
     with worked(tmp_path, *rows_of(2)) as unit:
         unit.visit(0, BEGAN, DONE)
@@ -327,11 +371,12 @@ def test_a_meter_that_is_not_on_the_route_is_told(tmp_path: Path) -> None:
         (number,) = unit.journal.record(note)
         summary, _, document, _ = told(unit.journal, unit.route)
         before = told(unit.journal, unit.route, period=Period(None, BEGAN))
+        after = told(unit.journal, unit.route, period=Period(BEGAN + 2 * MINUTE, None))
     assert summary.strangers == 1
     assert document["not_on_route"] == [
         {"meter_pan": pan(7), "time": "2026-03-02T06:01:00+00:00", "entry": number}
     ]
-    assert before[0].strangers == 0
+    assert before[0].strangers == after[0].strangers == 0
 
 
 def test_an_empty_report_is_a_document_all_the_same(tmp_path: Path) -> None:
@@ -349,6 +394,13 @@ def test_only_all_of_it_is_100_percent(part: int, more: int) -> None:
     assert percent(part, part + more) < 100
     assert percent(more, more) == 100
     assert percent(0, 0) == 0
+
+
+def test_a_small_share_is_not_nothing() -> None:
+    words = Words()
+    assert [words.share(*of) for of in ((0, 7), (1, 1000), (999, 1000), (7, 7))] == [
+        "0 %", "< 1 %", "99 %", "100 %"
+    ]  # fmt: skip
 
 
 @given(st.integers(-(10**12), 10**12), st.integers(-4, 4))
