@@ -17,7 +17,7 @@ from vtc07.hhu.entries import EntryKind
 from vtc07.hhu.journal_check import ChainCheck, links, misfitting_deliveries
 from vtc07.hhu.journal_memory import MemoryPlace
 from vtc07.hhu.outcome import Delivered
-from vtc07.hhu.sequence import newest, sequence_of
+from vtc07.hhu.sequence import sequence_of
 from vtc07.hhu.sequence_text import text_lines
 
 
@@ -52,7 +52,7 @@ def find_out(made: Unit, place: MemoryPlace, companion: Companion) -> None:
             check.take(link)
         assert check.findings == []
         assert list(misfitting_deliveries(again.journal)) == []
-        if (number := newest(again.journal)) is not None:
+        if number := again.journal.newest_delivery():
             drawn = list(text_lines(sequence_of(again.journal, number, mask=True)))
             assert TOKEN not in "".join(drawn)
             assert max(map(len, drawn)) <= 80

@@ -16,7 +16,7 @@ from vtc07.cli.language import texts_for
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
 from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.sequence import DeliverySequence, SequencePart, Step, newest, sequence_of
+from vtc07.hhu.sequence import DeliverySequence, SequencePart, Step, sequence_of
 from vtc07.hhu.sequence_text import LEAST_WIDTH, PLAIN_STROKES, STROKES, Strokes, text_lines
 from vtc07.hhu.texts import Texts
 
@@ -61,8 +61,8 @@ def show(
     """
     texts = texts_for(language, os.environ)
     with open_for_reading(journal.path) as found, found.held_still():
-        number = delivery if delivery is not None else newest(found)
-        if number is None:
+        number = delivery if delivery is not None else found.newest_delivery()
+        if not number:
             raise Failure(f"the journal {found.path} holds no delivery yet")
         sequence = sequence_of(found, number, mask=mask)
     for name, file in (("svg", svg_file), ("page", html_file)):

@@ -106,7 +106,7 @@ class Recording:
                 return (yield from self._perform(command))
             case Durably():
                 outcome = yield effect
-                if isinstance(outcome, Delivery):
+                if isinstance(outcome, Delivery) and outcome.ended is None and not outcome.writes:
                     self._delivery = outcome.number  # what follows is about this one
                 return outcome
             case Reopen():

@@ -8,7 +8,7 @@ each later one that looked into it. What is drawn of that is in `vtc07.hhu.seque
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -34,9 +34,7 @@ _LONG_OVER: Final = timedelta(minutes=10)
 class ReadableJournal(Protocol):
     """What is needed of a journal here. Both may raise JournalError."""
 
-    def entries(
-        self, *, after: int = 0, kinds: Sequence[EntryKind] = (), delivery: int | None = None
-    ) -> Iterator[Entry]:
+    def entries(self, *, after: int = 0, delivery: int | None = None) -> Iterator[Entry]:
         """Yield the entries that fit everything given, oldest first."""
 
     def delivery(self, number: int) -> Delivery:
@@ -152,14 +150,6 @@ def sequence_of(journal: ReadableJournal, number: int, *, mask: bool = False) ->
         None if delivery.ended is None else delivery.ended.said,
         tuple(part.finished() for part in parts),
     )
-
-
-def newest(journal: ReadableJournal) -> int | None:
-    """Return the number of the newest delivery, None where the journal holds none."""
-    found = None
-    for entry in journal.entries(kinds=(EntryKind.OPENED,)):
-        found = entry.delivery
-    return found
 
 
 # --- sessions -----------------------------------------------------------------------------------
