@@ -22,6 +22,8 @@ from vtc07.hhu.texts import Said, said
 MOST_FINDINGS: Final = 100
 _PAGE: Final = 256
 _SHORTEST_EXPECTED: Final = 16
+#: Numbers of entries are above 0; what somebody put below is to be found too.
+_BEFORE_ALL: Final = -(1 << 63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def links(
     rows: JournalRows,
     *,
     until: int,
-    after: int = 0,
+    after: int = _BEFORE_ALL,
     meter_pan: str | None = None,
     delivery: int | None = None,
 ) -> Iterator[Link]:
