@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import shutil
 import stat
 import subprocess
 from datetime import UTC, datetime
@@ -19,6 +21,7 @@ from cli_bench import PROGRAM, contents, credit, done, here, new_meter, one_sent
 from vtc07.cli.report_files import report_file
 from vtc07.hhu.entries import EntryKind, NewEntry
 from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal_lines import HEADER, entry_line
 
 __all__ = ["here"]
 
@@ -35,17 +38,30 @@ def pan_of(store: str) -> str:
     return str(done("identify", f"sim:{store}", "--json", "--no-journal").json["meter_pan"])
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A route of two meters, one of which was worked at, made once, and the token it was given."""
+    folder = tmp_path_factory.mktemp("worked")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for place in ("HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
+            patch.setenv(place, str(folder / place))
+        new_meter()
+        digits = credit("5.0", "--test-key")
+        with Path("monday.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["meter", "place", "deliver", "read", "notes"])
+            writer.writerow([pan_of("m.meter"), "São João 1", digits, "creditBalance", "=1+1"])
+            writer.writerow(["600727111111111153", "Elsewhere", "", "creditBalance", "<script>"])
+        done("route", "run", "monday.csv", "sim:m.meter", "--journal", JOURNAL)
+    return folder, digits
+
+
 @pytest.fixture
-def token(here: Path) -> str:
-    """A route of two meters, one of which was worked at; returns the token it was given."""
-    new_meter()
-    digits = credit("5.0", "--test-key")
-    with Path("monday.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["meter", "place", "deliver", "read", "notes"])
-        writer.writerow([pan_of("m.meter"), "São João 1", digits, "creditBalance", "=1+1"])
-        writer.writerow(["600727111111111153", "Elsewhere", "", "creditBalance", "<script>"])
-    done("route", "run", "monday.csv", "sim:m.meter", "--journal", JOURNAL)
+def token(here: Path, made: tuple[Path, str]) -> str:
+    """The same for a test of its own; returns the token."""
+    folder, digits = made
+    shutil.copytree(folder, here, dirs_exist_ok=True)
     return digits
 
 
@@ -246,6 +262,33 @@ def test_what_a_terminal_would_obey_is_not_sent_to_it(here: Path) -> None:
     result = vtc07("route", "report", "mon\x1b[31mday.csv", "--journal", JOURNAL)
     assert result.code == 0
     assert "\x1b" not in result.out
+
+
+def test_a_journal_of_version_1_is_told_without_a_digest_to_check_by(
+    here: Path, token: str
+) -> None:
+    at = {"delivery": 1, "time": "2026-03-01T12:30:00+00:00"}
+    opened = {"entry": "opened", **at, "meterPAN": pan_of("m.meter"), "token": token, "s0": None}
+    written = {"entry": "write", **at, "number": 1}
+    ended = {"entry": "result", **at, "meaning": "done", "result": "delivered: Accept"}
+    old = HEADER + b"".join(entry_line(entry) for entry in (opened, written, ended))
+    Path("old.journal").write_bytes(old)
+    shown = vtc07("route", "report", "monday.csv", "--journal", "old.journal", "--html", "r.html")
+    assert shown.code == 0, shown.err
+    assert "--expect" not in shown.out + (here / "r.html").read_text(encoding="utf-8")
+    found = vtc07("route", "report", "monday.csv", "--journal", "old.journal", "--json").json
+    assert found["journal"] == {"name": "old.journal", "entry": 0, "digest": ""}
+    assert found["stops"][0]["tasks"][0]["result"] == "done"
+    assert Path("old.journal").read_bytes() == old
+
+
+@pytest.mark.usefixtures("token")
+def test_a_page_on_stdout_is_utf_8_whatever_the_system_is(here: Path) -> None:
+    command = [*PROGRAM, "route", "report", "monday.csv", "--journal", JOURNAL, "--html", "-"]
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    page = subprocess.run(command, env=environment, capture_output=True, check=True).stdout
+    assert "São João 1" in page.decode("utf-8")
+    assert "✓" in page.decode("utf-8")
 
 
 def test_a_reader_that_goes_away_ends_nothing_with_a_traceback(here: Path, token: str) -> None:

@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -26,6 +26,9 @@ def report_file(name: str, *, marks: str, encoding: str = "utf-8") -> Iterator[T
     else and stays, with Failure. ``-`` is stdout.
     """
     if name == STDOUT:
+        # A page says that it is UTF-8, and a table ends its lines itself, whatever the system does.
+        if isinstance(reconfigure := getattr(sys.stdout, "reconfigure", None), Callable):
+            reconfigure(encoding="utf-8", newline="")
         yield sys.stdout
         return
     path = Path(name)

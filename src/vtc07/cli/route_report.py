@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output
 from vtc07.cli.report_files import STDOUT, report_file, require_apart
 from vtc07.hhu.journal_reading import open_for_reading
+from vtc07.hhu.journal_schema import SCHEMA_VERSION
 from vtc07.hhu.report_block import known
 from vtc07.hhu.report_csv import COLUMNS, CSVReport
 from vtc07.hhu.report_html import GENERATOR, HTMLReport
@@ -31,6 +32,7 @@ from vtc07.hhu.report_summary import (
     RESULTS,
     SHOWN,
     TO_LOOK_AT,
+    JournalHead,
     Period,
     ReportHead,
     ReportSummary,
@@ -127,6 +129,9 @@ def report(
             period=period,
             mask=mask,
         )
+        if opened.version < SCHEMA_VERSION:
+            # What is taken over gets its digests then: there is none that could be asked for.
+            head = replace(head, journal=JournalHead(head.journal.name))
         listed = _Listed()
         with contextlib.ExitStack() as stack:
             parts: list[ReportPart] = [listed]

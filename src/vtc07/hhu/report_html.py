@@ -153,6 +153,11 @@ class HTMLReport:
             element("h2", words(said("Summary"))),
             element("ul", *(self._tile(summary, result) for result in SHOWN), class_="tiles"),
         ]
+        if self._head.period.limited:
+            of_period = said(
+                "Meters as they were at the end of the period, results that came in it."
+            )
+            parts.append(element("p", words(of_period), class_="faint"))
         if summary.tasks:
             chart = element(
                 "figure",
@@ -277,9 +282,12 @@ class HTMLReport:
                 element("code", head.route_digest),
             ),
             (words(said("Journal")), element("bdi", head.journal.name)),
-            (words(said("Last entry")), str(head.journal.entry)),
-            (words(said("Its digest")), element("code", head.journal.digest.hex())),
         ]
+        if head.journal.entry:
+            rows += [
+                (words(said("Last entry")), str(head.journal.entry)),
+                (words(said("Its digest")), element("code", head.journal.digest.hex())),
+            ]
         explained = words(
             said(
                 "The numbers of entries in this report are those of the journal. Each entry of it "
@@ -290,9 +298,9 @@ class HTMLReport:
         parts: list[Content] = [
             element("h2", words(said("How this report can be checked"))),
             _pairs(rows),
-            element("p", explained),
         ]
         if head.journal.entry:
+            parts.append(element("p", explained))
             command = f"vtc07 hhu verify --expect {head.journal.digest.hex()}"
             parts.append(element("p", element("code", command)))
         lines = (said("Made by"), said("Checked by"), said("Date"))
