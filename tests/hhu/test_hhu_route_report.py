@@ -22,7 +22,9 @@ from route_bench import route_of
 
 from vtc07.carrier.companion import Companion
 from vtc07.hhu.entries import EntryKind, NewEntry
+from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.journal_memory import MemoryPlace
+from vtc07.hhu.journal_reading import open_for_reading
 from vtc07.hhu.journal_sqlite import SQLiteJournal
 from vtc07.hhu.outcome import Unresolved, UnresolvedReason
 from vtc07.hhu.report_csv import COLUMNS, CSVReport, cell, decimal_text, stamp
@@ -407,6 +409,21 @@ def test_a_small_share_is_not_nothing() -> None:
 def test_decimal_text_is_exact(value: int, scaler: int) -> None:
     whole, _, fraction = decimal_text(value, scaler).partition(".")
     assert int(whole + fraction.ljust(4, "0")) == value * 10 ** (scaler + 4)
+
+
+def test_what_is_written_while_a_report_is_made_is_not_in_it(tmp_path: Path) -> None:
+    route = route_file(tmp_path / "monday.csv", rows_of(3))
+    with FileJournal(tmp_path / "j") as journal:
+        unit = Worked(route, journal)
+        unit.visit(0, BEGAN, DONE)
+        end = journal.head()
+        with open_for_reading(tmp_path / "j") as reading:
+            with reading.held_still():
+                unit.visit(1, BEGAN + MINUTE, DONE)
+                held, *_ = told(reading, route)
+                assert reading.head() == end
+            after, *_ = told(reading, route)
+    assert (held.stops[StopResult.DONE], after.stops[StopResult.DONE]) == (1, 2)
 
 
 # --- of real work ---------------------------------------------------------------------------------
