@@ -61,7 +61,7 @@ def ago(examined: Examination, entry: ExecutedToken) -> Said:
     events = examined.events
     time_s = None if events is None else events.time_of_token(entry.sequence)
     since_s = None if time_s is None else examined.since_s(time_s)
-    if since_s is None:
+    if not since_s:
         return said("as token {number}", number=entry.sequence)
     return said(
         "as token {number}, at least {time} ago with power",

@@ -33,11 +33,7 @@ def findings_of_crc_error(case: Case, right: Sequence[str]) -> Iterator[Finding]
     """Yield why the token did not decrypt. ``right``: other tokens that this meter has taken."""
     examined, entry = case.examined, case.entry
     if case.token_class == _CLEAR:
-        yield problem(
-            Code.MISTYPED,
-            said("a digit is wrong: the digits of this token do not fit together"),
-            said("compare every digit with the receipt"),
-        )
+        yield unfitting(examined, entry.token, right)
         return
     if (done := _taken_before(case)) is not None:
         yield done
@@ -103,6 +99,18 @@ def _taken_before(case: Case) -> Finding | None:
             said("nothing is to be done: its amount is on the meter"),
         )
     return None
+
+
+def unfitting(examined: Examination, token: str, right: Sequence[str]) -> Finding:
+    """Return that the digits of a token in the clear do not fit together; see `crc_is_good`.
+
+    It need not have been one in the clear: a slip may change the class.
+    """
+    return mistyped(examined, token, right) or problem(
+        Code.MISTYPED,
+        said("a digit is wrong: the digits of this token do not fit together"),
+        said("compare every digit with the receipt"),
+    )
 
 
 def mistyped(examined: Examination, token: str, right: Sequence[str]) -> Finding | None:

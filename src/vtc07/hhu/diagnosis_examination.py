@@ -99,9 +99,12 @@ class Examination:
         return next((base for base in BaseDate if base.code == code), None)
 
     def since_s(self, powered_s: int) -> int | None:
-        """Return how many powered seconds ago an instant was, at least; None: not told."""
+        """Return how many powered seconds ago an instant was, at least; None: not told.
+
+        The log has whole seconds, so up to one of them may not have passed.
+        """
         newest_s = None if self.events is None else self.events.newest_s
-        return None if newest_s is None else max(0, newest_s - powered_s)
+        return None if newest_s is None else max(0, newest_s - powered_s - 1)
 
     def newest_event(self, *names: str) -> MeterEvent | None:
         """Return the newest event of one of these names, as far as the log reaches."""
@@ -128,7 +131,7 @@ def examine(session: Session) -> Procedure[Examination]:
     broken = yield from out_of_order(session)
     registers = _readable(session, ASKED_FOR)
     if broken is not None:
-        values, refused = yield from _values(session, registers)
+        values = yield from _one_by_one(session, registers)
         return Examination(session.companion, meter, values, broken=broken)
     rounds = 0
     while True:
@@ -162,6 +165,15 @@ def _readable(session: Session, names: Iterable[str]) -> tuple[Register, ...]:
 def _series(session: Session, name: str) -> tuple[Register, ...]:
     table = session.companion.table
     return _readable(session, [r.name for r in table if r.name.partition(".")[0] == name])
+
+
+def _one_by_one(session: Session, registers: Iterable[Register]) -> Procedure[dict[str, Value]]:
+    """Read registers of a meter that refuses a message with one that it does not know."""
+    values: dict[str, Value] = {}
+    for register in registers:
+        found = yield from read(session, [register])
+        values |= {v.register.name: v.value for v in found.values}
+    return values
 
 
 def _values(

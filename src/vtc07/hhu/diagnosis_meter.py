@@ -235,7 +235,7 @@ def _why_open(examined: Examination, reason: str, *, exhausted: bool) -> tuple[S
         what = said("{what}; for at least {time} with power", what=what, time=span(since_s))
     if why is None:
         return what, said("the meter does not tell why; look at what is said below")
-    return what, said("what would help is said below with the cause")
+    return what, None  # what would help is said with the cause
 
 
 def _trip(examined: Examination, code: Code, limit: str) -> Finding:

@@ -10,12 +10,18 @@ from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.diagnosis import Certainty, Code, Finding, Receipt, Weight, good, notice, problem
 from vtc07.hhu.diagnosis_case import Case
-from vtc07.hhu.diagnosis_crc import crc_is_good, findings_of_crc_error, mistyped, receipt_fits
+from vtc07.hhu.diagnosis_crc import (
+    crc_is_good,
+    findings_of_crc_error,
+    mistyped,
+    receipt_fits,
+    unfitting,
+)
 from vtc07.hhu.diagnosis_examination import Examination, examine
 from vtc07.hhu.diagnosis_key import day, findings_of_key
 from vtc07.hhu.diagnosis_meter import findings_of_meter
 from vtc07.hhu.diagnosis_receipt import differences, foreseen
-from vtc07.hhu.diagnosis_token import findings_of_result
+from vtc07.hhu.diagnosis_token import findings_of_result, reserved_class
 from vtc07.hhu.journal import Delivery
 from vtc07.hhu.meter_log import ExecutedToken
 from vtc07.hhu.session import Session
@@ -161,7 +167,9 @@ def _of_token(
         yield from _unseen(examined, receipt, data, right)
     else:
         case = Case(examined, receipt, now, entries[0], entries[1:])
-        if case.status is TokenStatus.CRC_ERROR:
+        if data.token_class == 3 and (slipped := mistyped(examined, data.digits, right)):
+            yield slipped
+        elif case.status is TokenStatus.CRC_ERROR:
             yield from findings_of_crc_error(case, right)
         elif case.status is TokenStatus.MFR_CODE_ERROR:
             yield from _other_maker(examined, data)
@@ -195,19 +203,11 @@ def _unseen(
             Certainty.LIKELY,
         )
     if data.token_class == 3:
-        yield problem(
-            Code.RESERVED_CLASS,
-            said("the token is of class 3, which is not in use"),
-            said("compare its digits; if they are right, ask for another token"),
-        )
+        yield mistyped(examined, data.digits, right) or reserved_class()
         return
     if data.token_class == 1:
         if not crc_is_good(data):
-            yield problem(
-                Code.MISTYPED,
-                said("a digit is wrong: the digits of this token do not fit together"),
-                said("compare every digit with the receipt"),
-            )
+            yield unfitting(examined, data.digits, right)
         else:
             yield from _other_maker(examined, data)
         return

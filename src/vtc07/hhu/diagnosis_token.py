@@ -156,6 +156,15 @@ def _overflow(case: Case) -> Iterator[Finding]:
     )
 
 
+def reserved_class() -> Finding:
+    """Return that a token is of the class that is not in use."""
+    return problem(
+        Code.RESERVED_CLASS,
+        said("the token is of class 3, which is not in use: most likely a digit is wrong"),
+        said("compare every digit with the receipt; if all are right, ask for another token"),
+    )
+
+
 def _function(case: Case) -> Iterator[Finding]:
     examined, kind = case.examined, case.entry.kind
     policy = examined.companion.meter
@@ -164,11 +173,7 @@ def _function(case: Case) -> Iterator[Finding]:
     number = int(subclass) if subclass else 0
     elsewhere = said("ask for the right token; look whose meter this one is for")
     if case.token_class == 3:
-        yield problem(
-            Code.RESERVED_CLASS,
-            said("the token is of class 3, which is not in use"),
-            said("compare its digits; if they are right, ask for another token"),
-        )
+        yield reserved_class()
     elif kind is None:
         yield problem(
             Code.NOT_SERVED,
