@@ -13,7 +13,9 @@ from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.delivery import resolve_earlier
-from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.outcome import Meaning, NotTaken, NotTakenReason, Unresolved, UnresolvedReason
+from vtc07.hhu.progress import Progress, Reconnecting
+from vtc07.hhu.resolution import Snapshot
 from vtc07.hhu.route_task import StopResult, TaskResult
 from vtc07.hhu.route_visit import Finding
 from vtc07.hhu.session import Session
@@ -191,3 +193,63 @@ def test_credit_before_the_default_key_is_changed_waits_for_it(
         assert results(unit.state()) == [TO_DO]
         assert str(unit.state().tasks[0].said) == "refused: DDTKError"
         assert unit.state().result is StopResult.PARTLY
+
+
+def test_while_a_delivery_stays_open_nothing_is_changed_at_the_meter(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """With the wrong companion nobody can ask what became of it; reading harms nothing."""
+    bench = MeterLine(electricity)
+    lacking = without(electricity, "tokenSequence", "lastToken", "lastTokenStatus")
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        with unit.journal() as journal:
+            journal.open_delivery(PAN, credit(9), Snapshot(0, 0, "", 0), unit.clock())
+        bench.companion = lacking
+        unit.new_session()
+        visit = unit.visit()
+        assert visit.meaning is Meaning.UNRESOLVED
+        assert "no token is sent to this meter before delivery 1 is resolved" in str(visit.said)
+        assert results(unit.state()) == [TO_DO, TO_DO, TO_DO, DONE]
+        bench.companion = electricity
+        later = unit.later()
+        assert later.complete
+        assert [str(earlier.outcome) for earlier in later.earlier] == [
+            "not taken: no entry reached the meter"
+        ]
+
+
+def test_a_meter_that_is_gone_is_not_looked_for_task_by_task(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
+        steps: list[Progress] = []
+        unit.new_session(on_progress=steps.append)
+        bench.line.fault = lambda who, char, _index, _now: (
+            UNPLUGGED if who == "client" and char == ord("W") else char
+        )
+        visit = unit.visit()
+        assert visit.obstacle is not None
+        assert sum(isinstance(step, Reconnecting) for step in steps) == 3
+        assert len(visit.tried) == 1
+        again = unit.later()
+        assert again.tried[0].task.delivery == 1, "what became of it is written down, too"
+        assert again.tried[0].task.entry is not None
+
+
+def test_a_token_that_nobody_knows_of_stays_open_whatever_came_after(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    with day(MeterLine(electricity), route_of(tmp_path / "r.json", WHOLE)) as unit:
+        with unit.journal() as journal:
+            for outcome in (
+                Unresolved(UnresolvedReason.BY_HAND),
+                NotTaken(NotTakenReason.NOT_ARRIVED),
+            ):
+                made = journal.open_delivery(PAN, credit(1), None, unit.clock())
+                journal.announce_write(made.number, 1, unit.clock())
+                journal.close_delivery(made.number, outcome, unit.clock())
+        assert results(unit.state())[0] is OPEN
+        assert unit.visit().meaning is Meaning.UNRESOLVED
+        assert unit.bench.state.tokens_executed == 0
+        assert results(unit.state()) == [OPEN, TO_DO, DONE, DONE]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hhu_bench import PAN, MeterLine, credit, new_meter
-from key_change_bench import FOUR, NEW_KEY, set_of_four
+from key_change_bench import FOUR, NEW_KEY, OTHER_NEW_KEY, set_of_four
 from route_bench import day, results, route_of, sections, values_read
 
 from vtc07.carrier.companion import Companion, S
@@ -125,8 +125,9 @@ def test_again_writes_and_reads_once_more_and_sends_no_token(
     with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit:
         unit.visit()
         bench.keypad(credit(3))
-        unit.mend()
-        visit = unit.visit(again=True)
+        heard: list[RouteStep] = []
+        visit = unit.later(again=True, on_task=heard.append)
+        assert [step.of for step in heard if isinstance(step, TaskBegins)] == [3] * 3
         assert [ended.task.kind for ended in visit.tried] == [
             TaskKind.WRITE, TaskKind.READ, TaskKind.READ,
         ]  # fmt: skip
@@ -230,6 +231,33 @@ def test_a_key_change_is_delivered_whole_and_credit_of_the_new_key_after_it(
         assert unit.later().finding is Finding.ALREADY_DONE
 
 
+def test_sections_of_a_key_change_are_entered_in_their_order(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    stop = {"meter": PAN, "deliver": sections(FOUR)[::-1]}
+    with day(MeterLine(electricity), route_of(tmp_path / "r.json", stop)) as unit:
+        assert unit.visit().complete
+        with unit.journal() as journal:
+            assert [delivery.token for delivery in journal.deliveries()] == FOUR
+
+
+def test_a_key_change_that_was_overtaken_is_not_tried_again(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    bench = MeterLine(electricity)
+    for token in (FOUR[0], *set_of_four(OTHER_NEW_KEY)):
+        bench.keypad(token)
+        bench.line.idle(20 * S)
+    assert bench.state.key == OTHER_NEW_KEY
+    with day(bench, route_of(tmp_path / "r.json", {"meter": PAN, "deliver": sections(FOUR)})) as u:
+        executed = entries_sent(bench.state)
+        assert u.visit().meaning is Meaning.REFUSED
+        assert u.state().result is StopResult.REFUSED
+        assert "another key change" in " ".join(str(task.said) for task in u.state().tasks)
+        assert u.later().finding is Finding.REFUSED_BEFORE
+        assert entries_sent(bench.state) == executed
+
+
 def test_a_key_change_that_stopped_in_the_middle_is_told_and_goes_on(
     electricity: Companion, tmp_path: Path
 ) -> None:
@@ -307,6 +335,24 @@ def test_a_route_that_was_changed_begins_anew_unless_somebody_says_otherwise(
         unit.later()
         assert unit.state().result is StopResult.DONE
         assert entries_sent(bench.state) == 2
+
+
+def test_two_files_of_one_name_are_two_routes(electricity: Companion, tmp_path: Path) -> None:
+    bench = MeterLine(electricity)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    stop = {"meter": PAN, "read": ["creditBalance"]}
+    first = route_of(tmp_path / "a" / "monday.json", stop)
+    second = route_of(tmp_path / "b" / "monday.json", {**stop, "place": "elsewhere"})
+    with day(bench, first) as unit:
+        unit.visit()
+        bench.keypad(credit(1))
+        unit.route = second
+        unit.later()
+        assert values_read(unit.state()) == {"creditBalance": WH}
+        unit.route = first
+        assert len(unit.state().visits) == 1
+        assert values_read(unit.state()) == {"creditBalance": 0}
 
 
 def test_how_far_a_route_has_come(electricity: Companion, tmp_path: Path) -> None:
