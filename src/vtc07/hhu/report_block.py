@@ -121,6 +121,7 @@ def _tasks(tasks: Sequence[ReportedTask], state: StopState, words: Words) -> Mar
         "div",
         element(
             "table",
+            element("caption", words(said("Tasks")), class_="unseen"),
             element("thead", element("tr", *heads)),
             element("tbody", *(_task(task, day, words) for task in tasks)),
         ),

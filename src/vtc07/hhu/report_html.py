@@ -226,6 +226,7 @@ class HTMLReport:
         else:
             columns = (said("Result"), said("Meter"), said("Place"), said("What is known"))
             write('<div class="wide"><table>')
+            write(element("caption", words(said("To be looked at")), class_="unseen"))
             heads = (element("th", words(column), scope="col") for column in columns)
             write(element("thead", element("tr", *heads)))
             write("<tbody>\n")
