@@ -260,7 +260,10 @@ def _records(text: str, separator: str) -> Iterator[list[str]]:
 
 def _check_json(data: bytes, stops: list[Stop]) -> None:
     text = re.sub("[\x0b\x0c]", " ", data.decode("utf-8-sig"))  # spaces to yajl
-    document = json.loads(text, object_pairs_hook=_all_members)
+    reader = json.JSONDecoder(object_pairs_hook=_all_members)
+    document, end = reader.raw_decode(text.lstrip())
+    beyond = text.lstrip()[end:].strip()
+    assert not beyond or beyond.startswith('"')  # to yajl a text without an end is nothing yet
     assert len(document["stops"]) == len(stops)
     for said, stop in zip(document["stops"], stops, strict=True):
         if stop.errors:
@@ -477,8 +480,8 @@ def _trust_check_digits() -> None:
 def _take_class_3() -> None:
     before = route_numbers._impossible
 
-    def broken(value: int, token: Said) -> tuple[str, Said] | None:
-        return None if value >> 27 & 3 == 3 else before(value, token)
+    def broken(value: int, place: int) -> tuple[str, Said] | None:
+        return None if value >> 27 & 3 == 3 else before(value, place)
 
     route_numbers._impossible = broken
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ import line_bound
 import line_efficiency
 import needs
 import readout
+import route
 from line_efficiency import LIMIT, Measured
 from vtc07.carrier.companion_file import load_companion
 
@@ -113,3 +115,16 @@ def test_both_clients_read_out_the_same(capsys: pytest.CaptureFixture[str]) -> N
     needs.module("iec62056_21")
     assert readout.main(["--repeats", "1"]) == 0
     assert "| PyPI" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is told by Linux")
+def test_memory_does_not_grow_with_a_route(capsys: pytest.CaptureFixture[str]) -> None:
+    assert route.main(["--stops", "500", "--stops", "4000"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("| CSV |") == said.count("| JSON |") == 2
+
+
+def test_a_route_that_takes_more_memory_is_noticed() -> None:
+    short = route.Row("csv", 1_000, 1, 1.0, 1.0, 1.0, 1.0, 1.0, 20_000, 21_000, 22_000)
+    long = route.Row("csv", 9_000, 1, 1.0, 1.0, 1.0, 1.0, 1.0, 20_000, 25_200, 44_000)
+    assert route.growth([long, short], "csv") == (1.2, 2.0)

@@ -150,9 +150,7 @@ def wrong_token(line: int, place: int, text: str) -> Finding | None:
         return _no_digits(line, token_name(place), text)
     if len(text) != 20:
         return _wrong_count(line, token_name(place), text)
-    token = token_name(place, text)
-    why = _impossible(int(text), token)
-    if why is None:
+    if (why := _impossible(int(text), place)) is None:
         return None
     kind, what = why
     if text.endswith("00000"):
@@ -161,17 +159,20 @@ def wrong_token(line: int, place: int, text: str) -> Finding | None:
     return error(line, kind, what, said("a digit is wrong: compare every digit"))
 
 
-def _impossible(value: int, token: Said) -> tuple[str, Said] | None:
+def _impossible(value: int, place: int) -> tuple[str, Said] | None:
     """Say why no token has this value, with a word for programs."""
     if value > MAXIMUM_TOKENDATA:
+        token = token_name(place, str(value))
         return "token-range", said("{token} is larger than 66 bits can hold", token=token)
     data = TokenData(value)
-    if data.token_class == 3:
+    token_class = data.token_class
+    if token_class == 3:
+        token = token_name(place, data.digits)
         return "token-class", said("{token} is of class 3, which no meter takes", token=token)
-    if data.token_class == 1 and not _is_authentic(data):
-        return "token-crc", said(
-            "{token} is of class 1, in clear, and its CRC does not fit", token=token
-        )
+    if token_class == 1 and not _is_authentic(data):
+        token = token_name(place, data.digits)
+        what = said("{token} is of class 1, in clear, and its CRC does not fit", token=token)
+        return "token-crc", what
     return None
 
 

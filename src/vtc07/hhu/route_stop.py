@@ -62,7 +62,7 @@ def _meter(row: Row, found: list[Finding]) -> str:
 def _tokens(row: Row, meter: str, found: list[Finding]) -> Iterator[RouteToken]:
     for place, raw in enumerate(row.deliver, 1):
         section, sections, text = raw.section, raw.sections, plain(raw.text)
-        if match := _MARKED.fullmatch(text):
+        if not text.isdigit() and (match := _MARKED.fullmatch(text)):
             if section is not None or sections is not None:
                 what = said("{token} is marked twice", token=token_name(place))
                 advice = said("write section and sections, or 2/4: in front of it")

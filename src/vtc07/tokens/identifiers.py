@@ -12,6 +12,7 @@ SHORT_DRN_IIN: Final = "600727"
 """Issuer number in front of an 11-digit DRN."""
 LONG_DRN_IIN: Final = "0000"
 """Issuer number in front of a 13-digit DRN."""
+_DOUBLED: Final = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
 
 
 class KT(IntEnum):
@@ -93,10 +94,8 @@ def luhn_digit(digits: str) -> str:
     """
     if not isinstance(digits, str) or not digits.isascii() or not digits.isdigit():
         raise OutOfRange("A check digit is computed over decimal digits only; give digits 0 to 9.")
-    total = 0
-    for place, char in enumerate(reversed(digits)):
-        value = int(char) * (2 - place % 2)
-        total += value - 9 if value > 9 else value
+    codes = digits.encode()[::-1]
+    total = sum(codes[::2].translate(_DOUBLED)) + sum(codes[1::2]) - len(codes) // 2 * ord("0")
     return str(-total % 10)
 
 
