@@ -93,9 +93,10 @@ class RouteStates:
             return StopState(stop, None, StopResult.NOT_VISITED, tuple(_tasks(stop, (), [])))
         visits, noted = self._noted(pan)
         tasks = tuple(_tasks(stop, self._journal.deliveries(pan) if stop.deliver else (), noted))
-        return StopState(
-            stop, pan if visits else None, _stop_result(tasks, visits), tasks, tuple(visits)
-        )
+        result = _stop_result(tasks, visits)
+        if stop.errors and result in (StopResult.DONE, StopResult.REFUSED):
+            result = StopResult.PARTLY  # there is something in its line that could not be read
+        return StopState(stop, pan if visits else None, result, tasks, tuple(visits))
 
     def summary(self) -> RouteSummary:
         """Count what all stops came to."""
