@@ -71,7 +71,11 @@ def test_every_command_has_help_with_examples(path: tuple[str, ...]) -> None:
     examples = [line for line in shown.splitlines() if line.startswith("    vtc07 ")]
     assert examples
     # An example is a command that exists, with options that exist.
-    options = {name for parameter in ALL[path].params for name in parameter.opts}
+    options = {
+        name
+        for parameter in ALL[path].params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
     for example in examples:
         words = example.split()[1:]
         assert any(tuple(words[: len(known)]) == known for known in ALL), example
