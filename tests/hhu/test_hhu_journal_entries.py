@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,9 +19,12 @@ from journal_bench import AT, OTHER, PAN, S0, SECOND, TOKEN, fill, note, salts
 from vtc07.hhu.entries import EntryKind, NewEntry
 from vtc07.hhu.journal import JournalError
 from vtc07.hhu.journal_chain import canonical
+from vtc07.hhu.journal_export import export_lines
 from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.journal_memory import MemoryPlace
+from vtc07.hhu.journal_reading import open_for_reading
 from vtc07.hhu.journal_sqlite import SQLiteJournal
+from vtc07.hhu.journal_verify import verify
 
 _KINDS = [
     "begun", "opened", "write", "message", "note", "result",
@@ -225,3 +229,27 @@ def test_the_database_of_another_program_is_left_alone(application_id: int, tmp_
     with pytest.raises(JournalError, match="of another program"):
         FileJournal(path)
     assert path.read_bytes() == content
+
+
+def test_memory_does_not_grow_with_the_journal(tmp_path: Path) -> None:
+    """Reading, checking and exporting hold a page, whatever there is to be read."""
+    path, peaks = tmp_path / "j", []
+    with FileJournal(path) as journal:
+        for _ in range(2):
+            for _ in range(2):
+                journal.record(
+                    *(note(meter_pan=PAN, secrets={"hex": "30" * 60}) for _ in range(500))
+                )
+            for _ in range(5):
+                journal.open_delivery(OTHER, TOKEN, S0, AT)
+            tracemalloc.start()
+            read = sum(1 for _ in journal.entries())
+            read += sum(1 for _ in journal.entries(kinds=list(EntryKind)))
+            read += sum(1 for _ in journal.each_delivery(only_open=True))
+            with open_for_reading(path) as reader:
+                read += sum(1 for _ in export_lines(reader, masked=False))
+            assert verify(path).good
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            assert read > 3_000
+    assert peaks[1] < 1.2 * peaks[0]
