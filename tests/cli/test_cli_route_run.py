@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pytest
 from cli_bench import (
     FAST,
     PAN,
+    PROGRAM,
     Proxy,
     credit,
     done,
@@ -215,3 +219,35 @@ def test_a_run_that_is_ended_with_a_token_on_its_way(fast: str, number: int, cod
         values = registers(done("read", meter.address, *OPTIONS, "--json").json)
     assert values["totalCreditAccepted"] == 6000
     assert values["tokenSequence"] == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_at_a_terminal_it_waits_for_the_next_meter(here: Path) -> None:
+    new_meter("a.meter")
+    route = write_route("monday.json", stop([credit("4.0", *TEST)]))
+    master, slave = os.openpty()
+    running = subprocess.Popen(
+        [*PROGRAM, "route", "run", route, "sim:a.meter"], stdin=slave, stdout=slave, stderr=slave
+    )
+    os.close(slave)
+    try:
+        shown = _until(master, "q ends")
+        assert "0 of 1 stop of the route is finished" in shown
+        os.write(master, b"\n")
+        shown = _until(master, "q ends")
+        assert "delivered: Accept" in shown
+        assert "1 of 1 stop of the route is finished" in shown
+        os.write(master, b"q\n")
+        assert running.wait() == 0
+    finally:
+        running.kill()
+        running.wait()
+        os.close(master)
+
+
+def _until(terminal: int, text: str) -> str:
+    """Read what a terminal shows up to a text."""
+    shown = ""
+    while text not in shown:
+        shown += os.read(terminal, 4096).decode()
+    return shown
