@@ -1,4 +1,4 @@
-"""Stops of a route that are wrong by themselves: nothing is done at them, and they are never done."""
+"""Stops that are wrong by themselves: nothing is done at them, and they are never done."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_nothing_is_done_at_a_stop_with_an_error(electricity: Companion, tmp_pat
     bench = MeterLine(electricity)
     wrong = {"meter": PAN, "deliver": [credit(1), credit(2)[:-1]], "read": ["creditBalance"]}
     with day(bench, route_of(tmp_path / "monday.json", wrong)) as unit:
-        with pytest.raises(RouteError, match="stop 1: token 2 has 19 digits.*mend the route"):
+        with pytest.raises(RouteError, match=r"stop 1: token 2 has 19 digits.*mend the route"):
             unit.visit()
         assert bench.state.tokens_executed == 0
         assert unit.state().result is StopResult.NOT_VISITED
