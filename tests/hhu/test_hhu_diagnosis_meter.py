@@ -10,6 +10,7 @@ from diagnosis_bench import NOWHERE, TODAYS_TID, Patient, codes, credit, found
 from hhu_bench import new_meter, without
 from key_change_bench import FOUR
 
+from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.mode_c_client import ModeCClient
@@ -40,6 +41,26 @@ def test_a_meter_with_credit_has_nothing_wrong(electricity: Companion) -> None:
     assert told["SGC"] == "123456"
     assert told["creditBalance"] == 10_000
     assert told["baseDate"] == "14"
+
+
+def test_a_meter_that_is_not_as_its_companion_says(electricity: Companion) -> None:
+    patient = Patient(electricity)
+    patient.take(credit())
+    patient.bench.companion = replace(electricity, flag="XYZ")
+    finding = found(patient.asked(), Code.OTHER_COMPANION)
+    assert "FLAG letters are VTC" in str(finding.what)
+
+
+def test_a_register_that_the_meter_refuses_to_tell(electricity: Companion) -> None:
+    table, name = electricity.table, "lowCreditThreshold"
+    silent = tuple(replace(r, read_level=None) if r.name == name else r for r in table)
+    patient = Patient(replace(electricity, table=replace(table, registers=silent)))
+    patient.take(credit())
+    patient.bench.companion = electricity
+    character_ns = patient.bench.character_ns
+    patient.bench.line.client = Client(electricity, character_ns=character_ns)
+    finding = found(patient.asked(), Code.REFUSED_READ)
+    assert "lowCreditThreshold (access denied)" in str(finding.what)
 
 
 def test_no_credit_and_the_supply_off_for_it(electricity: Companion) -> None:
@@ -256,7 +277,7 @@ def test_a_meter_that_tells_hardly_anything(electricity: Companion) -> None:
     companion = lacking_registers(electricity, *names)
     patient = Patient(companion)
     diagnosis = patient.asked("1" * 20)
-    assert codes(diagnosis) == {Code.NOT_SEEN}
+    assert codes(diagnosis) == {Code.NOT_SEEN, Code.NOTHING_WRONG}
     assert found(diagnosis, Code.NOT_SEEN).certainty is Certainty.LIKELY
 
 

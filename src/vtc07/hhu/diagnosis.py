@@ -6,23 +6,23 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from vtc07.hhu.texts import Said
+from vtc07.hhu.texts import Said, mark
 
 
 class Weight(enum.Enum):
-    """How much a finding matters."""
+    """How much a finding matters; the value is a word for people."""
 
-    GOOD = "good"
-    NOTICE = "notice"
-    PROBLEM = "problem"
+    GOOD = mark("good")
+    NOTICE = mark("notice")
+    PROBLEM = mark("problem")
 
 
 class Certainty(enum.Enum):
-    """How sure a finding is, without keys."""
+    """How sure a finding is, without keys; the value is a word for people."""
 
-    CERTAIN = "certain"
-    LIKELY = "likely"
-    POSSIBLE = "possible"
+    CERTAIN = mark("certain")
+    LIKELY = mark("likely")
+    POSSIBLE = mark("possible")
 
 
 class Code(enum.StrEnum):

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.diagnosis import Certainty, Code, Finding, Receipt, Weight, good, notice, problem
+from vtc07.hhu.diagnosis import Certainty, Code, Finding, Receipt, good, notice, problem
 from vtc07.hhu.diagnosis_case import Case
 from vtc07.hhu.diagnosis_crc import (
     crc_is_good,
@@ -72,8 +72,9 @@ def diagnose(
     first, if there is one. Raises NoLink, AnotherMeter, or what ``deliveries`` raises.
     """
     examined = yield from examine(session)
-    known = tuple(_about(examined, receipt or Receipt(), deliveries() if deliveries else ()))
-    return explain(examined, receipt or Receipt(), wall_clock(), known)
+    receipt = receipt or Receipt()
+    known = tuple(_about(examined, receipt, deliveries() if deliveries else ()))
+    return explain(examined, receipt, wall_clock(), known)
 
 
 def explain(
@@ -100,9 +101,8 @@ def explain(
             token = data.digits
             of_token += _of_token(examined, receipt, now, data, known)
             entry = next(iter(_entries(examined, token)), None)
-    found = (*of_token, *of_meter)
-    if not any(finding.weight is not Weight.GOOD for finding in found):
-        of_meter.append(good(Code.NOTHING_WRONG, said("nothing was found that is wrong")))
+    if not of_meter:
+        of_meter.append(good(Code.NOTHING_WRONG, said("nothing was found that is wrong with it")))
     return Diagnosis(
         examined,
         receipt,
@@ -274,7 +274,9 @@ def _about(
     examined: Examination, receipt: Receipt, deliveries: Iterable[Delivery]
 ) -> Iterator[Delivery]:
     """Yield the deliveries that tell of this token or were taken by this meter."""
-    digits = "".join(c for c in receipt.token or "" if c.isdigit())
+    newest = _newest_refused(examined) if receipt.token is None else None
+    token = (receipt.token or "") if newest is None else newest.token
+    digits = "".join(c for c in token if c.isdigit())
     pan = examined.meter.meter_pan
     for delivery in deliveries:
         if delivery.token == digits or (pan is not None and delivery.meter_pan == pan):
@@ -304,5 +306,7 @@ def _in_journal(
                 what,
                 said("find out what became of it (hhu resume) before it is entered again"),
             )
+        elif taken:
+            yield good(Code.IN_JOURNAL, what)
         else:
             yield notice(Code.IN_JOURNAL, what)
