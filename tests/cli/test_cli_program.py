@@ -148,7 +148,11 @@ def test_exit_codes_are_as_documented() -> None:
         ),
         (("token", "issue", "meter-test", "1"), ("vtc07.carrier", "vtc07.meter", "rich")),
         (("companion", "list"), ("vtc07.meter", "vtc07.hhu", "vtc07.links", "vtc07.tokens.codec")),
-        (("read", "tcp://127.0.0.1:0"), ("vtc07.meter", "cryptography", "sqlite3")),
+        (("read", "tcp://127.0.0.1:0"), ("vtc07.meter", "cryptography")),
+        (
+            ("read", "tcp://127.0.0.1:0", "--no-journal"),
+            ("vtc07.meter", "cryptography", "sqlite3", "vtc07.hhu.recording"),
+        ),
     ],
 )
 def test_a_command_imports_only_what_it_needs(

@@ -95,7 +95,9 @@ def test_no_key_in_any_output_of_a_whole_workflow(here: Path, ea: EA) -> None:
     for name in ("t1.jsonl", "t2.jsonl"):
         if (here / name).exists():
             everything += (here / name).read_text()
-    everything += "".join(p.read_text() for p in (here / "state").rglob("*") if p.is_file())
+    journal = b"".join(p.read_bytes() for p in (here / "state").rglob("*") if p.is_file())
+    assert journal.startswith(b"SQLite format 3")
+    everything += journal.decode("latin-1")
     store_bytes = (here / "m.meter").read_bytes()
     lowered = everything.lower()
     keys = [bytes.fromhex(k) for k in (VENDING_KEY, OTHER_VENDING_KEY, STORE_KEY)]
@@ -107,6 +109,7 @@ def test_no_key_in_any_output_of_a_whole_workflow(here: Path, ea: EA) -> None:
     assert "set1stsectiondecoderkey" in lowered
     for material in keys:
         assert material not in store_bytes
+        assert material not in journal
         for shape in _shapes(material):
             assert shape.lower() not in lowered
 
