@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vtc07.hhu.journal import JournalError, JournalLocked
-from vtc07.hhu.journal_place import Rows
+from vtc07.hhu.journal_place import Connection, Rows
 
 #: Called before (False) and after (True) each statement that writes or ends a transaction.
 Hook = Callable[[str, bool], None]
@@ -93,7 +93,7 @@ class MemoryPlace:
             raise JournalLocked(self._name)
         self._held = True
 
-    def connect(self) -> _Connection:
+    def connect(self) -> Connection:
         """Open what is there."""
         self._connection = _Connection(self, self._database)
         return self._connection

@@ -18,7 +18,7 @@ from typing import Any
 
 from vtc07.carrier.endpoint import Procedure, durably
 from vtc07.carrier.registers import Value
-from vtc07.hhu.delivery import EarlierDelivery, WallClock, resolve_earlier
+from vtc07.hhu.delivery import Deliverer, EarlierDelivery, WallClock
 from vtc07.hhu.entries import EntryKind, NewEntry
 from vtc07.hhu.journal import Delivery, Journal, JournalError, UnitJournal
 from vtc07.hhu.journal_rows import JournalRows
@@ -178,7 +178,15 @@ def resume(
     then the registers are read whose writing was interrupted. Never raises for what the meter or
     the line does: that is in the report.
     """
-    report = yield from resolve_earlier(session, journal, wall_clock=wall_clock)
+    deliverer = Deliverer(session, journal, wall_clock, resend=False)
+    return (yield from resume_by(deliverer, session, journal, wall_clock=wall_clock))
+
+
+def resume_by(
+    deliverer: Deliverer, session: Session, journal: UnitJournal, *, wall_clock: WallClock
+) -> Procedure[ResumeReport]:
+    """Do the same with a deliverer that is made already; for simulations."""
+    report = yield from deliverer.resolve_earlier()
     obstacle = report.outcomes[0] if report.outcomes else None
     everything = open_work(journal)
     meter_pan = report.meter_pan

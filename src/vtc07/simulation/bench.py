@@ -242,7 +242,7 @@ class Bench:
             session_type=parts.session,
             deliverer_type=parts.deliverer,
             on_progress=self._on_progress,
-            disk=UnitDisk(crash, self.count),
+            disk=UnitDisk(crash, self.count, parts.journal_place),
         )
         self.units.append(unit)
         return unit

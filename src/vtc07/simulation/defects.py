@@ -13,6 +13,7 @@ from typing import Final
 from vtc07.carrier.client import Client
 from vtc07.carrier.server import Server
 from vtc07.hhu.delivery import Deliverer
+from vtc07.hhu.journal_memory import MemoryPlace
 from vtc07.hhu.session import Session
 from vtc07.meter import SQLiteStore
 from vtc07.simulation import meter_defects, unit_defects
@@ -45,6 +46,8 @@ def _parts(double: type) -> Parts:
         return replace(REAL, client=double, mode_c_client=unit_defects.signed_on_by(double))
     if issubclass(double, Deliverer):
         return replace(REAL, deliverer=double)
+    if issubclass(double, MemoryPlace):
+        return replace(REAL, journal_place=double)
     assert issubclass(double, Session)
     return replace(REAL, session=double)
 
@@ -89,6 +92,7 @@ _ALL: Final[Mapping[str, type]] = {
     "not-sent-after-all": unit_defects.NotSentAfterAll,
     "unannounced": unit_defects.Unannounced,
     "journal-otherwise": unit_defects.JournalOtherwise,
+    "entry-later": unit_defects.EntryLater,
     "pan-not-compared": unit_defects.PanNotCompared,
     "snapshot-in-two-reads": unit_defects.TwoReads,
 }

@@ -258,6 +258,9 @@ Fault = (
     | WrongPassword
 )
 
+#: What a unit has to resume after.
+CRASHES: Final = (CrashAtJournal, CrashAtCharacter)
+
 #: The kinds that only a sign-on of mode C knows.
 ONLY_MODE_C: Final = frozenset({BreakInjected.kind, WrongPassword.kind})
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from vtc07.hhu.outcome import Delivered
+from vtc07.hhu.outcome import Delivered, Meaning
 from vtc07.hhu.progress import Progress, Resolved, ResolvingEarlier, sentence
+from vtc07.hhu.resuming import ResumeReport, SettingResult
 from vtc07.simulation.bench import Bench
 from vtc07.simulation.ledger import Violation
 from vtc07.simulation.powered import PAN, PASSWORD
@@ -81,6 +82,19 @@ class Judge:
                 unit.has_reported()
             if report.since is not None and not isinstance(fact.outcome, MAY_BE_EXECUTED):
                 self._bench.meter.ledger.reported_not_taken(report.digits)
+
+    def resumed(self, unit: HandHeldUnit, report: ResumeReport) -> None:
+        """Judge what a unit found out of what a crash had left open."""
+        still_open = [d for d in unit.journal.known.values() if d.ended is None]
+        if report.meter_pan == PAN and list(report.left.deliveries) != still_open:
+            raise Violation("what is left open is not what the journal holds open")
+        if report.meter_pan == PAN and still_open and report.meaning is Meaning.DONE:
+            raise Violation("everything is said to be known, and a delivery is open")
+        stored = self._bench.meter.ledger.thresholds
+        for found in report.settings:
+            self._bench.run.outcomes[f"a register: {found.said}".partition(": write")[0]] += 1
+            if found.result is SettingResult.AS_WANTED and stored.isdisjoint({found.value}):
+                raise Violation("a register is said to read what was never stored")
 
     def _report(self, unit: HandHeldUnit, fact: Resolved) -> Report:
         """Return what a unit reports, with what is true at this instant."""

@@ -15,6 +15,7 @@ from vtc07.carrier.companion import S
 from vtc07.carrier.endpoint import Effect, Perform, Procedure, Reopen
 from vtc07.carrier.events import EnterToken, Write
 from vtc07.hhu.delivery import SendReport
+from vtc07.hhu.resuming import ResumeReport
 from vtc07.simulation.bench import Bench
 from vtc07.simulation.disturbance import PlacedFault
 from vtc07.simulation.faults import (
@@ -204,11 +205,20 @@ class Mishaps:
 
     def send(self, unit: HandHeldUnit, *, resume: bool) -> SendReport:
         """Let a unit deliver its tokens and sign off."""
-        report = self._bench.line.run(self.watched(unit, unit.send(resume=resume)))
-        self._bench.line.run(unit.session.sign_off())
-        if report.problems:
-            raise Violation(f"a journal failed whose disk did not: {report.problems[0]}")
+        report = self._run(unit, unit.send(resume=resume))
+        _no_problems(report.problems)
         return report
+
+    def resume(self, unit: HandHeldUnit) -> ResumeReport:
+        """Let a unit find out what became of what is open, and sign off."""
+        report = self._run(unit, unit.resume())
+        _no_problems(report.problems)
+        return report
+
+    def _run(self, unit: HandHeldUnit, procedure: Procedure[T]) -> T:
+        result = self._bench.line.run(self.watched(unit, procedure))
+        self._bench.line.run(unit.session.sign_off())
+        return result
 
     def watched(self, unit: HandHeldUnit, procedure: Procedure[T]) -> Procedure[T]:
         """Let others have the line, and other meters come, between two effects."""
@@ -306,3 +316,9 @@ class Mishaps:
             self._bench.line.idle(_ANSWER_NS)
         self._bench.have(first, self._bench.unit.number, speed)
         self.watching = True
+
+
+def _no_problems(problems: Sequence[str]) -> None:
+    """Raise Violation where a journal failed: its disk never does here."""
+    if problems:
+        raise Violation(f"a journal failed whose disk did not: {problems[0]}")

@@ -56,6 +56,8 @@ class Plan:
     lowCreditThreshold before the tokens, None for nothing. ``stated_ms``: how long a token takes
     by the unit's companion, whatever its meter needs; 0: it looks for the result at once.
 
+    ``resumes``: after a crash it first finds out what became of what is open.
+
     In mode C: ``password``: the unit gives it; ``speed``: the greatest that it asks for, in Bd,
     None for the meter's.
     """
@@ -69,6 +71,7 @@ class Plan:
     stated_ms: int = 0
     password: bool = False
     speed: int | None = None
+    resumes: bool = False
 
     @property
     def companion(self) -> str:
@@ -159,8 +162,16 @@ def _draw(seed: int) -> Plan:
         tampered=random.random() < 0.08,
         executed=random.choice((0, 0, 0, 2**32 - 2)),
     )
-    stated_ms = random.choice((0, 0, 0, 1000))
-    return Plan(seed, make, tuple(tokens), tuple(faults), addressed, threshold, stated_ms)
+    return Plan(
+        seed,
+        make,
+        tuple(tokens),
+        tuple(faults),
+        addressed,
+        threshold,
+        stated_ms=random.choice((0, 0, 0, 1000)),
+        resumes=random.random() < 0.5,
+    )
 
 
 def _signed_on(plan: Plan, companion: str) -> Plan:

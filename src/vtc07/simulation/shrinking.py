@@ -69,6 +69,8 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         yield replace(plan, threshold=None)
     if plan.stated_ms:
         yield replace(plan, stated_ms=0)
+    if plan.resumes:
+        yield replace(plan, resumes=False)
     if plan.password:
         yield replace(plan, password=False)
     if plan.speed is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vtc07.simulation.doubles import REAL, Parts
-from vtc07.simulation.faults import in_words
+from vtc07.simulation.faults import CRASHES, in_words
 from vtc07.simulation.plan import Plan
 from vtc07.simulation.powered import DIRECT, companion
 from vtc07.simulation.run import Run
@@ -55,6 +55,8 @@ def describe(plan: Plan) -> list[str]:
     ]
     if plan.stated_ms:
         lines.append(f"the unit expects a token to take {plan.stated_ms} ms")
+    if plan.resumes and any(isinstance(fault, CRASHES) for fault in plan.faults):
+        lines.append("after a crash the unit resumes before it sends")
     if plan.companion != DIRECT:
         asked = "the meter's speed" if plan.speed is None else f"at most {plan.speed} Bd"
         given = "gives the password" if plan.password else "gives no password"

@@ -16,6 +16,7 @@ from vtc07.carrier.messages import IDRequest, ReadCommand, WriteCommand
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.delivery import Deliverer, SendReport, TokenToSend
 from vtc07.hhu.progress import Progress
+from vtc07.hhu.resuming import ResumeReport, resume_by
 from vtc07.hhu.session import Session
 from vtc07.hhu.writing import write
 from vtc07.links.echo import EchoFilter
@@ -162,12 +163,14 @@ class HandHeldUnit:
     def write(self, name: str, value: int) -> Procedure[bool]:
         """Write a register; True where the meter acknowledged it, False where it refused."""
         register = self._companion.table.named(name)
-        (result,) = yield from write(self.session, [(register, value)])
+        (result,) = yield from write(
+            self.session, [(register, value)], journal=self.journal, wall_clock=self._wall_clock
+        )
         return result.written
 
-    def resolve(self) -> Procedure[SendReport]:
-        """Resolve what its journal holds without result."""
-        return self._deliverer().resolve_earlier()
+    def resume(self) -> Procedure[ResumeReport]:
+        """Find out what became of what its journal holds without result."""
+        return resume_by(self._deliverer(), self.session, self.journal, wall_clock=self._wall_clock)
 
     def _deliverer(self) -> Deliverer:
         return self._deliverer_type(self.session, self.journal, self._wall_clock, resend=False)

@@ -26,17 +26,18 @@ class UnitCrashed(BaseException):
 class UnitDisk:
     """A disk with a journal of deliveries; ``crash``: where it crashes its unit, once.
 
-    ``struck``: told of that crash as it happens.
+    ``struck``: told of that crash as it happens. ``place_type``: what the journal stands on.
     """
 
     def __init__(
         self,
         crash: CrashAtJournal | None = None,
         struck: Callable[[CrashAtJournal], None] | None = None,
+        place_type: type[MemoryPlace] = MemoryPlace,
     ) -> None:
         # Making the tables is slow; they are made for real only where that is what crashes.
         made = crash is None or crash.commit > 0
-        self._place = MemoryPlace(_empty_journal() if made else _new_disk(), name="of the unit")
+        self._place = place_type(_empty_journal() if made else _new_disk(), name="of the unit")
         self._salts = 0
         self._strike: _Strike | None = None
         if crash is not None:

@@ -6,7 +6,8 @@ character and the nanosecond.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from vtc07.carrier.companion import S
 from vtc07.carrier.mode_c_client import ModeCClient
@@ -30,6 +31,8 @@ from vtc07.simulation.run import OnStory, Run
 from vtc07.simulation.sign_on import Core
 from vtc07.simulation.unit import HandHeldUnit
 from vtc07.simulation.unit_disk import UnitCrashed
+
+T = TypeVar("T")
 
 _ATTEMPTS: Final = 3  # of a person, before the faults stop
 _END_NS: Final = 90 * S  # what a delivery may take once nothing goes wrong any more, and ...
@@ -117,6 +120,8 @@ class World:
         for attempt in range(_ATTEMPTS):
             if not self._plan.addressed:
                 self.bench.right_meter()
+            if attempt and report is None and self._plan.resumes:
+                self._resume()
             report = self._try(resume=attempt > 0)
             if report is not None and not worth_another(report):
                 break
@@ -130,12 +135,26 @@ class World:
 
     def _try(self, *, resume: bool) -> SendReport | None:
         """Send once, as a person does; None where the unit crashed."""
+
+        def send(unit: HandHeldUnit) -> SendReport:
+            if self._plan.threshold is not None:
+                self._write(unit, self._plan.threshold)
+            return self._mishaps.send(unit, resume=resume)
+
+        return self._at_work(send)
+
+    def _resume(self) -> None:
+        """Find out what a crash left open, as a person does; the unit may crash once more."""
+        report = self._at_work(self._mishaps.resume)
+        if report is not None:
+            self._judge.resumed(self.bench.unit, report)
+
+    def _at_work(self, work: Callable[[HandHeldUnit], T]) -> T | None:
+        """Let the unit work; None where it crashed, and was switched on again."""
         unit, self._mishaps.at_work = self.bench.unit, True
         self._give_password(unit.core)
         try:
-            if self._plan.threshold is not None:
-                self._write(unit, self._plan.threshold)
-            report = self._mishaps.send(unit, resume=resume)
+            return work(unit)
         except UnitCrashed:
             self.bench.tell("the hand-held unit has crashed and is switched on again")
             unit.crash()
@@ -144,7 +163,6 @@ class World:
             return None
         finally:
             self._mishaps.at_work = False
-        return report
 
     def _give_password(self, core: Core) -> None:
         """Let the unit give the right password from now on, a wrong one, or none."""
