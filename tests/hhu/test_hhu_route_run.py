@@ -228,6 +228,11 @@ def test_a_key_change_is_delivered_whole_and_credit_of_the_new_key_after_it(
         assert bench.state.key == NEW_KEY
         assert bench.state.account.balance == 2 * WH
         assert values_read(unit.state()) == {"KRN": 2}
+        tasks = unit.state().tasks
+        assert all(task.entry is not None for task in tasks)
+        assert [str(task.said) for task in tasks[1:5]] == [
+            "delivered: 1stKCT", "delivered: 2ndKCT", "delivered: 3rdKCT", "delivered: Accept",
+        ]  # fmt: skip
         assert unit.later().finding is Finding.ALREADY_DONE
 
 

@@ -100,8 +100,12 @@ def _token_task(
     if decisive is None:
         return as_noted(state, last)
     result, words = _judged(decisive)
-    if last is not None and result is TaskResult.TO_DO and last.delivery is None:
-        return as_noted(state, last)  # what was found out later, without another entry
+    if (
+        last is not None
+        and result is TaskResult.TO_DO
+        and (last.delivery is None or last.result is TaskResult.DONE)
+    ):
+        return as_noted(state, last)  # what was found out later: of a key change, that it is whole
     entry = next((n for n in reversed(of_it) if n.delivery == decisive.number), None)
     if entry is not None and entry.result is result:
         return as_noted(state, entry)
