@@ -109,7 +109,7 @@ class Hand:
         await self.waits(lambda: not self.app.workers._workers and not self.app.line.busy)
 
     def _flat(self) -> str:
-        return " ".join(self.screen().split())
+        return " ".join(self.screen().replace("│", " ").split())
 
 
 _KEYS = {

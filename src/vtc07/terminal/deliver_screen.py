@@ -109,7 +109,7 @@ class DeliverScreen(Frame):
         super().on_mount()
         self._begin()
 
-    def keys(self) -> Iterable[Key]:
+    def offered(self) -> Iterable[Key]:
         """Return the keys of the moment."""
         if self._sending:
             return ((BACK[0], mark("leave")), LINE)

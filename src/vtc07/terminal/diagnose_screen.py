@@ -79,7 +79,7 @@ class DiagnoseScreen(Frame):
         if self._token:
             self._diagnose()
 
-    def keys(self) -> Iterable[Key]:
+    def offered(self) -> Iterable[Key]:
         """Return the keys of the moment."""
         if self.query_one("#receipt").display:
             return ((ENTER, mark("look into it")), ("↑↓", mark("another field")), BACK, LINE)

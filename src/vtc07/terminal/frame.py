@@ -89,7 +89,7 @@ class Frame(Screen[None]):
         """Return what stands between title and keys."""
         return ()
 
-    def keys(self) -> Iterable[Key]:
+    def offered(self) -> Iterable[Key]:
         """Return the keys that do something now."""
         return self.KEYS
 
@@ -136,7 +136,7 @@ class Frame(Screen[None]):
     def show_keys(self) -> None:
         """Show the keys that do something now."""
         texts = self.unit.texts
-        shown = [f"{texts(key)} {texts(does)}" for key, does in self.keys()]
+        shown = [f"{texts(key)} {texts(does)}" for key, does in self.offered()]
         self.query_one("#keys", Static).update(Content("   ".join(shown)))
 
     def tell(self, what: Words, mood: Mood = Mood.PLAIN) -> None:

@@ -43,7 +43,7 @@ Screen { background: $background; color: $foreground; }
 #said.good { color: $success; }
 #said.care { color: $warning; }
 #said.bad { color: $error; }
-#keys { height: auto; max-height: 2; padding: 0 1; background: $panel; color: $foreground; }
+#keys { height: auto; max-height: 3; padding: 0 1; background: $panel; color: $foreground; }
 Input, Input:focus { border: none; height: 1; padding: 0 1; background: $panel;
   background-tint: transparent; color: $foreground; }
 OptionList, OptionList:focus { border: none; padding: 0; background: $background;

@@ -64,7 +64,7 @@ class ReadScreen(Frame):
         self.query_one(Menu).offer(items)
         self._show_menu(shown=True)
 
-    def keys(self) -> Iterable[Key]:
+    def offered(self) -> Iterable[Key]:
         """Return the keys of the moment."""
         if self.query_one(Menu).display:
             return ((ENTER, mark("choose")), BACK, LINE)
@@ -89,13 +89,24 @@ class ReadScreen(Frame):
         def given(words: str | None) -> None:
             if words:
                 self._words = tuple(words.replace(",", " ").split())
-                self.action_again()
+                self._read_chosen()
 
         question = said(
             "Which registers? Names (creditBalance), numbers (0020), ranges (0010-001A) or series "
             "(tokenLog), with spaces between them."
         )
         self.app.push_screen(Wanted(question), given)
+
+    def _read_chosen(self) -> None:
+        """Read registers by their names, if they mean any."""
+        overview = self.unit.overview
+        assert overview is not None
+        try:
+            selection.select(overview.companion, self._words)
+        except selection.SelectionError as error:
+            self.tell(str(error), Mood.BAD)
+        else:
+            self.action_again()
 
     def action_again(self) -> None:
         """Read, or read again."""

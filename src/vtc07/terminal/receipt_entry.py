@@ -80,7 +80,7 @@ def _digits(text: str | None) -> str | None:
 
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4):
-        raise ValueError(f"{text!r} is not a whole number")
+        raise ValueError(f"{text[:20]!r} is not a whole number")
     return int(text)
 
 
@@ -88,7 +88,7 @@ def _instant(text: str, zone: tzinfo | None) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no time; write it as 2026-03-01 12:30") from None
+        raise ValueError(f"{text[:40]!r} is no time; write it as 2026-03-01 12:30") from None
     if instant.tzinfo is not None:
         return instant
     return instant.astimezone() if zone is None else instant.replace(tzinfo=zone)

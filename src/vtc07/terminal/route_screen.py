@@ -120,7 +120,7 @@ class RouteScreen(Frame):
         """Return what stands in the title."""
         return said("Route {name}", name=self._route.name)
 
-    def keys(self) -> Iterable[Key]:
+    def offered(self) -> Iterable[Key]:
         """Return the keys of the moment."""
         return (
             (ENTER, mark("work at the meter that is there")),
@@ -172,6 +172,8 @@ class RouteScreen(Frame):
             left=summary.stops[StopResult.NOT_VISITED],
         )
         counts = self.words(line)
+        if summary.finished == summary.size:
+            counts += "\n✓ " + self.words(said("There is nothing left to do on this route."))
         if self._route.faulty:
             counts += "\n! " + self.words(
                 counted(
@@ -184,8 +186,6 @@ class RouteScreen(Frame):
         columns = [texts(w) for w in (mark("place"), mark("meter"), mark("what"), mark("result"))]
         rows = [(str(place), self._cells(state)) for place, state in enumerate(shown.stops)]
         self.query_one(WordTable).fill(columns, rows, keep=True)
-        if not rows and not self._page:
-            self.tell(said("Everything on this route is done."), Mood.GOOD)
 
     def _cells(self, state: StopState) -> tuple[str, ...]:
         texts = self.unit.texts

@@ -73,7 +73,7 @@ class WriteScreen(Frame):
         )
         self.app.push_screen(Wanted(question, hidden=True), given)
 
-    def keys(self) -> Iterable[Key]:
+    def offered(self) -> Iterable[Key]:
         """Return the keys of the moment."""
         if self._chosen is not None:
             return ((ENTER, mark("write")), BACK, LINE)

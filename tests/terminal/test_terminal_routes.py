@@ -1,0 +1,124 @@
+"""A route worked on at the keys, meter after meter, with a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_bench import credit, done, here, registers
+from terminal_bench import Bench, Cable, at_hand, bench, run
+
+assert here
+
+PAN = "600727000000000009"
+OTHER = "600727111111111153"
+
+
+@pytest.fixture
+def meter(here: Path) -> Iterator[Bench]:
+    with bench(here) as found:
+        yield found
+
+
+def route(folder: Path, *rows: str) -> None:
+    (folder / "monday.csv").write_text("\n".join(("meter,place,deliver,write,read", *rows)) + "\n")
+
+
+def test_a_meter_of_a_route_is_done_and_the_next_is_waited_for(meter: Bench) -> None:
+    token = credit("5.0", "--test-key")
+    route(
+        meter.folder,
+        f"{PAN},Flat 7,{token},lowCreditThreshold=500,creditBalance",
+        f"{OTHER},Flat 8,,,creditBalance",
+    )
+
+    async def work() -> None:
+        async with at_hand(meter.folder, companion="fast.toml") as hand:
+            await hand.choose("Route")
+            await hand.choose("monday.csv")
+            await hand.sees("0 of 2 meters done", "Flat 7", "Flat 8", "not visited")
+            await hand.press("enter")
+            await hand.sees("Where is the meter?")
+            await hand.type(meter.address)
+            await hand.press("enter")
+            await hand.sees(f"deliver {token[-4:]}: delivered: Accept", "1 of 2 meters done")
+            await hand.sees("read creditBalance: 5.000 kWh", "3 tasks done")
+            await hand.rests()
+            assert "not visited" in hand.screen()
+            await hand.press("enter")
+            await hand.sees("everything is done at this meter")
+            await hand.press("f4")
+            await hand.sees(f"Flat 7 {PAN}", f"Flat 8 {OTHER}")
+            assert len(hand.app.journal.deliveries()) == 1
+
+    run(work)
+    read = done("read", meter.address, "lowCreditThreshold", "--no-journal", "--json").json
+    assert registers(read)["lowCreditThreshold"] == 500
+
+
+def test_a_visit_that_is_cut_goes_on_where_it_ended(meter: Bench) -> None:
+    token = credit("5.0", "--test-key")
+    route(meter.folder, f"{PAN},Flat 7,{token},,creditBalance")
+
+    async def work() -> None:
+        with Cable(meter.address, token.encode(), whole=True) as cable:
+            async with at_hand(meter.folder, address=cable.address, companion="fast.toml") as hand:
+                await hand.choose("Route")
+                await hand.choose("monday.csv")
+                await hand.sees("0 of 1 meters done")
+                await hand.press("enter")
+                await hand.sees("1 open")
+        async with meter.hand() as hand:
+            await hand.sees("is open")
+            await hand.choose("Route")
+            await hand.choose("monday.csv")
+            await hand.sees("1 open")
+            await hand.press("enter")
+            await hand.sees("Earlier delivery 1: delivered: Accept", "1 of 1 meters done", "nothing left")
+            await hand.sees("and with", "everything at this meter")
+
+    run(work)
+    read = done("read", meter.address, "totalCreditAccepted", "--no-journal", "--json").json
+    assert registers(read)["totalCreditAccepted"] == 5_000
+
+
+def test_a_meter_that_is_not_on_the_route_is_said(meter: Bench) -> None:
+    route(meter.folder, f"{OTHER},Flat 8,,,creditBalance")
+
+    async def work() -> None:
+        async with meter.hand() as hand:
+            await hand.choose("Route")
+            await hand.choose("monday.csv")
+            await hand.sees("0 of 1 meters done")
+            await hand.press("enter")
+            await hand.sees("this meter is not on the route")
+
+    run(work)
+
+
+def test_a_file_that_is_no_route_says_why(meter: Bench) -> None:
+    (meter.folder / "monday.csv").write_text("hello\n")
+    (meter.folder / "long.csv").write_text(
+        "meter,place,read\n" + "".join(f"{OTHER},Flat {n},KRN\n" for n in range(250))
+    )
+
+    async def work() -> None:
+        async with meter.hand() as hand:
+            await hand.choose("Route")
+            await hand.choose("monday.csv")
+            await hand.sees("✗", "monday.csv")
+            await hand.choose("Another file")
+            await hand.type("missing.csv")
+            await hand.press("enter")
+            await hand.sees("missing.csv cannot be used")
+            await hand.choose("long.csv")
+            await hand.sees("0 of 250 meters done", "Flat 0")
+            await hand.press("f6", "f6")
+            await hand.sees("Flat 200")
+            await hand.press("f6")
+            await hand.sees("There are no more.")
+            await hand.press("f7")
+            await hand.sees("Flat 100")
+
+    run(work)
