@@ -30,6 +30,7 @@ from vtc07.hhu.texts import Said
 from vtc07.tokens import (
     DRN,
     EA,
+    Block,
     InitiateMeterTest,
     MeterPAN,
     MfrCode,
@@ -425,6 +426,9 @@ def seeds() -> dict[str, bytes]:
         found[f"json-{number}"] = json.dumps({"route": cell, "stops": [stop]}).encode()
     marked = [{"token": _section(n), "section": n, "sections": 2} for n in (1, 2)]
     two = json.dumps({"stops": [{"meter": PAN, "deliver": [*marked, credit]}, {"meter": PAN}]})
+    found |= {f"head-{n}": f"{line}\n{PAN},KRN\n".encode() for n, line in enumerate(_HEADS)}
+    for number, text in enumerate(_texts()):
+        found[f"text-{number}"] = text.encode()
     return found | {
         "sep": f"sep=;\nmeter;deliver\n{PAN};{credit}\n".encode(),
         "twice": f"meter,deliver\n{PAN},{credit}\n{PAN},{credit}\n".encode(),
@@ -441,6 +445,47 @@ def seeds() -> dict[str, bytes]:
         "json-exponent": b'{"stops":[1e99999999999999999999]}',
         "json-broken": two[:-3].encode(), "json-more": (two + "x").encode(),
     }  # fmt: skip
+
+
+_HEADS = ("meter,tokens", "meter,read,read", "place,read", "600727000000000009,A", "meter,x")
+
+
+def _texts() -> Iterator[str]:
+    """Yield routes with what a single cell does not show."""
+    credit, other = _credit(1), _credit(2)
+    change = [_section(n) for n in (1, 2, 3, 4)]
+    marked = f'"1/2:{change[0]};2/2:{change[1]}"'
+    meters = ("60072711111111115", "600727111111111154", "600727111111111000",
+              "123456789012345678", "600727111111111153.0")  # fmt: skip
+    for meter in meters:
+        yield f"meter,read\n{meter},KRN\n"
+    clear = TokenData.assemble(1, 5).digits
+    maker = encode(InitiateMeterTest(1, 99), None).digits
+    reserved = TokenData.assemble(1, _with_crc(7)).digits
+    rounded = next(
+        digits
+        for number in itertools.count(5649315372536)
+        if TokenData(int(digits := f"{number:015d}00000")).token_class == 0
+    )
+    tokens = (
+        clear, maker, reserved, rounded, f"{change[0]};{change[1]}", f"3/2:{change[0]}",
+        f"1/5:{change[0]}", f"1/2:{change[0]};1/3:{change[1]}", f"{credit};{credit}", f"1:{credit}",
+        f"1/2:{change[0]};{credit};2/2:{change[1]}",
+    )  # fmt: skip
+    for token in tokens:
+        yield f"meter,deliver\n{PAN},{token}\n"
+    yield f"meter,deliver\n{PAN},{rounded}\n{PAN},{rounded}\n"
+    yield f"meter,deliver\n{PAN},{credit}\n000001000000000082,{credit}\n"
+    yield f'meter,deliver\n{PAN},{marked}\n{PAN},"1/2:{change[2]};2/2:{change[3]}"\n'
+    yield f"meter,read\n{PAN},KRN,{other}\n,,\n,,\n{PAN}\n"
+    yield f"meter,write\n{PAN},x=1;x=2\n"
+    yield f"meter,read\n{PAN},KRN\nread,meter\nKRN,{PAN}\n"
+    yield f'{{"stops": [{{"meter": "{PAN}", "reed": "x"}}]}}'
+    yield f'{{"stops": [{{"meter": "{PAN}", "read": "x"}}], "more": 1}}'
+
+
+def _with_crc(subclass: int) -> int:
+    return Block.of(1, subclass, 5).block64
 
 
 def words() -> tuple[bytes, ...]:
