@@ -75,7 +75,8 @@ def test_a_visit_that_is_cut_goes_on_where_it_ended(meter: Bench) -> None:
             await hand.choose("monday.csv")
             await hand.sees("1 open")
             await hand.press("enter")
-            await hand.sees("Earlier delivery 1: delivered: Accept", "1 of 1 meters done", "nothing left")
+            await hand.sees("Earlier delivery 1: delivered: Accept", "1 of 1 meters done")
+            await hand.sees("There is nothing left to do on this route.")
             await hand.sees("and with", "everything at this meter")
 
     run(work)

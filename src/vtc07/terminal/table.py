@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.actions import SkipAction
 from textual.widgets import DataTable
@@ -23,11 +24,14 @@ class WordTable(DataTable[Text]):
         keep: bool = False,
     ) -> None:
         """Show rows: a key for each, and its cells. ``keep``: the cursor stays in its row."""
+        shown = [(key, [*cells]) for key, cells in rows]
         row = self.cursor_row if keep else 0
         self.clear(columns=True)
-        for column in columns:
-            self.add_column(Text(column))
-        for key, cells in rows:
+        for place, column in enumerate(columns):
+            # Widths are known now; the table would find them out some time later.
+            cells = [column, *(cells[place] for _, cells in shown)]
+            self.add_column(Text(column), width=max(map(cell_len, cells)))
+        for key, cells in shown:
             self.add_row(*(Text(cell) for cell in cells), key=key)
         if row and row < self.row_count:
             self.move_cursor(row=row)
