@@ -216,11 +216,13 @@ def test_a_disk_that_refuses_any_statement(electricity: Companion, tmp_path: Pat
     for struck in range(0, count, 5):
         with day(MeterLine(electricity), route) as unit:
             left = struck
+            refused = False
 
             def refuse(_sql: str, done: bool) -> None:
-                nonlocal left
+                nonlocal left, refused
                 left -= 1
                 if left < 0 and not done:
+                    refused = True
                     raise disk_error()
 
             unit.place.hook = refuse
@@ -230,7 +232,7 @@ def test_a_disk_that_refuses_any_statement(electricity: Companion, tmp_path: Pat
                 assert unit.bench.state.tokens_executed == 0
             else:
                 told += bool(visit.problems)
-                assert visit.problems
+                assert bool(visit.problems) == refused
             unit.place.hook = None
             unit.place.lose_power()
             assert_completed(unit)
