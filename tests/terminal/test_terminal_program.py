@@ -1,0 +1,135 @@
+"""``vtc07 hhu`` as people start it: in a terminal of its own, by its name."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_bench import PROGRAM, here, new_meter, vtc07
+
+import needs
+from vtc07.cli.failure import Failure
+from vtc07.terminal import program
+
+assert here
+
+if sys.platform == "win32":
+    needs.lacking("a pseudo-terminal is wanted")
+
+needs.module("textual")
+
+import fcntl  # noqa: E402 - not on every system
+import pty  # noqa: E402 - likewise
+import struct  # noqa: E402
+import termios  # noqa: E402 - likewise
+
+GUARD_S = 60
+_CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_]|[PX^_][^\x1b]*\x1b\\)")
+
+
+class Terminal:
+    """A program in a pseudo-terminal of 80 columns and 24 lines."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self._end, side = pty.openpty()
+        fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen(
+            [*PROGRAM, *arguments],
+            stdin=side,
+            stdout=side,
+            stderr=side,
+            env={**os.environ, "TERM": "xterm", **environment},
+            start_new_session=True,
+        )
+        os.close(side)
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self.shown = ""
+
+    def press(self, text: str) -> None:
+        """Send keys."""
+        os.write(self._end, text.encode())
+
+    def sees(self, words: str) -> None:
+        """Read until words were shown."""
+        while words not in _CONTROL.sub("", self.shown):
+            assert self._read(), self.shown[-2000:]
+
+    def ends(self) -> int:
+        """Read until the program has ended, and return its exit code."""
+        while self._read():
+            pass
+        code = self.process.wait(GUARD_S)
+        os.close(self._end)
+        return code
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._end], [], [], GUARD_S)
+        assert ready, self.shown[-2000:]
+        try:
+            data = os.read(self._end, 65536)
+        except OSError:  # the other side is closed
+            return False
+        self.shown += self._decoder.decode(data)
+        return bool(data)
+
+
+def test_it_is_started_used_and_quit_in_a_terminal(here: Path) -> None:
+    new_meter("k.meter")
+    terminal = Terminal("hhu", "--address", "sim:k.meter", "--language", "en")
+    terminal.sees("What is wrong?")
+    terminal.press("2")
+    terminal.sees("At a glance")
+    terminal.press("\x11")  # Ctrl+Q
+    assert terminal.ends() == 0
+    assert "\x1b[?1000h" not in terminal.shown  # the mouse stays the terminal's own
+    assert "Traceback" not in terminal.shown
+    assert (here / "state" / "vtc07" / "deliveries.journal").exists()
+
+
+def test_without_a_terminal_it_says_what_to_do(here: Path) -> None:
+    run = subprocess.run(
+        [*PROGRAM, "hhu"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 2
+    assert "needs a terminal" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_language_that_is_not_there_is_said(here: Path) -> None:
+    result = vtc07("hhu", "--language", "xx")
+    assert result.code == 2
+    assert "there are no texts in language 'xx'" in result.err
+
+
+def test_a_journal_that_is_in_use_is_said_before_anything_is_shown(here: Path) -> None:
+    new_meter("k.meter")
+    first = Terminal("hhu", "--address", "sim:k.meter")
+    first.sees("What is wrong?")
+    second = Terminal("hhu")
+    second.sees("another program is using the journal")
+    assert second.ends() == 2
+    first.press("\x11")
+    assert first.ends() == 0
+
+
+def test_where_the_library_is_missing_it_says_how_to_get_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+    for name in [name for name in sys.modules if name.startswith("vtc07.terminal.app")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "textual", None)
+    monkeypatch.setitem(sys.modules, "textual.app", None)
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("sys.stdout", Terminal())
+    with pytest.raises(Failure, match=r'pip install "vtc07\[terminal\]"'):
+        program.run(None, address=None, language="en", journal=None)  # type: ignore[arg-type]
