@@ -52,7 +52,7 @@ def test_a_meter_that_is_not_as_its_companion_says(electricity: Companion) -> No
 
 
 def test_a_register_that_the_meter_refuses_to_tell(electricity: Companion) -> None:
-    table, name = electricity.table, "lowCreditThreshold"
+    table, name = electricity.table, "serverStatus"
     silent = tuple(replace(r, read_level=None) if r.name == name else r for r in table)
     patient = Patient(replace(electricity, table=replace(table, registers=silent)))
     patient.take(credit())
@@ -60,7 +60,7 @@ def test_a_register_that_the_meter_refuses_to_tell(electricity: Companion) -> No
     character_ns = patient.bench.character_ns
     patient.bench.line.client = Client(electricity, character_ns=character_ns)
     finding = found(patient.asked(), Code.REFUSED_READ)
-    assert "lowCreditThreshold (access denied)" in str(finding.what)
+    assert "tell serverStatus (access denied)" in str(finding.what)
 
 
 def test_no_credit_and_the_supply_off_for_it(electricity: Companion) -> None:

@@ -187,4 +187,11 @@ def _values(
         found = yield from read(session, registers, together=[group] if group else [])
     except CannotRead:
         found = yield from read(session, registers)
-    return {v.register.name: v.value for v in found.values}, found.refused
+    values = {v.register.name: v.value for v in found.values}
+    refused = {r.register.name: r for r in found.refused}
+    if any(register.name in refused for register in group):
+        # One of them is refused; the others may be told by themselves.
+        alone = yield from _one_by_one(session, group)
+        values |= alone
+        refused = {name: r for name, r in refused.items() if name not in alone}
+    return values, tuple(refused.values())
