@@ -20,8 +20,7 @@ from vtc07.carrier.endpoint import Procedure, durably
 from vtc07.carrier.registers import Value
 from vtc07.hhu.delivery import Deliverer, EarlierDelivery, WallClock
 from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal import Delivery, Journal, JournalError, UnitJournal
-from vtc07.hhu.journal_rows import JournalRows
+from vtc07.hhu.journal import Delivery, Journal, JournalError, ReadableJournal, UnitJournal
 from vtc07.hhu.outcome import Meaning, Outcome, Unresolved, UnresolvedReason, meaning_of
 from vtc07.hhu.reading import read
 from vtc07.hhu.recorded_members import of_value
@@ -151,7 +150,7 @@ def advice(delivery: Delivery) -> Said:
     )
 
 
-def open_work(journal: UnitJournal | JournalRows, meter_pan: str | None = None) -> OpenWork:
+def open_work(journal: ReadableJournal, meter_pan: str | None = None) -> OpenWork:
     """Return what the journal holds without a result, of one meter or of all."""
     settings: dict[tuple[str | None, str], OpenSetting] = {}
     kinds = (EntryKind.SETTING, EntryKind.SET)
