@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -19,9 +20,11 @@ from babel.messages.mofile import write_mo
 from cli_bench import PROGRAM, contents, credit, done, here, new_meter, one_sentence, vtc07
 
 from vtc07.cli.report_files import report_file
+from vtc07.cli.route_report import report as command
 from vtc07.hhu.entries import EntryKind, NewEntry
 from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.journal_lines import HEADER, entry_line
+from vtc07.hhu.report_csv import COLUMNS
 
 __all__ = ["here"]
 
@@ -305,3 +308,19 @@ def test_a_reader_that_goes_away_ends_nothing_with_a_traceback(here: Path, token
         err = process.stderr.read()
     assert (process.returncode, "Traceback" in err) == (0, False)
     assert token not in err
+
+
+def test_the_page_about_routes_names_every_column_and_every_option() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "routes.md"
+    reports = page.read_text(encoding="utf-8").split("## Reports\n")[1]
+    options, columns = reports.split("### Columns of the table\n")
+    named = [
+        name
+        for line in columns.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([a-z_]+)`", line.split("|")[1])
+    ]
+    assert sorted(named) == sorted(COLUMNS)
+    for parameter in command.params:
+        for name in parameter.opts:
+            assert not name.startswith("--") or f"`{name}" in options
