@@ -162,6 +162,8 @@ def _show(output: Output, report: ResumeReport) -> None:
             ],
         )
     if report.settings:
+        if report.deliveries:
+            output.line()
         output.table(
             ["register", "to be written", "reads", "begun", "what became of it"],
             [_setting_row(found) for found in report.settings],
@@ -185,6 +187,8 @@ def _show_open(output: Output, work: OpenWork, *, title: str = "") -> None:
     if rows:
         output.table(_OPEN_COLUMNS, rows, title=title)
     if work.settings:
+        if rows:
+            output.line()
         output.table(
             ["meter", "register", "to be written", "begun", "what to do"],
             [
