@@ -27,7 +27,8 @@ def report_file(name: str, *, marks: str, encoding: str = "utf-8") -> Iterator[T
     """
     if name == STDOUT:
         # A page says that it is UTF-8, and a table ends its lines itself, whatever the system does.
-        if isinstance(reconfigure := getattr(sys.stdout, "reconfigure", None), Callable):
+        reconfigure: Callable[..., None] | None = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
             reconfigure(encoding="utf-8", newline="")
         yield sys.stdout
         return
