@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtc07.carrier.companion_file import load_companion
+from vtc07.hhu import route_check
 from vtc07.hhu.route import RouteError
 from vtc07.hhu.route_check import RouteCheck
 from vtc07.hhu.route_file import open_route
@@ -394,6 +395,22 @@ def test_a_check_of_a_long_route_takes_no_more_memory(tmp_path: Path) -> None:
     most_memory(route(10))
     short, long = most_memory(route(2_000)), most_memory(route(6_000))
     assert long < 1.2 * short
+
+
+def test_a_full_disk_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    small = route_check._SCHEMA.replace("cache_size = -2000", "cache_size = 2")
+    monkeypatch.setattr(route_check, "_SCHEMA", small)
+    path = tmp_path / "monday.csv"
+    lines = (f"{PAN},{TokenData.assemble(0, n << 30 | 5).digits}\n" for n in range(500))
+    path.write_text("meter,deliver\n" + "".join(lines))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+    try:
+        with pytest.raises(RouteError, match=r"could not write its temporary file.*make room"):
+            list(RouteCheck(path).findings())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 # --- any file -----------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ def test_columns_come_in_any_order_and_any_case(tmp_path: Path, header: str) -> 
         " 600727000000000009 ",
         '="600727000000000009"', '"=""600727000000000009"""', "6007\u00a02700\u202f0000 0000 09",
         "600727\u2011000000\u2011000009", "\u200b600727000000000009\ufeff", DRN_OF_PAN,
-        "'00000000000",
+        "'00000000000", "'600727000000000009'",
     ],
 )  # fmt: skip
 def test_a_meter_number_in_the_clothes_of_other_programs(tmp_path: Path, meter: str) -> None:
@@ -243,6 +243,11 @@ def test_lines_are_those_of_an_editor(tmp_path: Path) -> None:
 def test_the_header_once_more_is_no_stop(tmp_path: Path) -> None:
     text = f"meter,read\n{PAN},a\n\ufeffmeter,read\n{OTHER},a\n"
     assert [stop.line for stop in opened(tmp_path, text).stops()] == [2, 4]
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\r\n\x1a", "\n\x1a\x1a"])
+def test_the_mark_of_old_systems_for_the_end_is_no_stop(tmp_path: Path, end: str) -> None:
+    assert only_stop(tmp_path, f"meter,read\n{PAN},KRN{end}").read == ("KRN",)
 
 
 def test_what_is_missing_at_the_end_of_a_line_is_empty(tmp_path: Path) -> None:

@@ -59,7 +59,10 @@ class Route(Protocol):
 
     @property
     def name(self) -> str:
-        """By what it is known from one day to the next: the file's name without its ending."""
+        """By what it is known from one day to the next.
+
+        The file's name without its ending, or what a route in JSON says as its ``route``.
+        """
 
     @property
     def digest(self) -> str:

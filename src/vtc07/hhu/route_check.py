@@ -20,7 +20,7 @@ from typing import Final
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import load_companion, shipped_companions
-from vtc07.hhu.route import Stop
+from vtc07.hhu.route import RouteError, Stop
 from vtc07.hhu.route_file import Reading, place
 from vtc07.hhu.route_findings import Finding, RouteUnreadable, Severity, error, warning
 from vtc07.hhu.route_numbers import full_number
@@ -86,11 +86,22 @@ class RouteCheck:
         return self._reading.is_json
 
     def findings(self) -> Iterator[Finding]:
-        """Yield everything that is found, in the order of the file. OSError: it cannot be read.
+        """Yield everything that is found, in the order of the file.
 
-        To be called once. Memory does not grow with the route.
+        To be called once. Memory does not grow with the route. OSError: it cannot be read.
+        RouteError: there is no room on disk for what has to be remembered.
         """
-        for finding in self._findings():
+        findings = self._findings()
+        while True:
+            try:
+                finding = next(findings, None)
+            except sqlite3.Error as error:
+                raise RouteError(
+                    f"the check could not write its temporary file ({error}); make room on the "
+                    "disk, or name another folder by the variable TMPDIR"
+                ) from error
+            if finding is None:
+                return
             self.counts.found[finding.severity] += 1
             yield finding
 

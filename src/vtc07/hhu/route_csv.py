@@ -59,6 +59,8 @@ def _lines(file: TextIO, source: str) -> Iterator[tuple[int, str]]:
         line = file.readline(LONGEST_LINE)
         if not line:
             return
+        if line.endswith("\x1a"):  # the end of a file, to old systems
+            line = line.rstrip("\x1a")
         if len(line) == LONGEST_LINE:
             what = said("this line has more than {longest} characters", longest=LONGEST_LINE)
             raise RouteUnreadable(source, error(number, "not-a-route", what, _what_is_wanted()))

@@ -27,12 +27,12 @@ from vtc07.hhu.texts import Said, said
 _PIECE: Final = 1 << 16
 #: How files begin that are something else, and what they are.
 _OTHERS: Final = (
-    (b"PK\x03\x04", "a spreadsheet program's own file"),
-    (b"\xd0\xcf\x11\xe0", "a spreadsheet program's own file"),
-    (b"%PDF", "a PDF"),
-    (b"\x1f\x8b", "a compressed file"),
-    (b"SQLite format 3\0", "a database"),
-    (b"<", "a page of HTML or XML"),
+    (b"PK\x03\x04", said("a spreadsheet program's own file")),
+    (b"\xd0\xcf\x11\xe0", said("a spreadsheet program's own file")),
+    (b"%PDF", said("a PDF")),
+    (b"\x1f\x8b", said("a compressed file")),
+    (b"SQLite format 3\0", said("a database")),
+    (b"<", said("a page of HTML or XML")),
 )
 
 

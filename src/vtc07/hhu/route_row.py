@@ -74,7 +74,7 @@ class Row:
 def plain(text: str) -> str:
     """Return a number's cell without what programs put around it to keep it as text.
 
-    ``="0012"`` and ``'0012`` are 0012; spaces and dashes of every kind are plain ones.
+    ``="0012"``, ``'0012`` and ``'0012'`` are 0012; spaces and dashes of every kind are plain ones.
     """
     text = text.strip()
     if text.isdigit() and text.isascii():
@@ -83,7 +83,7 @@ def plain(text: str) -> str:
         text = _decoded(text).translate(_PLAIN).strip()
     if match := _TEXT_FORMULA.fullmatch(text):
         text = match[1].strip()
-    return text.removeprefix("'").strip()
+    return text.strip("'").strip()
 
 
 def listed(text: str) -> tuple[str, ...]:
