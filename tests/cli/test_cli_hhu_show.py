@@ -21,6 +21,7 @@ from cli_bench import (
     vtc07,
 )
 
+from vtc07.cli.journalling import JournalOptions
 from vtc07.hhu.entries import Entry, EntryKind
 from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.journal_reading import open_for_reading
@@ -151,6 +152,9 @@ def test_a_cable_that_was_pulled_and_the_run_that_found_out(here: Path) -> None:
     assert "result: delivered: Accept" in drawn
     assert proxy.address in drawn
     assert running.address in drawn
+    with open_for_reading(JournalOptions(None).path) as journal:
+        about = [e for e in journal.entries(delivery=1) if e.kind is EntryKind.ASKED]
+    assert len({e.members["session"] for e in about}) == 2
 
 
 def test_it_is_shown_while_another_program_writes(meter: str) -> None:

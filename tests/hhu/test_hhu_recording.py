@@ -8,7 +8,7 @@ import pytest
 from hhu_bench import PAN, MeterLine, credit, wall_clock
 from recorded_unit import pulled_at_the_ack, tokens, unit
 
-from vtc07.carrier.companion import Companion
+from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.endpoint import Procedure, perform
 from vtc07.carrier.events import Failure, Identify
 from vtc07.carrier.grammar import ACK, DAMAGED
@@ -50,16 +50,21 @@ def test_a_command_is_durable_before_its_first_character(electricity: Companion)
 
 
 def test_every_message_is_there_with_its_time_and_its_meaning(electricity: Companion) -> None:
+    began_ns = 3 * S
     with unit(electricity) as made:
+        made.meter.line.idle(began_ns)  # the clock of the line does not begin with the session
         made.run(send(made.session, made.journal, tokens(credit()), wall_clock=wall_clock))
         made.recording.finish()
         found = made.entries(EntryKind.MESSAGE)
+        asked = [e.members["at"] for e in made.entries(EntryKind.ASKED)]
+    assert asked[0] == 0
+    assert asked[1] == found[1].members["at"]  # at the end of the first answer
     assert len(found) == len(made.seen) > 6
     for entry, message in zip(found, made.seen, strict=True):
         members = entry.members
         assert entry.secrets.get("hex", members["hex"]) == message.chars.hex()
-        assert (members["from"], members["at"]) == (message.sender, message.time_ns)
-        assert members.get("began", members["at"]) == message.began_ns
+        assert (members["from"], members["at"]) == (message.sender, message.time_ns - began_ns)
+        assert members.get("began", members["at"]) == message.began_ns - began_ns
         assert members["sound"] is True
         assert members["said"]
     assert found[0].members["said"] == ["IDRequest to any meter"]

@@ -7,11 +7,12 @@ from datetime import timedelta
 import pytest
 from hhu_bench import AT, PAN, credit, wall_clock
 from recorded_unit import Unit, pulled_at_the_ack, tokens, unit
+from true_outcomes import TOKEN
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.delivery import resolve_earlier, send
-from vtc07.hhu.entries import EntryKind
+from vtc07.hhu.entries import EntryKind, NewEntry
 from vtc07.hhu.journal import JournalError
 from vtc07.hhu.journal_memory import MemoryPlace
 from vtc07.hhu.journal_result import Result
@@ -120,6 +121,23 @@ def test_a_cut_line_its_reconnections_and_what_is_unknown(electricity: Companion
     assert len(unsound) == 1 + 3 * 4
     times = [step.at_ns for step in sequence.parts[0].steps]
     assert times == sorted(times, key=lambda at: at or 0)
+
+
+def test_a_torn_answer_stands_where_it_came() -> None:
+    """It has no end, so it is known as such only when the next message begins."""
+
+    def entry(kind: EntryKind, at_ns: int, **members: object) -> NewEntry:
+        return NewEntry(kind, AT, {"at": at_ns, **members}, PAN, 1)
+
+    with MemoryPlace() as place, SQLiteJournal(place) as journal:
+        journal.open_delivery(PAN, TOKEN, None, AT)
+        (asked,) = journal.record(entry(EntryKind.ASKED, 0, command="EnterToken", address="a"))
+        journal.record(
+            entry(EntryKind.ANSWERED, 9, session=asked, asked=asked, answer="CommandFailed"),
+            entry(EntryKind.MESSAGE, 5, session=asked, hex="02", said=["torn"], sound=False),
+        )
+        steps = sequence_of(journal, 1).parts[-1].steps
+    assert [(s.kind, s.at_ns) for s in steps] == [(StepKind.MESSAGE, 5), (StepKind.FAILED, 9)]
 
 
 def test_a_flat_battery_and_the_session_that_looked_into_it(electricity: Companion) -> None:
