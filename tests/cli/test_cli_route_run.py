@@ -149,7 +149,10 @@ def test_one_meter_after_another(here: Path) -> None:
     assert "everything is done at this meter" in result.out
     other = done("route", "run", route, "sim:b.meter", "--next", typed="\n")
     assert "2 of 2 stops of the route are finished" in other.out
-    assert vtc07(*run, "--json").code == 2
+    for option in (("--json",), ("--trace", "t"), ("--password-file", "-")):
+        refused = vtc07(*run, *option)
+        assert refused.code == 2
+        assert "--next" in refused.err
 
 
 def test_what_one_meter_lacks_is_said_at_the_end_and_the_others_go_on(here: Path) -> None:

@@ -110,8 +110,13 @@ def run(
         raise Failure("--continue counts what was done and --anew does not: leave one of them out")
     if output.as_json and several:
         raise Failure("--json tells of one meter: leave out --next")
+    if several and link.trace is not None:
+        raise Failure("--trace records one session: leave out --next; the journal has them all")
+    if several and link.password_file == "-":
+        raise Failure("--next asks on stdin for the next meter: give the password by a file's name")
     if several is None:
-        several = sys.stdin.isatty() and not output.as_json
+        one = output.as_json or link.trace is not None or link.password_file == "-"
+        several = sys.stdin.isatty() and not one
     route = open_route(route_file)
     if route.faulty:
         output.warning(
