@@ -27,6 +27,8 @@ from vtc07.hhu.route_state import RouteSummary, route_summary
 from vtc07.hhu.route_task import StopResult, StopState
 from vtc07.hhu.route_visit import Arrived, Finding, RouteStep, RouteVisit, TaskBegins
 
+#: How an option names stdin.
+_STDIN: Final = ("-",)
 #: A stop that leaves nothing to be tried.
 _FINISHED: Final = (StopResult.DONE, StopResult.REFUSED)
 #: Of several findings at one head the gravest ends the command.
@@ -112,10 +114,11 @@ def run(
         raise Failure("--json tells of one meter: leave out --next")
     if several and link.trace is not None:
         raise Failure("--trace records one session: leave out --next; the journal has them all")
-    if several and link.password_file == "-":
+    from_stdin = link.password_file in _STDIN
+    if several and from_stdin:
         raise Failure("--next asks on stdin for the next meter: give the password by a file's name")
     if several is None:
-        one = output.as_json or link.trace is not None or link.password_file == "-"
+        one = output.as_json or link.trace is not None or from_stdin
         several = sys.stdin.isatty() and not one
     route = open_route(route_file)
     if route.faulty:
