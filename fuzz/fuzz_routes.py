@@ -434,7 +434,8 @@ def seeds() -> dict[str, bytes]:
         "twice": f"meter,deliver\n{PAN},{credit}\n{PAN},{credit}\n".encode(),
         "header-again": f"meter,read\n{PAN},KRN\nmeter,read\n{PAN},TI\n".encode(),
         "windows": f"meter,place,read\n{PAN},Concei\u00e7\u00e3o,KRN\n".encode("cp1252"),
-        "old-end": f"meter,read\n{PAN},KRN\r\n\x1a".encode(), "empty": b"", "blank": b"\n,,\n", "head": head.encode(), "zip": b"PK\x03\x04",
+        "old-end": f"meter,read\n{PAN},KRN\r\n\x1a".encode(),
+        "empty": b"", "blank": b"\n,,\n", "head": head.encode(), "zip": b"PK\x03\x04",
         "swallowed": f'meter,read,notes\n{PAN},KRN,"a\n{PAN},KRN,\n{PAN},KRN,"b\n'.encode(),
         "json-two": two.encode(), "json-mark": two.encode("utf-8-sig"),
         "json-member-twice":
