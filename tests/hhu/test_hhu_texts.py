@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gettext
+import json
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,12 @@ def test_the_carriers_sentences_are_gathered() -> None:
 def test_names_in_a_template() -> None:
     assert names_in("{a} of {b}, {a}") == {"a", "b"}
     assert Said("plain").words() == "plain"
+
+
+def test_a_sentence_is_kept_as_a_document_and_said_in_any_language_later() -> None:
+    inner = said("delivery {number}", number=3)
+    sentence = counted("{count} token of {what}", "{count} tokens of {what}", 2, what=inner)
+    document = json.loads(json.dumps(sentence.document()))
+    assert document["text"] == "2 tokens of delivery 3"
+    assert Said.from_document(document) == sentence
+    assert str(Said.from_document({"text": "{as it is}"})) == "{as it is}"

@@ -71,14 +71,7 @@ class Said:
 
     def document(self) -> dict[str, Any]:
         """Return the sentence as a document for JSON, with ``text`` in English."""
-        return {"text": str(self), **self._parts()}
-
-    def _parts(self) -> dict[str, Any]:
-        values = {n: v._parts() if isinstance(v, Said) else v for n, v in self.values}
-        parts: dict[str, Any] = {"template": self.template}
-        if self.many:
-            parts["many"] = self.many
-        return {**parts, "values": values} if values else parts
+        return {"text": str(self), **_parts(self)}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Said:
@@ -89,6 +82,14 @@ class Said:
         values = document.get("values", {})
         read = {n: cls.from_document(v) if isinstance(v, Mapping) else v for n, v in values.items()}
         return cls(template, tuple(read.items()), str(document.get("many", "")))
+
+
+def _parts(sentence: Said) -> dict[str, Any]:
+    values = {n: _parts(v) if isinstance(v, Said) else v for n, v in sentence.values}
+    parts: dict[str, Any] = {"template": sentence.template}
+    if sentence.many:
+        parts["many"] = sentence.many
+    return {**parts, "values": values} if values else parts
 
 
 def said(template: str, **values: Said | str | int) -> Said:
