@@ -251,3 +251,29 @@ def test_a_password_never_gets_into_the_journal(here: Path) -> None:
     assert "password" in told
     assert secret not in told
     assert secret.encode().hex() not in told
+
+
+def test_an_export_of_a_whole_day_tells_no_token_and_still_verifies(here: Path) -> None:
+    """Deliveries done, refused and cut off, readings of the token log, a register: masked."""
+    (here / "fast.toml").write_text(FAST)
+    fast = ("--companion", "fast.toml")
+    tokens = [credit(f"{n}.0", *TEST, at=f"2026-0{n}-01") for n in (1, 2, 3)]
+    with served(new_meter("m.meter", *fast)) as running:
+        done("send", running.address, tokens[0], *fast)
+        assert vtc07("send", running.address, tokens[0], *fast).code == 1  # used before
+        proxy = Proxy(running.address, b"W1", lambda: None, deliver=False)
+        assert vtc07("send", proxy.address, tokens[1], *fast).code == 4
+        proxy.join()
+        done("send", running.address, tokens[2], *fast)
+        done("read", running.address, "--all", *fast)
+        done("write", running.address, f"installationReference={tokens[1]}", *fast)
+    done("hhu", "export", "--mask", "masked.jsonl")
+    done("hhu", "verify", "masked.jsonl")
+    done("hhu", "verify")
+    masked = (here / "masked.jsonl").read_text()
+    assert masked.count("WriteCommand 000F tokenEntry ####################") >= 4
+    for token in tokens:
+        for piece in (token, grouped(token), token.encode().hex(), grouped(token)[:14]):
+            assert piece not in masked
+    done("hhu", "export", "whole.jsonl")
+    assert grouped(tokens[1]) in (here / "whole.jsonl").read_text()

@@ -149,7 +149,13 @@ def test_a_token_in_hexadecimal_is_masked_too(electricity: Companion) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [TOKEN, f"sent {TOKEN} today", "1234 5678 9012 3456 7890", "1234-5678-9012-3456-7890"],
+    [
+        TOKEN,
+        f"sent {TOKEN} today",
+        "1234 5678 9012 3456 7890",
+        "1234-5678-9012-3456-7890",
+        "1234.5678.9012.3456.7890",
+    ],
 )
 def test_the_shape_of_a_token_in_text(text: str) -> None:
     masked = text_without_tokens(text)

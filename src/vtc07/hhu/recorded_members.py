@@ -39,7 +39,11 @@ from vtc07.carrier.events import (
     Written,
 )
 from vtc07.carrier.registers import Register, Value
-from vtc07.hhu.token_masking import message_without_tokens, value_without_tokens
+from vtc07.hhu.token_masking import (
+    message_without_tokens,
+    text_without_tokens,
+    value_without_tokens,
+)
 from vtc07.trace.message import TraceMessage, TraceSpeed
 from vtc07.trace.rendering import annotate, annotate_speed
 
@@ -106,7 +110,7 @@ def of_event(event: ClientEvent) -> Mapping[str, Any]:
 
 
 def _error(named: str | None, text: str) -> dict[str, Any]:
-    return {"error": named, "error_text": text} if named or text else {}
+    return {"error": named, "error_text": text_without_tokens(text)} if named or text else {}
 
 
 def of_message(message: TraceMessage, companion: Companion | None, began_ns: int) -> Kept:

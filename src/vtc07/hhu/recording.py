@@ -21,6 +21,7 @@ from vtc07.hhu import recorded_members
 from vtc07.hhu.entries import ActivityJournal, EntryKind, NewEntry
 from vtc07.hhu.journal import Delivery, JournalError
 from vtc07.hhu.progress import Progress, Resolved, ResolvingEarlier
+from vtc07.hhu.token_masking import text_without_tokens
 from vtc07.trace.message import TraceMessage, TraceSpeed
 from vtc07.trace.recorder import Recorder
 
@@ -133,7 +134,9 @@ class Recording:
             self._write_now(*self._what_passed(), self._answer(number, None, "Interrupted"))
             raise
         except ValueError as error:  # a command that cannot be said
-            self._notes.append(self._answer(number, at_ns, "NotSent", error=str(error)))
+            self._notes.append(
+                self._answer(number, at_ns, "NotSent", error=text_without_tokens(str(error)))
+            )
             raise
         at_ns = yield Now()
         members = {"asked": number, **recorded_members.of_event(event)}

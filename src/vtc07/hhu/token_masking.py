@@ -26,7 +26,7 @@ MASK: Final = "#"
 #: 20 decimal digits, also in groups; or the 17 hexadecimal ones of 66 bits; alone or within more
 #: of their kind. A MeterPAN (18 digits) is none.
 _SHAPED = re.compile(
-    r"(?<![0-9A-Fa-f])(?:[0-9]{19,}|[0-9]{17}(?![0-9])|(?:[0-9]{4}[ -]){4}[0-9]{4}"
+    r"(?<![0-9A-Fa-f])(?:[0-9]{19,}|[0-9]{17}(?![0-9])|(?:[0-9]{4}[ .-]){4}[0-9]{4}"
     r"|(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]{17,})"
 )
 #: The same in a readout without a check, of which characters may be missing unseen.
