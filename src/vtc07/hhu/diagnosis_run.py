@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from vtc07.carrier.endpoint import Procedure
+from vtc07.carrier.endpoint import Procedure, durably
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.diagnosis import Certainty, Code, Finding, Receipt, good, notice, problem
 from vtc07.hhu.diagnosis_case import Case
@@ -73,7 +73,9 @@ def diagnose(
     """
     examined = yield from examine(session)
     receipt = receipt or Receipt()
-    known = tuple(_about(examined, receipt, deliveries() if deliveries else ()))
+    known: tuple[Delivery, ...] = ()
+    if deliveries is not None:
+        known = yield from durably(lambda: tuple(_about(examined, receipt, deliveries())))
     return explain(examined, receipt, wall_clock(), known)
 
 

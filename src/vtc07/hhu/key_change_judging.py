@@ -29,7 +29,10 @@ class Known(enum.Enum):
     OVERTAKEN = enum.auto()
     """Its tokens were taken under a key that was changed since, not by them."""
     MIXED = enum.auto()
-    """The meter made its key of sections of this set and of another: nobody knows that key."""
+    """The meter made its key of sections of this set and of others, and has read nothing under it.
+
+    Where they are of another set, nobody knows that key.
+    """
     ANOTHER_SET = enum.auto()
     """The meter holds, or may hold, sections that are not of this set."""
     NO_SECTION = enum.auto()
@@ -116,6 +119,9 @@ class _Story:
             self._results[entry.token] = status
             if status.taken:
                 self._no_section = entry.token
+        if (entry.kind or "").startswith(("0.", "2.")) and self._mixed:
+            self._mixed = False  # somebody issues tokens under this key, so it is known
+            self._complete = self._complete or dict(self._before)
         if section and status is TokenStatus.ACCEPT:
             self._change_key(entry)
         elif section and status.taken:
@@ -175,14 +181,14 @@ class _Story:
         accepted = any(status is TokenStatus.ACCEPT for status, _ in evidence.journalled.values())
         if self._mixed:
             return Course(Known.MIXED, held, statuses)
+        if self._no_section is not None and self._complete is None:
+            place = tokens.index(self._no_section)
+            return Course(Known.NO_SECTION, held, statuses, place)
         if self._complete is not None or accepted:
             taken = {t: s for t, (s, _) in evidence.journalled.items()} | (self._complete or {})
             return Course(
                 Known.COMPLETE, (False,) * len(tokens), tuple(taken.get(t) for t in tokens)
             )
-        if self._no_section is not None:
-            place = tokens.index(self._no_section)
-            return Course(Known.NO_SECTION, held, statuses, place)
         ours = [token for token in tokens if self._took(token)]
         oldest = min((e.sequence for e in self._staged.values()), default=None)
         expires = self._expires_in_s(tokens)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from vtc07.carrier.companion import S
-from vtc07.carrier.endpoint import Procedure, now, wait
+from vtc07.carrier.endpoint import Procedure, durably, now, wait
 from vtc07.carrier.registers import Register
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.journal import Delivery, Journal, JournalError
@@ -36,7 +36,7 @@ class KeyChangeStage(enum.Enum):
     TIMED_OUT = mark("the sections were forgotten, all are to be entered again")
     REFUSED = mark("a section was refused")
     OVERTAKEN = mark("another key change came between")
-    MIXED = mark("the meter has made its key of two sets")
+    MIXED = mark("the key was changed by tokens of this set and others")
     ANOTHER_SET = mark("the meter holds sections of another set")
     UNKNOWN = mark("not known")
 
@@ -91,16 +91,16 @@ def key_change_state(
         return put_into_words(Course(Known.UNSETTLED, unknown, unknown))
     if journal is not None and wall_clock is not None and session.meter is not None:
         pan = session.meter.meter_pan or session.address
-        told = _journalled(journal, pan, tokens, wall_clock())
+        at = wall_clock()
+        told = yield from durably(lambda: _journalled(journal, pan, tokens, at))
         evidence = replace(evidence, journalled=told)
     course = judge(tokens, evidence)
     lifetime_s = evidence.lifetime_s
     if course.expires_in_s is not None and taken_ns is not None and lifetime_s is not None:
         # The meter has not been powered for longer than time has passed here.
         passed_s = -(-((yield from now()) - taken_ns) // S)
-        least, most = course.expires_in_s
-        least = min(most, max(least, lifetime_s - passed_s))
-        course = replace(course, expires_in_s=(least, most))
+        most = course.expires_in_s[1]
+        course = replace(course, expires_in_s=(min(most, max(0, lifetime_s - passed_s)), most))
     return replace(put_into_words(course), sequence=sequence)
 
 
@@ -293,9 +293,9 @@ def _what(course: Course, next_place: int | None) -> Said:
             )
         case Known.MIXED:
             return said(
-                "the meter has made its key of sections of two sets: it takes no tokens of this "
-                "key nor of the other one; the utility must work out that key from both sets, or "
-                "the meter be replaced"
+                "the meter has changed its key by tokens of this set and others, and none of this "
+                "set is to be entered any more; compare the digits: if all are right, its key is "
+                "made of two sets, and must be worked out from both, or the meter be replaced"
             )
         case Known.ANOTHER_SET:
             return said(
