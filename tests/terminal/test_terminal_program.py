@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
 from cli_bench import PROGRAM, here, new_meter, vtc07
@@ -36,20 +37,29 @@ _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_]|[PX^_][^\x1b]*\x1b\
 class Terminal:
     """A program in a pseudo-terminal of 80 columns and 24 lines."""
 
-    def __init__(self, *arguments: str, **environment: str) -> None:
+    def __init__(self, *arguments: str, program: tuple[str, ...] = PROGRAM) -> None:
         self._end, side = pty.openpty()
         fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
-            [*PROGRAM, *arguments],
+            [*program, *arguments],
             stdin=side,
             stdout=side,
             stderr=side,
-            env={**os.environ, "TERM": "xterm", **environment},
+            env={**os.environ, "TERM": "xterm"},
             start_new_session=True,
         )
         os.close(side)
         self._decoder = codecs.getincrementaldecoder("utf-8")()
         self.shown = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(GUARD_S)
+        os.close(self._end)
 
     def press(self, text: str) -> None:
         """Send keys."""
@@ -64,9 +74,7 @@ class Terminal:
         """Read until the program has ended, and return its exit code."""
         while self._read():
             pass
-        code = self.process.wait(GUARD_S)
-        os.close(self._end)
-        return code
+        return self.process.wait(GUARD_S)
 
     def _read(self) -> bool:
         ready, _, _ = select.select([self._end], [], [], GUARD_S)
@@ -81,15 +89,42 @@ class Terminal:
 
 def test_it_is_started_used_and_quit_in_a_terminal(here: Path) -> None:
     new_meter("k.meter")
-    terminal = Terminal("hhu", "--address", "sim:k.meter", "--language", "en")
-    terminal.sees("What is wrong?")
-    terminal.press("2")
-    terminal.sees("At a glance")
-    terminal.press("\x11")  # Ctrl+Q
-    assert terminal.ends() == 0
+    with Terminal("hhu", "--address", "sim:k.meter", "--language", "en") as terminal:
+        terminal.sees("What is wrong?")
+        terminal.press("2")
+        terminal.sees("At a glance")
+        terminal.press("\x11")  # Ctrl+Q
+        assert terminal.ends() == 0
     assert "\x1b[?1000h" not in terminal.shown  # the mouse stays the terminal's own
     assert "Traceback" not in terminal.shown
     assert (here / "state" / "vtc07" / "deliveries.journal").exists()
+
+
+def test_a_defect_of_ours_ends_it_and_shows_nobodys_values(here: Path) -> None:
+    new_meter("k.meter")
+    (here / "broken.py").write_text(
+        "from vtc07.terminal.deliver_screen import DeliverScreen\n"
+        "whole = DeliverScreen._judge\n"
+        "def judge(self, text):\n"
+        "    token = text\n"
+        "    if text: raise ZeroDivisionError('a defect')\n"
+        "    whole(self, text)\n"
+        "DeliverScreen._judge = judge\n"
+        "from vtc07.cli.main import main\n"
+        "main()\n"
+    )
+    program = (sys.executable, str(here / "broken.py"))
+    with Terminal("hhu", "--address", "sim:k.meter", program=program) as terminal:
+        terminal.sees("What is wrong?")
+        terminal.press("1")
+        terminal.sees("Type the 20 digits")
+        before = len(terminal.shown)
+        terminal.press("7")
+        assert terminal.ends() == 1
+    said = _CONTROL.sub("", terminal.shown[before:])
+    assert "ZeroDivisionError: a defect" in said
+    assert "locals" not in said
+    assert "token = '7'" not in said
 
 
 def test_without_a_terminal_it_says_what_to_do(here: Path) -> None:
@@ -109,13 +144,13 @@ def test_a_language_that_is_not_there_is_said(here: Path) -> None:
 
 def test_a_journal_that_is_in_use_is_said_before_anything_is_shown(here: Path) -> None:
     new_meter("k.meter")
-    first = Terminal("hhu", "--address", "sim:k.meter")
-    first.sees("What is wrong?")
-    second = Terminal("hhu")
-    second.sees("another program is using the journal")
-    assert second.ends() == 2
-    first.press("\x11")
-    assert first.ends() == 0
+    with Terminal("hhu", "--address", "sim:k.meter") as first:
+        first.sees("What is wrong?")
+        with Terminal("hhu") as second:
+            second.sees("another program is using the journal")
+            assert second.ends() == 2
+        first.press("\x11")
+        assert first.ends() == 0
 
 
 def test_where_the_library_is_missing_it_says_how_to_get_it(

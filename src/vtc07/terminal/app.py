@@ -325,6 +325,21 @@ class HandHeldUnit(App[None]):
         pan = None if self.target is None else self.target.meter_pan
         return tuple(d.number for d in self.journal.unresolved(pan) if d.token in tokens)
 
+    # --- defects ---------------------------------------------------------------------------------
+
+    @property
+    def defect(self) -> Exception | None:
+        """The error of our own that ended the program, if one did."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        """End the program after a defect; whoever ran it raises that.
+
+        In place of Textual's own way, which shows the values of variables: tokens and passwords
+        may be among them.
+        """
+        self._close_messages_no_wait()
+
     def on_unmount(self) -> None:
         """End the line with the application."""
         self.line.close()

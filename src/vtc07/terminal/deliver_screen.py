@@ -167,7 +167,7 @@ class DeliverScreen(Frame):
 
     def _show_check(self, found: Check) -> None:
         self._check = found
-        sign = _MOODS.get(found.standing, Mood.PLAIN).value
+        mood = _MOODS.get(found.standing, Mood.PLAIN)
         said_of_it = "\n".join(self.words(line) for line in found.lines)
         if found.standing is Standing.EMPTY:
             said_of_it = self.words(
@@ -179,7 +179,9 @@ class DeliverScreen(Frame):
                     len(self._tokens.digits),
                 )
             )
-        self.query_one("#check", Static).update(Content(f"{sign} {said_of_it}".strip()))
+        area = self.query_one("#check", Static)
+        area.set_classes(mood.name.lower())
+        area.update(Content(f"{mood.value} {said_of_it}".strip()))
         self.query_one("#gathered", Static).update(
             Content(
                 "\n".join(

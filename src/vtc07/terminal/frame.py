@@ -136,8 +136,10 @@ class Frame(Screen[None]):
     def show_keys(self) -> None:
         """Show the keys that do something now."""
         texts = self.unit.texts
-        shown = [f"{texts(key)} {texts(does)}" for key, does in self.offered()]
-        self.query_one("#keys", Static).update(Content("   ".join(shown)))
+        shown = [
+            Content.assemble((texts(key), "bold"), " ", texts(does)) for key, does in self.offered()
+        ]
+        self.query_one("#keys", Static).update(Content("   ").join(shown))
 
     def tell(self, what: Words, mood: Mood = Mood.PLAIN) -> None:
         """Say something in the line above the keys, in place of what stood there."""

@@ -40,9 +40,11 @@ Screen { background: $background; color: $foreground; }
 #title { height: 1; background: $foreground; color: $background; text-style: bold; }
 #body { height: 1fr; padding: 0 1; }
 #said { height: auto; max-height: 6; padding: 0 1; text-style: bold; }
-#said.good { color: $success; }
-#said.care { color: $warning; }
-#said.bad { color: $error; }
+#check { text-style: bold; margin: 1 0; }
+#gathered { text-style: bold; }
+.good { color: $success; }
+.care { color: $warning; }
+.bad { color: $error; }
 #keys { height: auto; max-height: 3; padding: 0 1; background: $panel; color: $foreground; }
 Input, Input:focus { border: none; height: 1; padding: 0 1; background: $panel;
   background-tint: transparent; color: $foreground; }

@@ -71,8 +71,9 @@ class MeterScreen(Frame):
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
-        for name, text in overview.lines():
-            table.add_row(Text(self.unit.texts(name)), Text(text, style="bold"))
+        for name, text, wants_care in overview.lines():
+            sign = f"{Mood.CARE.value} " if wants_care else ""
+            table.add_row(Text(self.unit.texts(name)), Text(sign + text, style="bold"))
         self.query_one("#values", Static).update(table)
         pan = overview.meter_pan
         if pan is not None:

@@ -30,7 +30,11 @@ _LINES: Final = {
     "softwareVersion": mark("software"),
 }
 #: Values that need not be said.
-_UNSAID: Final = {"disconnectReason": "none", "maximumPowerLimit": "no limit"}
+_UNSAID: Final = {
+    "disconnectReason": "none",
+    "maximumPowerLimit": "no limit",
+    "lockoutRemaining": "0 s",
+}
 #: What the key is, in one line; the standards' own words.
 _KEY: Final = ("SGC", "KRN", "KT", "TI")
 _KEY_MORE: Final = ("EA", "KEN", "baseDate")
@@ -55,18 +59,26 @@ class Overview:
                 return text_for_people(found.register, found.value, self.companion)
         return None
 
-    def lines(self) -> Iterator[tuple[str, str]]:
-        """Yield names, to be put into the user's language, and values."""
+    def wants_care(self, name: str) -> bool:
+        """Say whether a register's value is one that somebody should look at."""
+        value = next((v.value for v in self.values if v.register.name == name), None)
+        match name, value:
+            case "creditBalance", int(credit):
+                return credit <= 0
+            case "loadSwitch", 0:
+                return True
+            case "tamperStatus" | "lockoutRemaining" | "disconnectReason", int(number):
+                return number != 0
+        return False
+
+    def lines(self) -> Iterator[tuple[str, str, bool]]:
+        """Yield names, to be put into the user's language, values, and whether these want care."""
         for name, label in _LINES.items():
             if (text := self.text(name)) is not None and text != _UNSAID.get(name):
-                yield label, text
+                yield label, text, self.wants_care(name)
         for names in (_KEY, _KEY_MORE):
             known = [(name, text) for name in names if (text := self.text(name)) is not None]
             if known:
-                yield (
-                    known[0][0],
-                    "  ".join(
-                        text if place == 0 else f"{name} {text}"
-                        for place, (name, text) in enumerate(known)
-                    ),
-                )
+                (first, said), *more = known
+                rest = [f"{name} {text}" for name, text in more]
+                yield first, "  ".join((said, *rest)), False

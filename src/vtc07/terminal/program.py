@@ -34,4 +34,6 @@ def run(output: Output, *, address: str | None, language: str | None, journal: s
     options = JournalOptions(journal)
     with opened(options, output) as kept:
         unit = HandHeldUnit(Setting(texts, kept, now, options.path.parent, address))
-        unit.run(mouse=False)
+        unit.run(mouse=False)  # so that selecting and pasting stay the terminal's own
+        if unit.defect is not None:
+            raise unit.defect
