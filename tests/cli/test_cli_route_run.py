@@ -169,19 +169,19 @@ def test_what_one_meter_lacks_is_said_at_the_end_and_the_others_go_on(here: Path
 def test_a_corrected_route_goes_on_and_a_new_round_begins_anew(meter: str) -> None:
     route = write_route("monday.json", stop([credit("4.0", *TEST)]))
     done("route", "run", route, meter)
-    missing = vtc07("route", "run", write_route("tuesday.json", stop()), meter, "--continue")
+    missing = vtc07("route", "run", write_route("tuesday.json", stop()), meter, "--corrected")
     assert missing.code == 2
     assert "no earlier work on a route tuesday" in one_sentence(missing.err)
 
     write_route("monday.json", stop([credit("4.0", *TEST)], place="corrected"))
-    gone_on = done("route", "run", route, meter, "--continue", "--json").json
+    gone_on = done("route", "run", route, meter, "--corrected", "--json").json
     assert gone_on["finding"] == "already_done"
     write_route("monday.json", stop([credit("4.0", *TEST)], place="another week"))
     warned = done("route", "run", route, meter)
     assert "another file was worked on as route monday" in warned.err
     anew = done("route", "run", route, meter, "--anew", "--json").json
     assert [task["kind"] for task in anew["tried"]] == ["read"]
-    assert vtc07("route", "run", route, meter, "--anew", "--continue").code == 2
+    assert vtc07("route", "run", route, meter, "--anew", "--corrected").code == 2
 
 
 def test_a_cut_with_a_token_on_its_way_is_exit_code_4_and_the_next_run_goes_on(fast: str) -> None:

@@ -16,6 +16,7 @@ from vtc07.hhu.route_round import (
     begin_round,
     continue_round,
     current_round,
+    round_before,
     round_of_another_file,
 )
 from vtc07.hhu.route_run import work
@@ -340,6 +341,34 @@ def test_a_route_that_was_changed_begins_anew_unless_somebody_says_otherwise(
         unit.later()
         assert unit.state().result is StopResult.DONE
         assert entries_sent(bench.state) == 2
+
+
+def test_that_a_route_is_the_same_one_may_be_said_later(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """What was done with the corrected file before that counts as well."""
+    neighbour = MeterLine(electricity, state=new_meter(electricity, NEIGHBOUR))
+    own = MeterLine(electricity)
+    path = tmp_path / "monday.json"
+    stops = [{"meter": PAN, "read": ["SGC"]}, {"meter": NEIGHBOUR, "read": ["SGC"]}]
+    with day(own, route_of(path, *stops)) as unit:
+        unit.visit()
+        unit.route = route_of(path, *stops, {"meter": PAN, "read": ["TI"]})
+        unit.bench = neighbour
+        unit.new_session()
+        unit.visit()
+        assert [unit.state(line).result for line in (0, 1)] == [
+            StopResult.NOT_VISITED, StopResult.DONE,
+        ]  # fmt: skip
+        with unit.journal() as journal:
+            before = round_before(journal, unit.route)
+            assert before is not None
+            continue_round(journal, unit.route, before, unit.clock())
+            assert round_before(journal, unit.route) is None
+        assert [unit.state(line).result for line in (0, 1)] == [StopResult.DONE] * 2
+        unit.bench = own
+        assert unit.later().complete
+        assert unit.state(2).result is StopResult.DONE
 
 
 def test_two_files_of_one_name_are_two_routes(electricity: Companion, tmp_path: Path) -> None:

@@ -21,7 +21,13 @@ from vtc07.cli.send import EXIT_CODES
 from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.outcome import Meaning
 from vtc07.hhu.route_file import RouteFile, open_route
-from vtc07.hhu.route_round import begin_round, continue_round, current_round, round_of_another_file
+from vtc07.hhu.route_round import (
+    begin_round,
+    continue_round,
+    current_round,
+    round_before,
+    round_of_another_file,
+)
 from vtc07.hhu.route_run import work
 from vtc07.hhu.route_state import RouteSummary, route_summary
 from vtc07.hhu.route_task import StopResult, StopState
@@ -48,7 +54,7 @@ class _Wanted:
         "vtc07 route run monday.csv /dev/ttyUSB0",
         "vtc07 route run monday.csv sim:kitchen.meter --json",
         "vtc07 route run monday.csv /dev/ttyUSB0 --once --again",
-        "vtc07 route run monday.csv /dev/ttyUSB0 --continue",
+        "vtc07 route run monday.csv /dev/ttyUSB0 --corrected",
     )
 )
 @click.argument("route_file", metavar="ROUTE", type=click.Path(path_type=Path))
@@ -68,10 +74,9 @@ class _Wanted:
     help="Write and read registers once more where that is done already; tokens never.",
 )
 @click.option(
-    "--continue",
-    "go_on",
+    "--corrected",
     is_flag=True,
-    help="The route's file was corrected: what was done with it before counts as done.",
+    help="The route's file is the earlier one, corrected: what was done with that counts as done.",
 )
 @click.option(
     "--anew",
@@ -94,7 +99,7 @@ def run(
     *,
     several: bool | None,
     again: bool,
-    go_on: bool,
+    corrected: bool,
     anew: bool,
     resend_if_refusable: bool,
 ) -> None:
@@ -108,8 +113,8 @@ def run(
     the route; 2 the route is wrong; 3 no link; 4 of a token nobody knows whether it was taken. Of
     several meters the gravest, without those that are not on the route.
     """
-    if go_on and anew:
-        raise Failure("--continue counts what was done and --anew does not: leave one of them out")
+    if corrected and anew:
+        raise Failure("--corrected counts what was done and --anew does not: leave one of them out")
     if output.as_json and several:
         raise Failure("--json tells of one meter: leave out --next")
     if several and link.trace is not None:
@@ -127,7 +132,7 @@ def run(
             f"vtc07 route check {route_file} tells which"
         )
     with opened(journal, output) as kept:
-        _begin(kept, route, output, go_on=go_on, anew=anew)
+        _begin(kept, route, output, corrected=corrected, anew=anew)
     day = _Day(output, link, journal, route, _Wanted(again, resend_if_refusable))
     if several:
         day.several_meters()
@@ -136,23 +141,23 @@ def run(
 
 
 def _begin(
-    journal: FileJournal, route: RouteFile, output: Output, *, go_on: bool, anew: bool
+    journal: FileJournal, route: RouteFile, output: Output, *, corrected: bool, anew: bool
 ) -> None:
     """Say what of earlier work counts, and write down what the options say of it."""
     if anew:
         begin_round(journal, route, now())
         return
-    earlier = round_of_another_file(journal, route)
-    if go_on:
-        if earlier is not None:
-            continue_round(journal, route, earlier, now())
+    if corrected:
+        before = round_before(journal, route)
+        if before is not None:
+            continue_round(journal, route, before, now())
         elif current_round(journal, route) is None:
             raise Failure(f"there is no earlier work on a route {route.name} to go on with")
-    elif earlier is not None:
+    elif (other := round_of_another_file(journal, route)) is not None:
         output.warning(
             f"another file was worked on as route {route.name}, begun on "
-            f"{earlier.began.astimezone().date()}; of that only tokens count here. If this is the "
-            "same route, corrected, say --continue"
+            f"{other.began.astimezone().date()}; of that only tokens count here. If this is the "
+            "same route, corrected, say --corrected"
         )
 
 

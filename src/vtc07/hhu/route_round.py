@@ -40,12 +40,19 @@ class Entries(Protocol):
 class RouteRound:
     """One round of a route. ``number``: of the journal's entry that began it.
 
-    ``digests``: of the files that it was worked on with, oldest first.
+    ``digests``: of the files that it was worked on with, oldest first. ``joined``: numbers of
+    rounds that were begun with one of them before somebody said that it is the same route.
     """
 
     number: int
     began: datetime
     digests: tuple[str, ...]
+    joined: tuple[int, ...] = ()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers by which the entries of visits name it."""
+        return (self.number, *self.joined)
 
 
 def rounds(journal: Entries, name: str) -> tuple[RouteRound, ...]:
@@ -56,8 +63,14 @@ def rounds(journal: Entries, name: str) -> tuple[RouteRound, ...]:
         if continued is None:
             found[entry.number] = RouteRound(entry.number, entry.time, (digest,))
         elif continued in found:
+            joined = [found.pop(n) for n in entry.members.get("joins", ()) if n in found]
             before = found[continued]
-            found[continued] = replace(before, digests=(*before.digests, digest))
+            digests = dict.fromkeys([*before.digests, *(d for j in joined for d in j.digests)])
+            found[continued] = replace(
+                before,
+                digests=(*(d for d in digests if d != digest), digest),
+                joined=(*before.joined, *(n for j in joined for n in j.numbers)),
+            )
     return tuple(found.values())
 
 
@@ -77,6 +90,23 @@ def round_of_another_file(journal: Entries, route: Route) -> RouteRound | None:
     return max(rounds(journal, route.name), key=lambda r: r.number, default=None)
 
 
+def round_before(journal: Entries, route: Route) -> RouteRound | None:
+    """Return the round that an open route would go on with, were its file only a corrected one.
+
+    The last one with another file, before this one's own began; None where there is none, and where
+    it goes on with that already.
+    """
+    own = current_round(journal, route)
+    if own is not None and own.digests[0] != route.digest:
+        return None
+    others = (
+        r
+        for r in rounds(journal, route.name)
+        if route.digest not in r.digests and (own is None or r.number < own.number)
+    )
+    return max(others, key=lambda r: r.number, default=None)
+
+
 def begin_round(journal: ActivityJournal, route: Route, time: datetime) -> RouteRound:
     """Begin a round: what was read and written before does not count. Raises JournalError."""
     members = {"digest": route.digest, "stops": route.size}
@@ -87,7 +117,16 @@ def begin_round(journal: ActivityJournal, route: Route, time: datetime) -> Route
 def continue_round(
     journal: ActivityJournal, route: Route, earlier: RouteRound, time: datetime
 ) -> RouteRound:
-    """Go on with a round although the file was changed since. Raises JournalError."""
+    """Go on with a round although the file was changed since; what was done with either counts.
+
+    Raises JournalError.
+    """
+    own = current_round(journal, route)
+    joins = () if own is None or own.number == earlier.number else own.numbers
     members = {"digest": route.digest, "stops": route.size, "round": earlier.number}
+    if joins:
+        members = {**members, "joins": list(joins)}
     journal.record(NewEntry(EntryKind.ROUTE, time, members, route=route.name))
-    return replace(earlier, digests=(*earlier.digests, route.digest))
+    found = current_round(journal, route)
+    assert found is not None
+    return found

@@ -122,7 +122,7 @@ class RouteStates:
             after=self.round.number, kinds=OF_A_VISIT, meter_pan=pan, route=self._route.name
         )
         for entry in found:
-            if entry.members.get("round") != self.round.number:
+            if entry.members.get("round") not in self.round.numbers:
                 continue
             if entry.kind is EntryKind.ARRIVED:
                 visits.append(StopVisit(entry.time, None, entry.number))
