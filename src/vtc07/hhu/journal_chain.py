@@ -63,4 +63,4 @@ def chained(
 
 def commitments_of(secrets: Mapping[str, tuple[bytes, str]]) -> str:
     """Return the canonical JSON of commitments by name; ``secrets``: salt and text by name."""
-    return canonical({name: commitment(salt, text) for name, (salt, text) in secrets.items()})
+    return _written({name: commitment(salt, text) for name, (salt, text) in secrets.items()})
