@@ -280,7 +280,7 @@ class Deliverer:
     def known(self, tokens: Sequence[TokenToSend]) -> dict[int, Delivered]:
         """Return the tokens, by place, that the meter need not be given again."""
         digits = [token.digits for token in tokens]
-        return delivered_before(self._journal.deliveries(), self._pan, digits)
+        return delivered_before(self._journal.deliveries(self._pan), self._pan, digits)
 
     # --- one token -----------------------------------------------------------------------------
 
