@@ -92,8 +92,9 @@ class Patient:
         *,
         deliveries: Iterable[Delivery] = (),
         today: datetime = TODAY,
+        quiet: bool = True,
     ) -> Diagnosis:
-        """Diagnose it; nothing in it may change by that."""
+        """Diagnose it; nothing in it may change by that. ``quiet``: nobody else does anything."""
         before = self.state
         receipt = replace(receipt or Receipt(), token=token)
         diagnosis = self.bench.run(
@@ -105,7 +106,7 @@ class Patient:
             )
         )
         after = self.state
-        assert after.tokens_executed == before.tokens_executed
+        assert after.tokens_executed == before.tokens_executed or not quiet
         assert after.events_counted == before.events_counted or after.powered_s > before.powered_s
         return diagnosis
 

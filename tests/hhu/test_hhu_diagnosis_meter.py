@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from diagnosis_bench import NOWHERE, TODAYS_TID, Patient, codes, credit, found
-from hhu_bench import new_meter, without
+from hhu_bench import KEY, new_meter, without
 from key_change_bench import FOUR
 
 from vtc07.carrier.client import Client
@@ -16,7 +17,7 @@ from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.diagnosis import Certainty, Code, Receipt, Weight
 from vtc07.hhu.diagnosis_meter import span
-from vtc07.hhu.session import Session, SignOnRefused
+from vtc07.hhu.session import NoLink, Session, SignOnRefused
 from vtc07.hhu.writing import write
 from vtc07.meter import Changes, ConstantLoad, MemoryStore, OutOfOrderServer
 from vtc07.tokens import (
@@ -28,6 +29,7 @@ from vtc07.tokens import (
     ClearTamperCondition,
     SetMaximumPhasePowerUnbalanceLimit,
     SetMaximumPowerLimit,
+    encode,
 )
 
 
@@ -145,6 +147,32 @@ def test_a_lockout_of_the_keypad(electricity: Companion) -> None:
     diagnosis = patient.asked()
     assert Code.LOCKOUT not in codes(diagnosis)
     assert "this port is open" in str(found(diagnosis, Code.KEYPAD_LOCKOUT).advice)
+
+
+def test_a_line_that_breaks_off(electricity: Companion) -> None:
+    patient = Patient(electricity)
+    patient.bench.line.schedule(3 * S, patient.bench.line.unplug)
+    with pytest.raises(NoLink):
+        patient.asked()
+    patient.bench.line.plug()
+    assert codes(patient.asked()) == {Code.SWITCH_OPEN, Code.NO_CREDIT}
+
+
+def test_a_token_at_the_keypad_meanwhile(electricity: Companion) -> None:
+    """What is told is of one time, though a token is executed while the logs are read."""
+    patient = Patient(electricity)
+    (token,) = patient.take(credit())
+    for half_seconds in range(1, 14, 2):
+        later = credit(tid=TODAYS_TID + half_seconds)
+        digits = encode(later, KEY).digits
+        at_ns = _now(patient) + half_seconds * S // 2
+        patient.bench.line.schedule(at_ns, partial(patient.bench.keypad, digits))
+        diagnosis = patient.asked(token, quiet=False)
+        assert diagnosis.examined.tokens is not None
+        newest = diagnosis.examined.tokens.entries[0]
+        assert newest.sequence == diagnosis.examined.number("tokenSequence")
+        assert newest.token == diagnosis.examined.text("lastToken")
+        patient.bench.line.idle(10 * S)
 
 
 def test_a_delay_after_wrong_passwords() -> None:

@@ -403,6 +403,18 @@ def test_a_token_that_was_refused_before_the_key_changed(electricity: Companion)
     assert codes(patient.asked(old)) >= {Code.TOO_OLD, Code.KEY_CHANGED_SINCE}
 
 
+def test_a_token_that_was_tried_before_its_key_came(electricity: Companion) -> None:
+    patient = Patient(electricity)
+    (early,) = patient.take(credit(), key=NEW_KEY)
+    assert Code.NEW_KEY_REVISION in codes(patient.asked(early, Receipt(krn=3)))
+    patient.take(*FOUR)
+    diagnosis = patient.asked(early)
+    assert {f.code for f in diagnosis.of_token} == {Code.KEY_CHANGED_SINCE}
+    assert "enter it again" in str(found(diagnosis, Code.KEY_CHANGED_SINCE).advice)
+    patient.take(early)
+    assert Code.ACCEPTED in codes(patient.asked(early))
+
+
 def test_a_receipt_of_a_token_that_the_key_has_read(electricity: Companion) -> None:
     patient = Patient(electricity)
     (token,) = patient.take(credit())

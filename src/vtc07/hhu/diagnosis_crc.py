@@ -40,6 +40,15 @@ def findings_of_crc_error(case: Case, right: Sequence[str]) -> Iterator[Finding]
         return
     found = list(differences(examined, case.receipt))
     yield from found
+    if case.key_change_after():
+        yield notice(
+            Code.KEY_CHANGED_SINCE,
+            said("the meter's key was changed since this token was tried"),
+            said("if the token is for the key that the meter has now, enter it again")
+            if not found
+            else None,
+        )
+        return
     if (slipped := mistyped(examined, entry.token, right)) is not None:
         yield slipped
     works = _under_this_key(examined)

@@ -106,12 +106,12 @@ def _lockouts(examined: Examination) -> Iterator[Finding]:
             yield notice(
                 Code.KEYPAD_LOCKOUT,
                 said(
-                    "the meter's own keypad may be locked for up to {time} more, after too many "
-                    "wrong tokens",
+                    "a lockout began that is not this port's any more; if it is the keypad's, that "
+                    "takes no tokens for up to {time} more",
                     time=span(event.detail - since_s),
                 ),
                 said("this port is open: enter the token here"),
-                Certainty.LIKELY,
+                Certainty.POSSIBLE,  # the log does not say whose it was
             )
     event = examined.newest_event("password")
     if event is not None and event.detail:
