@@ -294,7 +294,16 @@ def test_lines_of_an_export_that_are_missing_or_more_are_found(path: Path) -> No
     ):
         file.write_bytes(b"".join(kept))
         assert any(said in finding for finding in _said(verify(file)))
-    for bad in ([*lines, lines[3]], [lines[0], b"[]\n", *lines[1:]], [*lines[:3], b"{}\n"]):
+    more = lines[3][:1] + b'"more":1,' + lines[3][1:]
+    twice = lines[3][:1] + b'"kind":"note",' + lines[3][1:]
+    half = lines[3].replace(b'"number":3,', b'"number":3.0,')
+    told = lines[3][:1] + b'"secrets":{},' + lines[3][1:]  # a masked export has none
+    for bad in (
+        [*lines, lines[3]],
+        [lines[0], b"[]\n", *lines[1:]],
+        [*lines[:3], b"{}\n"],
+        *([*lines[:3], line, *lines[4:]] for line in (more, twice, half, told)),
+    ):
         file.write_bytes(b"".join(bad))
         with pytest.raises(JournalError, match=r"line \d+: "):
             verify(file)

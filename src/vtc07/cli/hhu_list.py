@@ -109,11 +109,16 @@ def _row(delivery: Delivery, *, mask: bool) -> list[str]:
     return [
         str(delivery.number),
         delivery.opened.strftime("%Y-%m-%d %H:%M:%S"),
-        delivery.meter_pan,
+        _printable(delivery.meter_pan),
         _MASKED if mask else TokenData.from_digits(delivery.token).grouped,
         str(delivery.writes),
-        delivery.result or "open",
+        "open" if delivery.result is None else _printable(delivery.result),
     ]
+
+
+def _printable(text: str) -> str:
+    """Return what a terminal may be given, whoever wrote the journal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _document(delivery: Delivery, *, mask: bool) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Final
 from vtc07.hhu.entries import EntryKind
 from vtc07.hhu.journal_chain import START, chained, commitment
 from vtc07.hhu.journal_result import Result
-from vtc07.hhu.journal_rows import JournalRows
+from vtc07.hhu.journal_rows import JournalRows, quoted
 from vtc07.hhu.journal_schema import DERIVED
 from vtc07.hhu.texts import Said, said
 
@@ -187,11 +187,11 @@ class ChainCheck:
             return
         for name, committed in commitments.items():
             if name not in link.secrets:
-                self.found(link.number, said("its {secret} is missing", secret=name))
+                self.found(link.number, said("its {secret} is missing", secret=quoted(name)))
             elif commitment(*link.secrets[name]) != committed:
-                self.found(link.number, said("its {secret} was changed", secret=name))
+                self.found(link.number, said("its {secret} was changed", secret=quoted(name)))
         for name in link.secrets.keys() - commitments.keys():
-            self.found(link.number, said("it has a {secret} that was added", secret=name))
+            self.found(link.number, said("it has a {secret} that was added", secret=quoted(name)))
 
 
 class _DeliveryRules:

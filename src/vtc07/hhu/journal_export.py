@@ -27,6 +27,14 @@ FORMAT: Final = "vtc07 journal"
 #: No line of an export is longer; a message of a meter is a few hundred characters.
 LONGEST_LINE: Final = 1 << 24
 
+_COVERED: Final = frozenset(
+    {
+        "number", "kind", "time", "meter_pan", "delivery", "route", "members", "commitments",
+        "digest",
+    }
+)  # fmt: skip
+_MAY_BE: Final = frozenset({"before", "secrets"})
+
 #: Called with how many entries are done, and how many there are.
 OnEntries = Callable[[int, int], None]
 
@@ -215,7 +223,7 @@ class ExportFile:
                 if self.end is not None:
                     raise self._no_entry(number, "something stands behind its last line")
                 try:
-                    document = json.loads(line)
+                    document = json.loads(line, object_pairs_hook=_once)
                     if "entries" in document:
                         self.end = _end(document)
                         continue
@@ -240,13 +248,17 @@ def _end(document: dict[str, Any]) -> Exported:
 
 
 def _link(document: dict[str, Any], *, masked: bool) -> ExportedLink:
+    # What the digest does not cover must not stand there as if it did.
+    more = _MAY_BE if not masked else _MAY_BE - {"secrets"}
+    if not _COVERED <= document.keys() <= _COVERED | more or type(document["number"]) is not int:
+        raise ValueError("members are missing, or others are there")
     secrets = {
         name: (_hex(each["salt"]), str(each["text"]))
         for name, each in document.get("secrets", {}).items()
     }
     before = document.get("before")
     link = Link(
-        int(document["number"]),
+        document["number"],
         document["kind"],
         document["time"],
         document["meter_pan"],
@@ -258,6 +270,14 @@ def _link(document: dict[str, Any], *, masked: bool) -> ExportedLink:
         None if masked else secrets,
     )
     return ExportedLink(link, None if before is None else _hex(before))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's members; ValueError where one stands twice: who knows which counts."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member twice")
+    return members
 
 
 def _hex(text: str) -> bytes:

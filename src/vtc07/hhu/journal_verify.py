@@ -19,7 +19,7 @@ from typing import Final
 from vtc07.hhu.journal_check import ChainCheck, Finding, links, misfit, misfitting_deliveries
 from vtc07.hhu.journal_export import ExportFile, is_export
 from vtc07.hhu.journal_reading import ReadOnlyJournal
-from vtc07.hhu.journal_rows import Head, JournalRows
+from vtc07.hhu.journal_rows import Head, JournalRows, quoted
 from vtc07.hhu.journal_schema import SCHEMA_VERSION, make_tables
 from vtc07.hhu.texts import Said, counted, said
 
@@ -241,7 +241,7 @@ def _verification(
 def _check_database(journal: JournalRows, check: ChainCheck) -> None:
     for (problem,) in journal.select("PRAGMA integrity_check(3)"):
         if problem != "ok":
-            check.found(None, said("its database is damaged: {what}", what=str(problem)[:120]))
+            check.found(None, said("its database is damaged: {what}", what=quoted(problem)))
     model = sqlite3.connect(":memory:", isolation_level=None)
     try:
         make_tables(model)
@@ -250,9 +250,13 @@ def _check_database(journal: JournalRows, check: ChainCheck) -> None:
         model.close()
     there = set(journal.select(_SCHEMA))
     for kind, name, _ in sorted(meant - there):
-        check.found(None, said("its {kind} {name} is missing or was changed", kind=kind, name=name))
+        check.found(
+            None, said("its {kind} {name} is missing or was changed", kind=kind, name=quoted(name))
+        )
     for kind, name, _ in sorted(row for row in there if row[:2] not in {m[:2] for m in meant}):
-        check.found(None, said("it has a {kind} {name} that was added", kind=kind, name=name))
+        check.found(
+            None, said("it has a {kind} {name} that was added", kind=kind, name=quoted(name))
+        )
 
 
 def _check_derived(journal: JournalRows, check: ChainCheck) -> None:
