@@ -27,7 +27,8 @@ from textual.message import Message  # noqa: E402 - likewise
 from textual.pilot import Pilot  # noqa: E402 - likewise
 from textual.widgets import Input  # noqa: E402 - likewise
 
-from vtc07.terminal.app import HandHeldUnit, Setting  # noqa: E402 - likewise
+from vtc07.terminal.app import HandHeldUnit  # noqa: E402 - likewise
+from vtc07.terminal.setting import Setting  # noqa: E402 - likewise
 
 GUARD_S = 30
 COLUMNS, LINES = 80, 24

@@ -111,13 +111,13 @@ def test_leaving_in_the_middle_is_asked_for_safe_and_says_so(meter: Bench) -> No
                 await hand.press("enter")
                 await happens(cable.failed)
                 await hand.press("escape")
-                await hand.sees("A token is on its way.")
+                await hand.sees("Tokens are being delivered.")
                 await hand.press("escape")  # go on waiting
                 assert hand.busy()
                 await hand.press("escape")
-                await hand.sees("A token is on its way.")
+                await hand.sees("Tokens are being delivered.")
                 await hand.press("enter")  # not the key for it
-                await hand.sees("A token is on its way.")
+                await hand.sees("Tokens are being delivered.")
                 await hand.press("l")
                 await hand.sees("Left", "Delivery 1 stands open in the journal")
                 assert not hand.busy()
@@ -140,7 +140,7 @@ def test_quitting_in_the_middle_is_asked_for_first(meter: Bench) -> None:
                 await hand.press("enter")
                 await happens(cable.failed)
                 await hand.press("ctrl+q")
-                await hand.sees("A token is on its way.")
+                await hand.sees("Tokens are being delivered.")
                 await hand.press("l")
                 await hand.sees("stands open in the journal")
                 await hand.press("ctrl+q")
@@ -161,10 +161,10 @@ def test_a_question_whether_to_leave_goes_when_the_delivery_has_ended(meter: Ben
                 await hand.press("enter")
                 await happens(cable.failed)
                 await hand.press("escape")
-                await hand.sees("A token is on its way.")
+                await hand.sees("Tokens are being delivered.")
                 cable._pull()
                 await hand.sees("Nobody can tell from here")
-                assert "A token is on its way." not in hand.screen()
+                assert "Tokens are being delivered." not in hand.screen()
 
     run(work)
 
@@ -249,5 +249,32 @@ def test_a_meter_that_refuses_says_why_in_words(meter: Bench) -> None:
             await hand.press("enter")
             await hand.sees("refused: CRCError", "a digit is wrong, or the token is for another")
             await hand.sees("0 of 1 delivered")
+
+    run(work)
+
+
+def test_a_delivery_whose_meter_is_gone_is_closed_by_hand(meter: Bench) -> None:
+    token = credit("25.0", "--test-key")
+
+    async def work() -> None:
+        with Cable(meter.address, token.encode()) as cable:
+            async with meter.hand(cable.address) as hand:
+                await to_deliver(hand)
+                await hand.paste(token)
+                await hand.press("enter")
+                await hand.sees("Nobody can tell from here")
+                await hand.press("escape", "escape")
+                await hand.choose("Open deliveries")
+                await hand.sees("do not enter it again")
+                await hand.press("f8")
+                await hand.sees("Close delivery 1 as unresolved")
+                await hand.press("enter")  # a reason is wanted
+                await hand.press("escape")
+                await hand.press("f8")
+                await hand.type("burnt")
+                await hand.press("enter")
+                await hand.sees("Delivery 1 is closed")
+                closed = hand.app.journal.delivery(1)
+                assert "burnt" in str(closed.result)
 
     run(work)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_bench import credit, done, here, registers
-from terminal_bench import Bench, Cable, at_hand, bench, run
+from terminal_bench import Bench, Cable, Hand, at_hand, bench, run
 
 assert here
 
@@ -121,5 +121,34 @@ def test_a_file_that_is_no_route_says_why(meter: Bench) -> None:
             await hand.sees("There are no more.")
             await hand.press("f7")
             await hand.sees("Flat 100")
+
+    run(work)
+
+
+def test_a_corrected_file_goes_on_with_the_round_and_a_new_round_begins_anew(meter: Bench) -> None:
+    route(meter.folder, f"{PAN},Flat 7,,,creditBalance")
+
+    async def visit(hand: Hand) -> None:
+        await hand.choose("Route")
+        await hand.choose("monday.csv")
+
+    async def work() -> None:
+        async with meter.hand() as hand:
+            await visit(hand)
+            await hand.sees("0 of 1 meters done")
+            await hand.press("enter")
+            await hand.sees("1 of 1 meters done")
+        route(meter.folder, f"{PAN},Flat 7,,,creditBalance", f"{OTHER},Flat 8,,,creditBalance")
+        async with meter.hand() as hand:
+            await visit(hand)
+            await hand.sees("Is this the same route, corrected?")
+            await hand.press("1")
+            await hand.sees("1 of 2 meters done")
+            await hand.press("f8")
+            await hand.sees("Begin a new round?")
+            await hand.press("escape")
+            await hand.sees("1 of 2 meters done")
+            await hand.press("f8", "f8")
+            await hand.sees("0 of 2 meters done")
 
     run(work)

@@ -200,6 +200,27 @@ def test_a_meter_behind_a_password_asks_for_it_and_does_not_show_it(here: Path) 
         run(work)
 
 
+def test_a_wrong_password_is_given_once(here: Path) -> None:
+    password = secret_file(here / "password", "12345678")
+    new_meter("c.meter", "--companion", "electricity-mode-c", "--password-file", password)
+    with served("c.meter", "--listen", "tcp://127.0.0.1:0") as optical:
+
+        async def work() -> None:
+            async with at_hand(here, address=optical.address) as hand:
+                await hand.choose("Write")
+                await hand.sees("wants a password")
+                await hand.type("87654321")
+                await hand.press("enter")
+                await hand.sees("refused the password")
+                await hand.press("f5")
+                await hand.sees("0.000 kWh")  # read without any
+                await hand.press("escape")
+                await hand.choose("Write")
+                await hand.sees("wants a password")
+
+        run(work)
+
+
 # --- the line, the journal, what is wrong -------------------------------------------------------
 
 
@@ -288,6 +309,7 @@ SHOWN_KEYS = {
     "F6/F7": ("f6", "f7"),
     "F6": ("f6",),
     "F7": ("f7",),
+    "F8": ("f8",),
     "Ctrl+Q": ("ctrl+q",),
     "↑↓": ("up", "down"),
     "↑↓ PgUp PgDn": ("up", "down", "pageup", "pagedown"),

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import ClassVar, Final, TypeVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.message import Message
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import shipped_companions
 from vtc07.cli.connection import Connection
 from vtc07.cli.failure import judge
 from vtc07.cli.link_options import AUTO
-from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.journal_file import FileJournal
 from vtc07.hhu.progress import Progress, told
-from vtc07.hhu.texts import Said, Texts, mark, said
+from vtc07.hhu.session import AnotherMeter, SignOnRefused
+from vtc07.hhu.texts import Said, mark, said
 from vtc07.links.address import AddressError, parse
 from vtc07.links.blocking import Interrupted
 from vtc07.terminal.delivering import sighting
@@ -31,6 +28,7 @@ from vtc07.terminal.meter_line import MeterLine, Target
 from vtc07.terminal.overview import Overview
 from vtc07.terminal.passing import Passed
 from vtc07.terminal.places import PLACES, own_companions, remember, used_before
+from vtc07.terminal.setting import OnTheLine, Setting, Stepped
 from vtc07.terminal.token_entry import Sighting
 from vtc07.trace.message import TraceMessage, TraceSpeed
 
@@ -38,37 +36,6 @@ T = TypeVar("T")
 
 #: So many messages of the line are kept to be looked at.
 MOST_PASSED: Final = 500
-
-
-class Stepped(Message):
-    """A piece of work has come a step further."""
-
-    def __init__(self, what: Said) -> None:
-        super().__init__()
-        self.what = what
-
-
-class OnTheLine(Message):
-    """A message has passed on the line."""
-
-    def __init__(self, passed: Passed) -> None:
-        super().__init__()
-        self.passed = passed
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What the application is started with. ``state``: the folder of what it remembers.
-
-    ``companion``: of the meters, as for `vtc07 read`.
-    """
-
-    texts: Texts
-    journal: FileJournal
-    wall_clock: WallClock
-    state: Path
-    address: str | None = None
-    companion: str = AUTO
 
 
 class HandHeldUnit(App[None]):
@@ -94,6 +61,7 @@ class HandHeldUnit(App[None]):
         self.overview: Overview | None = None
         self.passed: deque[Passed] = deque(maxlen=MOST_PASSED)
         self.token_on_its_way = False
+        self._warned: set[tuple[str, str | None, str]] = set()
         self._at_work: Frame | None = None
         self.animation_level = "none"
 
@@ -141,8 +109,20 @@ class HandHeldUnit(App[None]):
                 self._work_ended(ended)
                 screen.tell("")
                 done(result)
+            if warnings := self._fresh_warnings(target):
+                screen.warn(warnings)
 
         self.run_worker(do(), group="line")
+
+    def _fresh_warnings(self, target: Target) -> str:
+        """Return what a connection warned of, as far as it was not said of this target before."""
+        fresh = [
+            warning
+            for warning in self.line.warnings.taken()
+            if (target.address, target.meter_pan, warning) not in self._warned
+        ]
+        self._warned.update((target.address, target.meter_pan, warning) for warning in fresh)
+        return "\n".join(fresh)
 
     def _work_ended(self, ended: Callable[[], None] | None) -> None:
         self._at_work = None
@@ -177,6 +157,12 @@ class HandHeldUnit(App[None]):
         if screen.failed_with(error):
             return
         sentence = getattr(error, "said", None)
+        if isinstance(error, SignOnRefused) and self.target is not None:
+            self.aim(password=None)  # a wrong one is not given again and again
+        if isinstance(error, AnotherMeter):
+            sentence = said(
+                "{what}. To work with it, go back to the start and connect.", what=error.said
+            )
         screen.failed(sentence if isinstance(sentence, Said) else judged[0])
 
     def ask_to_leave(self) -> None:
@@ -185,9 +171,9 @@ class HandHeldUnit(App[None]):
             self.line.leave()
             return
         question = said(
-            "A token is on its way. What was sent stands in the journal. If you leave now, look "
-            "into it before you give the token to anybody: it is resolved as soon as this meter "
-            "is connected again, and nothing is entered twice."
+            "Tokens are being delivered. What was sent stands in the journal. If you leave now, do "
+            "not give a token of them to anybody before it is looked into: that happens as soon as "
+            "this meter is connected again, and nothing is entered twice."
         )
 
         def answered(leave: bool | None) -> None:  # noqa: FBT001 - Textual's callback

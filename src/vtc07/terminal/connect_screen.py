@@ -52,7 +52,6 @@ class ConnectScreen(Frame):
     def __init__(self, address: str | None = None) -> None:
         super().__init__()
         self._first = address
-        self._open = 0
 
     def body(self) -> Iterable[Widget]:
         """Return the list of places and things to do."""

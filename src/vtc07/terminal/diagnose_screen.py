@@ -15,8 +15,9 @@ from textual.widgets import Input, RichLog, Static
 from vtc07.cli.connection import Connection
 from vtc07.hhu.delivery import WallClock
 from vtc07.hhu.diagnosis import Certainty, Finding, Receipt, Weight
+from vtc07.hhu.diagnosis_document import entry_of
 from vtc07.hhu.diagnosis_run import Diagnosis, diagnose
-from vtc07.hhu.journal import Journal
+from vtc07.hhu.journal import UnitJournal
 from vtc07.hhu.texts import counted, mark, said
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
 from vtc07.terminal.meter_line import Target, greeted
@@ -171,11 +172,11 @@ def _diagnose(
     *,
     target: Target,
     receipt: Receipt,
-    journal: Journal,
+    journal: UnitJournal,
     wall_clock: WallClock,
 ) -> Diagnosis:
     meter = greeted(connection, target)
-    return connection.run(
+    found = connection.run(
         diagnose(
             connection.session,
             receipt,
@@ -183,3 +184,5 @@ def _diagnose(
             deliveries=lambda: journal.deliveries(meter.meter_pan),
         )
     )
+    journal.record(entry_of(found, wall_clock()))
+    return found

@@ -85,6 +85,10 @@ class Frame(Screen[None]):
     KEYS: ClassVar[tuple[Key, ...]] = (BACK, LINE)
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "back", show=False)]
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = ""
+
     def body(self) -> Iterable[Widget]:
         """Return what stands between title and keys."""
         return ()
@@ -143,10 +147,16 @@ class Frame(Screen[None]):
 
     def tell(self, what: Words, mood: Mood = Mood.PLAIN) -> None:
         """Say something in the line above the keys, in place of what stood there."""
-        text = self.words(what)
+        text = self._told = self.words(what)
         area = self.query_one("#said", Static)
         area.set_classes(mood.name.lower())
         area.update(Content(f"{mood.value} {text}".strip() if text else ""))
+
+    def warn(self, what: str) -> None:
+        """Say something that may be wrong, below what is said already."""
+        area = self.query_one("#said", Static)
+        area.set_classes(Mood.CARE.name.lower())
+        area.update(Content(f"{self._told}\n{Mood.CARE.value} {what}".strip()))
 
     # --- what it does ----------------------------------------------------------------------------
 

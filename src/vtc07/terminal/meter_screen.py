@@ -83,7 +83,6 @@ class MeterScreen(Frame):
         return len(self.unit.journal.unresolved(pan))
 
     def _tell_open(self, is_open: int) -> None:
-        warnings = self.unit.line.warnings.taken()
         if is_open:
             self.tell(
                 counted(
@@ -94,8 +93,6 @@ class MeterScreen(Frame):
                 ),
                 Mood.CARE,
             )
-        elif warnings:
-            self.tell(" ".join(warnings), Mood.CARE)
 
     def action_again(self) -> None:
         """Read the meter again."""

@@ -14,10 +14,11 @@ from textual.widgets import DataTable, Static
 
 from vtc07.cli.connection import Connection
 from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.journal import UnitJournal
+from vtc07.hhu.journal import Delivery, UnitJournal
 from vtc07.hhu.outcome import Meaning
-from vtc07.hhu.resuming import OpenWork, ResumeReport, advice, open_work, resume
+from vtc07.hhu.resuming import OpenWork, ResumeReport, advice, close_by_hand, open_work, resume
 from vtc07.hhu.texts import Said, mark, said
+from vtc07.terminal.dialogs import Wanted
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
 from vtc07.terminal.meter_line import Target
 from vtc07.terminal.table import WordTable
@@ -29,15 +30,20 @@ class OpenScreen(Frame):
 
     TITLE_WORDS = mark("Open deliveries")
     KEYS: ClassVar[tuple[Key, ...]] = (
-        (ENTER, mark("look into what is open at the meter that is there")),
+        (ENTER, mark("ask the meter that is there")),
+        ("F8", mark("close by hand")),
         BACK,
         LINE,
     )
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "resume", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "resume", show=False),
+        Binding("f8", "close_by_hand", show=False),
+    ]
 
     def __init__(self) -> None:
         super().__init__()
         self._advice: list[Said] = []
+        self._numbers: list[int] = []  # of the deliveries, in the order of their rows
         self._asked = False  # a meter, so that something else is said
 
     def body(self) -> Iterable[Widget]:
@@ -58,6 +64,7 @@ class OpenScreen(Frame):
 
     def _show(self, work: OpenWork) -> None:
         self._advice = [advice(d) for d in work.deliveries] + [s.said for s in work.settings]
+        self._numbers = [delivery.number for delivery in work.deliveries]
         texts = self.unit.texts
         columns = [texts(w) for w in (mark("meter"), mark("time"), mark("what"))]
         rows = [
@@ -96,6 +103,39 @@ class OpenScreen(Frame):
         known = row is not None and row < len(self._advice)
         words = self.words(self._advice[row]) if row is not None and known else ""
         self.query_one("#advice", Static).update(Content(words))
+
+    def action_close_by_hand(self) -> None:
+        """Close the delivery of the row, whose meter cannot be asked any more, for good."""
+        row = self.query_one(WordTable).cursor_row
+        if self.unit.line.busy or row >= len(self._numbers):
+            return
+        number = self._numbers[row]
+
+        def given(note: str | None) -> None:
+            if note is None:
+                return
+            close = functools.partial(
+                close_by_hand, self.unit.journal, number, note, time=self.unit.wall_clock()
+            )
+            self.aside(close, self._closed_by_hand)
+
+        question = said(
+            "Close delivery {number} as unresolved, for good? Only where its meter cannot be asked "
+            "any more. Why, in your words:",
+            number=number,
+        )
+        self.app.push_screen(Wanted(question), given)
+
+    def _closed_by_hand(self, delivery: Delivery) -> None:
+        self._asked = True
+        self.tell(
+            said(
+                "Delivery {number} is closed: nobody knows whether its meter took the token.",
+                number=delivery.number,
+            ),
+            Mood.CARE,
+        )
+        self._look()
 
     def on_data_table_row_selected(self) -> None:
         """Look into what is open at the meter that is there."""

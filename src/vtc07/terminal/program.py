@@ -24,7 +24,8 @@ def run(output: Output, *, address: str | None, language: str | None, journal: s
             "read, vtc07 route run, vtc07 hhu resume"
         )
     try:
-        from vtc07.terminal.app import HandHeldUnit, Setting  # noqa: PLC0415 - an optional part
+        from vtc07.terminal.app import HandHeldUnit  # noqa: PLC0415 - an optional part
+        from vtc07.terminal.setting import Setting  # noqa: PLC0415 - likewise
     except ImportError as error:
         if not (error.name or "").startswith("textual"):
             raise
@@ -33,7 +34,7 @@ def run(output: Output, *, address: str | None, language: str | None, journal: s
         ) from None
     options = JournalOptions(journal)
     with opened(options, output) as kept:
-        unit = HandHeldUnit(Setting(texts, kept, now, options.path.parent, address))
+        unit = HandHeldUnit(Setting(texts, kept, now, JournalOptions(None).path.parent, address))
         unit.run(mouse=False)  # so that selecting and pasting stay the terminal's own
         if unit.defect is not None:
             raise unit.defect

@@ -1,4 +1,4 @@
-"""A route: which file, how far it has come, and the work at the meter that is there."""
+"""A route: how far it has come, and the work at the meter that is there."""
 
 from __future__ import annotations
 
@@ -6,32 +6,36 @@ import functools
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import OptionList, Static
+from textual.widgets import Static
 
 from vtc07.cli.connection import Connection
 from vtc07.hhu.outcome import Meaning
 from vtc07.hhu.route import RouteError
-from vtc07.hhu.route_file import RouteFile, open_route
+from vtc07.hhu.route_file import RouteFile
+from vtc07.hhu.route_round import (
+    RouteRound,
+    begin_round,
+    continue_round,
+    round_of_another_file,
+)
 from vtc07.hhu.route_run import work
 from vtc07.hhu.route_state import RouteStates
 from vtc07.hhu.route_task import RouteSummary, StopResult, StopState, TaskKind
 from vtc07.hhu.route_visit import Arrived, RouteStep, RouteVisit, TaskBegins
 from vtc07.hhu.texts import Said, counted, mark, said
-from vtc07.terminal.dialogs import Wanted
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Menu, Mood
+from vtc07.terminal.dialogs import Choice, Question
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
 from vtc07.terminal.meter_line import Target
 from vtc07.terminal.table import WordTable
 
 #: So many stops are shown at once; a route may have many more.
 PAGE: Final = 100
-_OTHER: Final = "other"
 _MOODS: Final = {
     Meaning.DONE: Mood.GOOD,
     Meaning.REFUSED: Mood.BAD,
@@ -43,51 +47,6 @@ _TASKS: Final = {
     TaskKind.WRITE: mark("write"),
     TaskKind.READ: mark("read"),
 }
-
-
-class RouteFilesScreen(Frame):
-    """Choose the file of a route: those in the working folder, or any by its name."""
-
-    TITLE_WORDS = mark("Route")
-    KEYS: ClassVar[tuple[Key, ...]] = ((ENTER, mark("choose")), BACK)
-
-    def body(self) -> Iterable[Widget]:
-        """Return the list."""
-        yield Menu(classes="fill")
-
-    def on_mount(self) -> None:
-        """Offer what is in the folder."""
-        super().on_mount()
-        folder = Path.cwd()
-        found = sorted(
-            path.name
-            for path in folder.iterdir()
-            if path.suffix.lower() in (".csv", ".json") and path.is_file()
-        )
-        items = [(f"/{name}", name) for name in found]
-        items.append((_OTHER, self.unit.texts(mark("Another file ..."))))
-        self.query_one(Menu).offer(items)
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Open a route, or ask for its name."""
-        name = event.option_id or ""
-        if name != _OTHER:
-            self._open(name.removeprefix("/"))
-            return
-
-        def given(file: str | None) -> None:
-            if file is not None:
-                self._open(file)
-
-        self.app.push_screen(Wanted(said("The route's file, CSV or JSON?")), given)
-
-    def _open(self, file: str) -> None:
-        self.tell(said("opening {file}", file=file), Mood.BUSY)
-        self.aside(functools.partial(open_route, Path(file)), self._opened)
-
-    def _opened(self, route: RouteFile) -> None:
-        self.tell("")
-        self.app.push_screen(RouteScreen(route))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +66,7 @@ class RouteScreen(Frame):
         Binding("f4", "all", show=False),
         Binding("f6", "page(1)", show=False),
         Binding("f7", "page(-1)", show=False),
+        Binding("f8", "anew", show=False),
     ]
 
     def __init__(self, route: RouteFile) -> None:
@@ -126,6 +86,7 @@ class RouteScreen(Frame):
             (ENTER, mark("work at the meter that is there")),
             ("F4", mark("only what is left") if self._all else mark("all")),
             ("F6/F7", mark("further/back")),
+            ("F8", mark("new round")),
             BACK,
             LINE,
         )
@@ -142,6 +103,53 @@ class RouteScreen(Frame):
         super().on_mount()
         self.query_one(WordTable).focus()
         self._look()
+        self.aside(
+            functools.partial(round_of_another_file, self.unit.journal, self._route),
+            self._ask_whether_corrected,
+        )
+
+    # --- rounds ----------------------------------------------------------------------------------
+
+    def _ask_whether_corrected(self, before: RouteRound | None) -> None:
+        """Ask what counts, where another file was worked on under this name."""
+        if before is None:
+            return
+
+        def chosen(name: str | None) -> None:
+            if name == "corrected":
+                journal, now = self.unit.journal, self.unit.wall_clock()
+                carry_on = functools.partial(continue_round, journal, self._route, before, now)
+                self.aside(carry_on, lambda _: self._look())
+
+        question = said(
+            "Another file was worked on as route {name}, begun on {day}. Is this the same route, "
+            "corrected?",
+            name=self._route.name,
+            day=f"{before.began.astimezone():%Y-%m-%d}",
+        )
+        items = (
+            ("corrected", said("Yes: what was done with the other file counts")),
+            ("other", said("No: of the other file only tokens count")),
+        )
+        self.app.push_screen(Choice(question, items), chosen)
+
+    def action_anew(self) -> None:
+        """Begin a new round, once that is confirmed."""
+        if self.unit.line.busy:
+            return
+
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 - Textual's callback
+            if yes:
+                journal, now = self.unit.journal, self.unit.wall_clock()
+                begin = functools.partial(begin_round, journal, self._route, now)
+                self.aside(begin, lambda _: self._look())
+
+        question = said(
+            "Begin a new round? What was written and read so far does not count any more; tokens "
+            "that were delivered stay delivered."
+        )
+        asked = Question(question, mark("begin anew"), yes_key="f8", shown_key="F8")
+        self.app.push_screen(asked, answered)
 
     # --- how far it has come ---------------------------------------------------------------------
 
@@ -222,7 +230,6 @@ class RouteScreen(Frame):
 
     def _work(self, target: Target) -> None:
         self.query_one("#visit", Static).update("")
-        self.unit.token_on_its_way = True
         self.with_meter(self._visit, self._visited, target=target)
 
     def _visit(self, connection: Connection) -> RouteVisit:
@@ -242,6 +249,7 @@ class RouteScreen(Frame):
     def _on_task(self, step: RouteStep) -> None:
         """Take a step, in the line's thread."""
         if isinstance(step, TaskBegins):
+            self.unit.token_on_its_way = step.task.kind is TaskKind.DELIVER
             self.unit.say(
                 said(
                     "task {number} of {of}: {what} {subject}",

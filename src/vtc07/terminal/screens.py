@@ -11,7 +11,7 @@ from vtc07.terminal.frame import Frame
 from vtc07.terminal.journal_screen import JournalScreen
 from vtc07.terminal.open_screen import OpenScreen
 from vtc07.terminal.read_screen import ReadScreen
-from vtc07.terminal.route_screen import RouteFilesScreen
+from vtc07.terminal.route_files_screen import RouteFilesScreen
 from vtc07.terminal.write_screen import WriteScreen
 
 SCREENS: Final[Mapping[str, Callable[[], Frame]]] = {
