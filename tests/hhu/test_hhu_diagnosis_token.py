@@ -31,20 +31,29 @@ from vtc07.hhu.journal import MemoryJournal
 from vtc07.hhu.session import Session
 from vtc07.meter.state import Account
 from vtc07.tokens import (
+    DKGA,
+    EA,
     KEN,
+    KRN,
     KT,
+    SGC,
+    TI,
     TID,
     BaseDate,
     Block,
     ClearCredit,
+    DecoderKey,
     ExtendedRead,
     InitiateMeterTest,
+    MeterPAN,
     Service,
     Set1stSectionDecoderKey,
     Set4thSectionDecoderKey,
     SetTariffRate,
     TokenData,
     TransferCurrency,
+    VendingKey,
+    derive_decoder_key,
     encode,
     seal,
 )
@@ -345,6 +354,49 @@ def test_a_receipt_that_differs_from_the_meter(
     assert Code.WRONG_TOKEN_OR_KEY not in codes(diagnosis)
     without_token = Patient(electricity).asked(None, receipt)
     assert found(without_token, code) == finding
+
+
+VENDING = VendingKey(bytes(range(20)))
+OF_METER: dict[str, Any] = {
+    "meter_pan": MeterPAN(PAN),
+    "kt": KT.DUTK,
+    "sgc": SGC("123456"),
+    "ti": TI("01"),
+    "krn": KRN(2),
+    "base_date": BaseDate.Y2014,
+}
+
+
+@pytest.mark.parametrize(
+    ("issued", "receipt", "code"),
+    [
+        ({"sgc": SGC("654321")}, Receipt(sgc="654321"), Code.WRONG_SGC),
+        ({"ti": TI("02")}, Receipt(ti="02"), Code.WRONG_TI),
+        ({"krn": KRN(1)}, Receipt(krn=1), Code.OLD_KEY_REVISION),
+        ({"krn": KRN(3)}, Receipt(krn=3), Code.NEW_KEY_REVISION),
+        ({"kt": KT.DDTK}, Receipt(kt=1), Code.WRONG_KEY_TYPE),
+        ({"base_date": BaseDate.Y1993}, Receipt(base_date="93"), Code.WRONG_BASE_DATE),
+        ({"meter_pan": MeterPAN(OTHER_PAN)}, Receipt(meter=OTHER_PAN), Code.OTHER_METER),
+    ],
+)
+def test_tokens_of_one_vending_key_under_another_decoder_key(
+    electricity: Companion, issued: dict[str, Any], receipt: Receipt, code: Code
+) -> None:
+    """Each of these makes it another key, so the meter says CRCError; the receipt tells why."""
+
+    def derived(**attributes: Any) -> DecoderKey:
+        return derive_decoder_key(DKGA.DKGA04, VENDING, ea=EA.MISTY1, **OF_METER | attributes)
+
+    own = derived()
+    patient = Patient(electricity, key=own)
+    patient.take(credit(), key=own)
+    assert patient.state.account.balance == 10_000
+    (refused,) = patient.take(credit(tid=TID2), key=derived(**issued))
+    diagnosis = patient.asked(None, receipt)
+    assert diagnosis.token == refused
+    assert diagnosis.entry is not None
+    assert diagnosis.entry.status == 13
+    assert [f.code for f in diagnosis.of_token] == [code, Code.KEY_WORKS]
 
 
 def test_a_receipt_with_the_meter_number_mistyped(electricity: Companion) -> None:

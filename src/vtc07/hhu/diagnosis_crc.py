@@ -224,8 +224,8 @@ def _encrypted(token: str) -> bool:
     return TokenData.from_digits(token).token_class in (0, 2)
 
 
-def _own(examined: Examination) -> Said:
+def _own(examined: Examination) -> Said | str:
     """Return what makes up the meter's key, as far as it tells."""
     names = ("meterPAN", "SGC", "TI", "KRN", "KT", "baseDate")
     told = [f"{name} {examined.values[name]}" for name in names if name in examined.values]
-    return said("{values}", values=", ".join(told)) if told else said("the meter does not tell it")
+    return ", ".join(told) if told else said("the meter does not tell it")

@@ -18,7 +18,7 @@ from vtc07.hhu.plan import CannotRead
 from vtc07.hhu.reading import RefusedRead, read
 from vtc07.hhu.session import Meter, Session
 from vtc07.hhu.values import text_for_people
-from vtc07.tokens.tid import BaseDate
+from vtc07.tokens.tid import MAXIMUM_TID, BaseDate
 
 #: The registers that tell of one instant what the meter is about.
 INSTANT = ("serverStatus", "tokenStatus", "tokenSequence", "lastToken", "lastTokenStatus")
@@ -151,7 +151,7 @@ def examine(session: Session) -> Procedure[Examination]:
         values,
         tokens,
         events,
-        tuple(value for value in tids.values() if isinstance(value, int)),
+        tuple(v for v in tids.values() if isinstance(v, int) and 0 <= v <= MAXIMUM_TID),
         refused=refused,
     )
 

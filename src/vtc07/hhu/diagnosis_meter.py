@@ -44,7 +44,7 @@ def findings_of_meter(examined: Examination) -> Iterator[Finding]:
             said(
                 "the meter refused to tell {names} ({why})",
                 names=names,
-                why=examined.refused[0].why,
+                why=Said(examined.refused[0].why),
             ),
             said("what is said below is without that"),
         )

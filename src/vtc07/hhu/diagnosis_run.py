@@ -236,9 +236,10 @@ def _other_maker(examined: Examination, data: TokenData) -> Iterator[Finding]:
     """Yield that a token of class 1 is for meters of another manufacturer, where it is."""
     ours, subclass = examined.text("MfrCode"), data.block64 >> 60
     theirs = data.block64 >> 16 & (0xFFFF if subclass else 0xFF)
-    if subclass > 1 or theirs == 0 or (ours is not None and int(ours or 0) == theirs):
+    number = int(ours) if ours and ours.isascii() and ours.isdigit() else None
+    if subclass > 1 or theirs in (0, number):
         return
-    if ours is None:
+    if number is None or ours is None:
         what = said("the token is for meters of manufacturer {theirs}", theirs=theirs)
     else:
         what = said(

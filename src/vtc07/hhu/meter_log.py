@@ -17,6 +17,8 @@ from vtc07.hhu.progress import Reading
 from vtc07.hhu.resolution import SEQUENCE_MODULUS
 from vtc07.hhu.session import Session
 from vtc07.hhu.snapshot import token_log
+from vtc07.tokens.tid import MAXIMUM_TID
+from vtc07.tokens.tokendata import MAXIMUM_TOKENDATA
 
 _TOKEN_ENTRY = re.compile(
     r"([0-9]{1,10}),([0-9]{20}),([0-9]{0,8}),((?:[0-9]\.[0-9]{1,2})?),([0-9]{0,20}),([0-9]{1,3})"
@@ -51,6 +53,8 @@ class ExecutedToken:
         if match is None or int(match[1]) >= SEQUENCE_MODULUS:
             return None
         sequence, token, tid, kind, value, status = match.groups()
+        if int(tid or 0) > MAXIMUM_TID or int(token) > MAXIMUM_TOKENDATA:
+            return None
         return cls(
             int(sequence),
             token,
