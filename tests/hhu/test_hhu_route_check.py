@@ -292,6 +292,16 @@ def test_a_column_that_was_rounded_is_told_as_a_whole(tmp_path: Path) -> None:
     assert told(found) == [(2, "warning", "token-rounded")], "one may be so by chance"
 
 
+def test_few_tokens_of_many_are_round_by_chance(tmp_path: Path) -> None:
+    rounded = ["56493153720366800000", "56493153720366900000"]
+    tokens = [TokenData.assemble(0, n << 30 | 5).digits for n in range(4_000)]
+    lines = "".join(f"{PAN},{token}\n" for token in (*rounded, *tokens))
+    _, found = check(tmp_path, f"meter,deliver\n{lines}")
+    kinds = [each.kind for each in found]
+    assert kinds.count("token-rounded") == 2
+    assert "tokens-rounded" not in kinds
+
+
 def test_everything_is_found_at_once_and_in_order(tmp_path: Path) -> None:
     text = (
         f"meter,place,deliver,read\n{PAN},A,{ONE},\n,B,,KRN\n{PAN},C\n,,,\n,,,\n\n"

@@ -123,6 +123,8 @@ def test_a_meter_is_found_by_meterpan_and_by_drn(tmp_path: Path) -> None:
     assert [stop.read for stop in route.stops_of(LONG.digits)] == [("c",), ("d",)]
     assert [stop.line for stop in route.stops_of(OTHER)] == [6]
     assert route.stops_of("600727999999999990") == ()
+    assert route.stops_of(LONG.drn.digits) == route.stops_of(LONG.digits)
+    assert route.stops_of("0000 1234 0000 0042 63") == route.stops_of(LONG.digits)
 
 
 # --- the ways a CSV file arrives ----------------------------------------------------
@@ -231,6 +233,16 @@ def test_nothing_of_a_file_moves_the_cursor_of_a_terminal(tmp_path: Path) -> Non
     stop = only_stop(tmp_path, f'meter,place,notes,read\n{PAN},"{place}","two\r\nlines",a\n')
     assert stop.place == "A\ufffd]0;owned\ufffd\ufffd2J\ufffdB C"
     assert stop.notes == "two lines"
+
+
+def test_a_space_may_stand_before_a_quote(tmp_path: Path) -> None:
+    stop = only_stop(tmp_path, f'meter, place, read\n{PAN}, "12, Mill Lane", "a; b"\n')
+    assert (stop.place, stop.read, stop.errors) == ("12, Mill Lane", ("a", "b"), ())
+
+
+def test_a_value_in_a_column_without_a_name_is_an_error(tmp_path: Path) -> None:
+    route = opened(tmp_path, f"meter,,read\n{PAN},,a\n{PAN},x,a\n{PAN},,a,\n{PAN},,a,x\n")
+    assert [bool(stop.errors) for stop in route.stops()] == [False, True, False, True]
 
 
 def test_lines_are_those_of_an_editor(tmp_path: Path) -> None:
@@ -347,6 +359,8 @@ def test_a_stop_with_an_error_does_not_stop_the_others(tmp_path: Path) -> None:
         ({"meter": PAN, "deliver": [{"token": TOKEN, "section": 1}]}, "give both, as 2 and 4"),
         ({"meter": PAN, "deliver": [{"token": TOKEN, "section": "1", "sections": 2}]},
          "section and sections as numbers"),
+        ({"meter": PAN, "deliver": [{"token": TOKEN, "section": 100, "sections": 2}]},
+         "section and sections as numbers"),
         ({"meter": PAN, "deliver": [{"section": 1, "sections": 2}]}, "its 20 digits in quotes"),
         ({"meter": PAN, "deliver": [{"token": TOKEN, "sectoin": 1}]}, "no member 'sectoin'"),
         ({"meter": PAN, "deliver": [{"token": f"1/2:{SET[0]}", "section": 1, "sections": 2}]},
@@ -402,6 +416,13 @@ def test_a_file_that_changes_while_its_stops_are_taken_is_noticed(tmp_path: Path
         file.write(f"{OTHER},creditBalance\n")
     with pytest.raises(RouteError, match="was changed while it was in use"):
         list(stops)
+
+
+def test_a_file_may_be_longer_than_a_stop_may_be(tmp_path: Path) -> None:
+    stops = [{"meter": PAN, "notes": "x" * 1_000} for _ in range(1_500)]
+    assert in_json(tmp_path, *stops).size == 1_500
+    path = tmp_path / "monday.json"
+    assert path.stat().st_size > LONGEST_STOP
 
 
 def pan_of(number: int) -> str:
