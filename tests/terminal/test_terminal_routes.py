@@ -63,7 +63,7 @@ def test_a_visit_that_is_cut_goes_on_where_it_ended(meter: Bench) -> None:
 
     async def work() -> None:
         with Cable(meter.address, token.encode(), whole=True) as cable:
-            async with at_hand(meter.folder, address=cable.address, companion="fast.toml") as hand:
+            async with meter.hand(cable.address) as hand:
                 await hand.choose("Route")
                 await hand.choose("monday.csv")
                 await hand.sees("0 of 1 meters done")
