@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_bench import credit, done, here, registers
+from cli_bench import credit, done, here, new_meter, registers, vtc07
 from terminal_bench import Bench, Cable, Hand, bench, happens, run
 
 assert here
@@ -276,5 +276,22 @@ def test_a_delivery_whose_meter_is_gone_is_closed_by_hand(meter: Bench) -> None:
                 await hand.sees("Delivery 1 is closed")
                 closed = hand.app.journal.delivery(1)
                 assert "burnt" in str(closed.result)
+
+    run(work)
+
+
+def test_a_token_that_went_to_another_meter_is_told(meter: Bench) -> None:
+    token = credit("25.0", "--test-key")
+    new_meter(
+        "other.meter", "--companion", "fast.toml", "--pan", "600727111111111153", "--test-key"
+    )
+    journal = str(meter.folder / "deliveries.journal")
+    assert vtc07("send", "sim:other.meter", token, "--journal", journal).code == 1
+
+    async def work() -> None:
+        async with meter.hand() as hand:
+            await to_deliver(hand)
+            await hand.paste(token)
+            await hand.sees("! Class 0: credit.", "sent to another meter, 600727111111111153")
 
     run(work)

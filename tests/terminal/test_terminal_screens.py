@@ -85,7 +85,9 @@ def test_a_meter_that_does_not_answer_is_left_with_one_key(here: Path) -> None:
 
 
 def test_the_companion_of_ones_own_is_asked_for_once(here: Path) -> None:
-    (here / "own.toml").write_text('extends = "electricity"\n[identity]\nflag = "OWN"\n')
+    (here / "own.toml").write_text(
+        'extends = "electricity"\n[identity]\nflag = "OWn"\n[timing]\nfast_reaction_ms = 1\n'
+    )
     new_meter("own.meter", "--companion", "own.toml")
     with served("own.meter", "--listen", "tcp://127.0.0.1:0") as own:
 

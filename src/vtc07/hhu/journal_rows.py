@@ -141,6 +141,15 @@ class JournalRows:
         """Yield every delivery, oldest first, one at a time in memory."""
         return self._found("result IS NULL" if only_open else "1", meter_pan)
 
+    def deliveries_of(self, token: str) -> tuple[Delivery, ...]:
+        """Return the deliveries of a token, to whichever meter, oldest first."""
+        sql = (
+            "SELECT d.number, d.writes, d.opened, d.result FROM delivery d "
+            "JOIN secret s ON s.entry = d.opened AND s.name = ? WHERE s.text = ? ORDER BY d.number"
+        )
+        with self._guard:
+            return tuple(self._delivery(row) for row in self.select(sql, (TOKEN, token)))
+
     def newest_delivery(self) -> int:
         """Return the number of the newest delivery, 0 without any; they count from 1."""
         (newest,) = self._one("SELECT coalesce(max(number), 0) FROM delivery")

@@ -18,7 +18,6 @@ from vtc07.cli.link_options import AUTO
 from vtc07.hhu.progress import Progress, told
 from vtc07.hhu.session import AnotherMeter, SignOnRefused
 from vtc07.hhu.texts import Said, mark, said
-from vtc07.links.address import AddressError, parse
 from vtc07.links.blocking import Interrupted
 from vtc07.terminal.delivering import sighting
 from vtc07.terminal.dialogs import Question, Wanted
@@ -30,6 +29,7 @@ from vtc07.terminal.passing import Passed
 from vtc07.terminal.places import PLACES, own_companions, remember, used_before
 from vtc07.terminal.setting import OnTheLine, Setting, Stepped
 from vtc07.terminal.token_entry import Sighting
+from vtc07.terminal.way import WayError
 from vtc07.trace.message import TraceMessage, TraceSpeed
 
 T = TypeVar("T")
@@ -158,7 +158,9 @@ class HandHeldUnit(App[None]):
             return
         sentence = getattr(error, "said", None)
         if isinstance(error, SignOnRefused) and self.target is not None:
-            self.aim(password=None)  # a wrong one is not given again and again
+            self.target = replace(
+                self.target, password=None
+            )  # a wrong one is not given again and again
         if isinstance(error, AnotherMeter):
             sentence = said(
                 "{what}. To work with it, go back to the start and connect.", what=error.said
@@ -247,17 +249,10 @@ class HandHeldUnit(App[None]):
 
     # --- the target ------------------------------------------------------------------------------
 
-    def aim(self, **changes: str | int | None) -> None:
-        """Change what is known of the target."""
-        assert self.target is not None
-        self.target = replace(self.target, **changes)  # type: ignore[arg-type]
-
     def want_target(self, screen: Frame, go_on: Callable[[Target], None]) -> None:
         """Go on with where a meter is, whichever it is; where that is not known, ask first."""
         if self.target is not None:
-            go_on(
-                replace(self.target, companion=self.setting.companion, meter_pan=None, speed=None)
-            )
+            go_on(Target.typed(self.target.text, self.setting.companion))
             return
         before = used_before(self.setting.state / PLACES)
 
@@ -265,12 +260,12 @@ class HandHeldUnit(App[None]):
             if address is None:
                 return
             try:
-                found = Target(str(parse(address)), self.setting.companion)
-            except AddressError:
-                screen.failed(said("{address} is no address.", address=address))
+                found = Target.typed(address, self.setting.companion)
+            except WayError as error:
+                screen.failed(error.said)
                 return
             self.target = found
-            remember(self.setting.state / PLACES, found.address)
+            remember(self.setting.state / PLACES, found.text)
             screen.show_title()
             go_on(found)
 
@@ -280,11 +275,9 @@ class HandHeldUnit(App[None]):
     def met(self, overview: Overview) -> None:
         """Keep what was read of the meter, and mean this one from now on."""
         self.overview = overview
-        self.aim(
-            companion=self._companion_of(overview),
-            meter_pan=overview.meter_pan,
-            speed=overview.speed,
-        )
+        assert self.target is not None
+        spoken = self.target.spoken(self._companion_of(overview), overview.speed)
+        self.target = replace(spoken, meter_pan=overview.meter_pan)
         if isinstance(self.screen, Frame):
             self.screen.show_title()
 
@@ -303,8 +296,10 @@ class HandHeldUnit(App[None]):
         pan = None if self.target is None else self.target.meter_pan
         if pan is None:
             return ()
-        found = [d for d in self.journal.deliveries(pan) if d.token == digits]
-        return tuple(sighting(delivery, pan) for delivery in found[-1:])
+        found = self.journal.deliveries_of(digits)
+        here = [delivery for delivery in found if delivery.meter_pan == pan]
+        elsewhere = [delivery for delivery in found if delivery.meter_pan != pan]
+        return tuple(sighting(each, pan) for each in (*here[-1:], *elsewhere[-1:]))
 
     def still_open(self, tokens: tuple[str, ...]) -> tuple[int, ...]:
         """Return the deliveries of these tokens to this meter that are open, oldest first."""

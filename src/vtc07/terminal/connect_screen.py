@@ -17,13 +17,13 @@ from vtc07.cli.link_options import AUTO
 from vtc07.hhu import selection
 from vtc07.hhu.reading import read
 from vtc07.hhu.texts import counted, mark, said
-from vtc07.links.address import AddressError, parse
 from vtc07.links.ports import serial_ports
 from vtc07.terminal.dialogs import Wanted
 from vtc07.terminal.frame import ENTER, LINE, Frame, Key, Menu, Mood, Words
 from vtc07.terminal.meter_line import Target, greeted
 from vtc07.terminal.overview import Overview
 from vtc07.terminal.places import PLACES, Place, places, remember, remember_companion, used_before
+from vtc07.terminal.way import WayError
 
 _AT: Final = "at "
 _OTHER: Final = "other"
@@ -119,7 +119,7 @@ class ConnectScreen(Frame):
 
         forms = said(
             "Where is the meter? /dev/ttyUSB0 or COM3, tcp://HOST:PORT, rfc2217://HOST:PORT, "
-            "pty:PATH, or sim:STORE"
+            "pty:PATH, or sim:STORE; behind it, options as of vtc07 read: --wake-up, --rts, --speed"
         )
         if why:
             forms = said("{why}\n{forms}", why=why, forms=forms)
@@ -127,11 +127,10 @@ class ConnectScreen(Frame):
 
     def _connect_to(self, address: str) -> None:
         try:
-            address = str(parse(address))
-        except AddressError:
-            self._ask_for_address(address, said("{address} is no address.", address=address))
+            self.unit.target = Target.typed(address, self.unit.setting.companion)
+        except WayError as error:
+            self._ask_for_address(address, error.said)
             return
-        self.unit.target = Target(address, self.unit.setting.companion)
         self.unit.overview = None
         self.connect()
 
@@ -147,7 +146,7 @@ class ConnectScreen(Frame):
 
         target = self.unit.target
         assert target is not None
-        remember(self.unit.setting.state / PLACES, target.address)
+        remember(self.unit.setting.state / PLACES, target.text)
         if target.companion not in (AUTO, self.unit.setting.companion):
             remember_companion(self.unit.setting.state / PLACES, target.companion)
         self.unit.met(overview)
@@ -160,7 +159,9 @@ class ConnectScreen(Frame):
 
         def given(name: str | None) -> None:
             if name is not None:
-                self.unit.aim(companion=str(Path(name).absolute()))
+                target = self.unit.target
+                assert target is not None
+                self.unit.target = target.spoken(str(Path(name).absolute()))
                 self.connect()
 
         question = said(

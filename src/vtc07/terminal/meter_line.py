@@ -11,52 +11,57 @@ import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from vtc07.carrier.companion_file import CompanionError, companion_by_identity, load_companion
 from vtc07.carrier.events import Identity
 from vtc07.cli.connection import Connection, UnknownCompanion, Watch
-from vtc07.cli.head_options import Head
-from vtc07.cli.link_options import AUTO, LinkOptions
+from vtc07.cli.link_options import LinkOptions
 from vtc07.cli.output import Output
 from vtc07.hhu.entries import ActivityJournal
 from vtc07.hhu.progress import OnProgress
 from vtc07.hhu.session import AnotherMeter, Meter
 from vtc07.links.blocking import Interruption
+from vtc07.terminal.way import way_of
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a meter is and how it is spoken to. ``password``: of its port, in mode C.
+    """Where a meter is and how it is spoken to.
 
-    ``meter_pan``: the meter that is meant, None as long as any may be there. ``speed``: of the
-    line, None for the companion's own.
+    ``way``: the link. ``text``: as a person typed it. ``meter_pan``: the meter that is meant, None
+    as long as any may be there. ``password``: of its port, in mode C.
     """
 
-    address: str
-    companion: str = AUTO
+    way: LinkOptions
+    text: str
     meter_pan: str | None = None
     password: str | None = field(default=None, repr=False)
-    speed: int | None = None
+
+    @classmethod
+    def typed(cls, text: str, companion: str) -> Self:
+        """Return the target that a person typed; WayError where it is none.
+
+        ``companion``: where the text names none.
+        """
+        return cls(way_of(text, companion), text.strip())
 
     @property
-    def options(self) -> LinkOptions:
-        """The same as options of a command."""
-        return LinkOptions(
-            address=self.address,
-            companion=self.companion,
-            meter_address="",
-            speed=self.speed,
-            attempts=None,
-            profile=None,
-            wake_up="none",
-            trace=None,
-            store_key_file=None,
-            password_file=None,
-            head=Head(),
-        )
+    def address(self) -> str:
+        """Where the meter is."""
+        return self.way.address
+
+    @property
+    def companion(self) -> str:
+        """The meter's companion: a name, a file, or auto."""
+        return self.way.companion
+
+    def spoken(self, companion: str, speed: int | None = None) -> Self:
+        """Return the same, spoken to by a companion, and at a speed if that is an unusual one."""
+        way = replace(self.way, companion=companion, speed=speed or self.way.speed)
+        return replace(self, way=way)
 
 
 class Warnings(Output):
@@ -147,7 +152,7 @@ class MeterLine:
             name = self._companion_of(error.identity)
             if name is None:
                 raise
-            return self._do(replace(target, companion=name), work, interruption)
+            return self._do(target.spoken(name), work, interruption)
 
     def _companion_of(self, identity: Identity) -> str | None:
         """Return the one of the user's companions that describes a meter, or None."""
@@ -161,7 +166,7 @@ class MeterLine:
 
     def _do(self, target: Target, work: Callable[[Connection], T], interruption: Interruption) -> T:
         with Connection(
-            target.options,
+            target.way,
             self.warnings,
             self._on_progress,
             interruption=interruption,

@@ -33,10 +33,12 @@ def used_before(file: Path) -> tuple[str, ...]:
 
 def remember(file: Path, address: str) -> None:
     """Put an address first among those used before. What cannot be kept is simply not there."""
-    parsed = parse(address)
-    address = str(parsed)
+    place, *options = address.split(" --")
+    parsed = parse(place)
+    place = str(parsed)
     if isinstance(parsed, SimulatedAddress):
-        address = f"sim:{Path(parsed.store).absolute()}"
+        place = f"sim:{Path(parsed.store).absolute()}"
+    address = " --".join((place, *options))
     _keep(file, "addresses", address)
 
 
@@ -83,7 +85,7 @@ def places(before: Iterable[str], ports: Iterable[SerialPort]) -> tuple[Place, .
 
 def _is_address(text: object) -> bool:
     try:
-        parse(str(text))
+        parse(str(text).partition(" --")[0])
     except AddressError:
         return False
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -57,14 +58,14 @@ class WriteScreen(Frame):
         mode_c = companion.mode_c
         knows = mode_c is not None and mode_c.password is not None
         if companion.sign_on is SignOn.MODE_C and knows and target.password is None:
-            self._ask_for_password()
+            self._ask_for_password(target)
         else:
             self.action_again()
 
-    def _ask_for_password(self) -> None:
+    def _ask_for_password(self, target: Target) -> None:
         def given(password: str | None) -> None:
             if password is not None:
-                self.unit.aim(password=password)
+                self.unit.target = replace(target, password=password)
             self.action_again()
 
         question = said(
