@@ -346,6 +346,21 @@ def _assert_key(bench: MeterLine) -> None:
     assert bench.state.tokens_executed == 4
 
 
+def test_a_section_of_which_the_log_does_not_tell_any_more(electricity: Companion) -> None:
+    bench = MeterLine(electricity)
+    bench.keypad(FOUR[0])
+    test = encode(InitiateMeterTest(1, 0), None).digits
+    for _ in range(50):
+        bench.line.idle(2 * S)
+        bench.keypad(test)
+    bench.line.idle(2 * S)
+    state = deliver(bench, FOUR).state
+    assert (state.stage, state.held) == (KeyChangeStage.ANOTHER_SET, (None,) * 4)
+    assert bench.state.tokens_executed == 51
+    bench.line.idle(600 * S)
+    assert deliver(bench, FOUR).meaning is Meaning.DONE
+
+
 def test_a_meter_that_executes_one_token_after_another(electricity: Companion) -> None:
     bench = MeterLine(electricity)
     test = encode(InitiateMeterTest(1, 0), None).digits

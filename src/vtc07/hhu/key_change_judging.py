@@ -172,7 +172,7 @@ class _Story:
         evidence, tokens = self._evidence, self._tokens
         self._forget()
         holding = {entry.token: kind for kind, entry in self._staged.items()}
-        held = tuple(
+        held: tuple[bool | None, ...] = tuple(
             False if token not in holding else None if holding[token] in self._unsure else True
             for token in tokens
         )
@@ -198,7 +198,10 @@ class _Story:
             if status is not None and not status.taken:
                 return Course(Known.REFUSED, held, statuses, place, (), expires, oldest)
         strange = any(token not in tokens for token in holding)
-        if strange or (evidence.pending and not self._staged):
+        if evidence.pending and not self._staged:
+            # What it holds is older than its log, and may be of this set or not.
+            held, strange = (None,) * len(tokens), True
+        if strange:
             return Course(Known.ANOTHER_SET, held, statuses, None, (), expires, oldest)
         if holding:
             order = [p for p, h in enumerate(held) if h is False]
@@ -260,7 +263,7 @@ def _without_log(tokens: Sequence[str], evidence: Evidence) -> Course:
         known = Known.FORGOTTEN if journalled else Known.NOTHING
         return Course(known, nothing, statuses, None, everything)
     if evidence.pending and not journalled:
-        return Course(Known.ANOTHER_SET, nothing, statuses)
+        return Course(Known.ANOTHER_SET, (None,) * len(tokens), statuses)
     maybe = [
         p
         for p, token in enumerate(tokens)
