@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
-TARGETS = ("reader", "datasets", "exchange", "companions", "tokens", "trace", "routes")
+TARGETS = ("reader", "datasets", "exchange", "companions", "tokens", "trace", "routes", "journals")
 
 
 class Target(Protocol):

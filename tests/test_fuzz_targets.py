@@ -28,6 +28,7 @@ SEEDS = {
     "tokens": 120,
     "trace": 100,
     "routes": 300,
+    "journals": 300,
 }
 
 

@@ -10,7 +10,20 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from journal_bench import AT, DONE, OLD, OTHER, PAN, S0, SECOND, TOKEN, ended, opened, version_1
+from journal_bench import (
+    AT,
+    DONE,
+    OLD,
+    OTHER,
+    PAN,
+    S0,
+    SECOND,
+    TOKEN,
+    ended,
+    opened,
+    version_1,
+    written,
+)
 
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu import journal_takeover
@@ -228,11 +241,54 @@ def test_a_line_left_out_or_repeated_is_noticed(path: Path) -> None:
         assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**written(1, 1), "time": "noon"},
+        {**written(1, 1), "time": "2026-03-01T12:30:00"},
+        {**written(1, 1), "number": True},
+        {**written(1, 1), "delivery": 1.0},
+        {**opened(2), "delivery": 1 << 70},
+        {**opened(2), "meterPAN": None},
+        {**opened(2), "token": "\ud800"},
+        {**opened(2), "s0": {}},
+        {**ended(1, "x"), "result": {}},
+        {**ended(1, "x"), "time": 5},
+        {**ended(1, "x"), "entry": TOKEN},
+        opened(0),
+    ],
+    ids=str,
+)
+def test_an_entry_that_nobody_wrote_so_is_refused_though_its_check_fits(
+    entry: dict[str, Any], path: Path
+) -> None:
+    path.write_bytes(content := version_1(opened(1), entry))
+    for opening in (FileJournal, open_for_reading):
+        with pytest.raises(JournalCorrupt, match="line 3") as caught:
+            opening(path)
+        assert TOKEN not in str(caught.value)
+    assert path.read_bytes() == content
+
+
+def test_deliveries_out_of_their_order_are_refused(path: Path) -> None:
+    path.write_bytes(version_1(opened(5), opened(4)))
+    with pytest.raises(JournalCorrupt, match="delivery 4 does not follow"):
+        FileJournal(path)
+    path.write_bytes(version_1(opened(1), opened(5)))
+    with FileJournal(path) as journal:
+        assert [d.number for d in journal.deliveries()] == [1, 5]
+    assert verify(path).good
+    assert verify(path).deliveries == 2
+
+
 def test_a_newer_journal_of_lines_is_named(path: Path) -> None:
     from vtc07.hhu.journal_lines import entry_line
 
     path.write_bytes(entry_line({"journal": "vtc07 journal", "version": 3}))
     with pytest.raises(JournalError, match="version 3"):
+        FileJournal(path)
+    path.write_bytes(entry_line({"journal": "vtc07 journal", "version": TOKEN}))
+    with pytest.raises(JournalCorrupt, match="no journal of deliveries"):
         FileJournal(path)
 
 

@@ -128,13 +128,13 @@ def test_entries_of_deliveries_that_contradict_each_other_are_found(path: Path) 
     with FileJournal(path) as journal:
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             database.execute("UPDATE delivery SET result = NULL, writes = 6 WHERE number = 1")
-            database.execute("UPDATE delivery SET number = 7 WHERE number = 3")
+            database.execute("DELETE FROM delivery WHERE number > 1")
         time = next(journal.entries()).time
         journal.announce_write(1, 7, time)
         journal.open_delivery(PAN, TOKEN, None, time)
     said = " ".join(_said(verify(path)))
     assert "13: the write does not follow the one before" in said
-    assert "14: the delivery does not follow the one before" in said
+    assert "14: the delivery does not follow those before it" in said
 
 
 def test_no_more_findings_are_kept_than_anybody_reads(path: Path) -> None:
@@ -318,6 +318,12 @@ def test_a_part_of_a_journal_says_what_it_is(path: Path) -> None:
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join(lines).replace('"refused"', '"done"'))
     assert any("9: the entry" in said for said in _said(verify(file)))
+    file.write_text("".join(lines).replace('"before":', '"before_it":'))
+    with pytest.raises(JournalError, match="line 2: this is no entry"):
+        verify(file)
+    start = lines[1].index('"before"')
+    file.write_text(lines[0] + lines[1][:start] + lines[1][start + 76 :] + "".join(lines[2:]))
+    assert _said(verify(file)) == ["7: the digest before it is missing"]
     file.write_text("".join([*lines[:2], *lines[3:]]))
     assert any("must hold 3 entries and holds 2" in said for said in _said(verify(file)))
 

@@ -136,17 +136,17 @@ class DeliveryBook:
 
     def __init__(self) -> None:
         self._deliveries: dict[int, Delivery] = {}
-
-    @property
-    def next_number(self) -> int:
-        """The number of the next delivery."""
-        return max(self._deliveries, default=0) + 1
+        #: the number of the next delivery
+        self.next_number = 1
 
     def opened(self, delivery: Delivery) -> None:
-        """Take an opened delivery; JournalError where its number is not new."""
+        """Take an opened delivery; JournalError where its number does not follow the others."""
         if delivery.number in self._deliveries:
             raise JournalError(f"delivery {delivery.number} is opened twice")
+        if delivery.number < self.next_number:
+            raise JournalError(f"delivery {delivery.number} does not follow those before it")
         self._deliveries[delivery.number] = delivery
+        self.next_number = delivery.number + 1
 
     def announced(self, number: int, write: int) -> None:
         """Take an announced write; JournalError where it does not follow the one before."""

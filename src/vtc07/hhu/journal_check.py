@@ -132,7 +132,7 @@ class ChainCheck:
     @property
     def deliveries(self) -> int:
         """How many deliveries there are."""
-        return 0 if self._deliveries is None else self._deliveries.last
+        return 0 if self._deliveries is None else self._deliveries.count
 
     def found(self, entry: int | None, sentence: Said) -> None:
         """Keep a finding."""
@@ -160,7 +160,9 @@ class ChainCheck:
         if link.number != last + 1:
             if self._whole:
                 self._missing(last + 1, link.number - 1)
-            known = before  # where nothing is told, only the entries that follow can be checked
+            elif before is None:
+                self.found(link.number, said("the digest before it is missing"))
+            known = before
         else:
             known = self.digest
         if known is not None and link.digest_after(known) != link.digest:
@@ -181,7 +183,9 @@ class ChainCheck:
             self.found(first, said("the entries up to {last} are missing", last=last))
 
     def _check_secrets(self, link: Link) -> None:
-        commitments: dict[str, str] = json.loads(link.commitments)
+        commitments = json.loads(link.commitments)
+        if not isinstance(commitments, dict):
+            raise TypeError("commitments stand by their names")
         if link.secrets is None:
             self.hidden += len(commitments)
             return
@@ -201,14 +205,16 @@ class _DeliveryRules:
         self._check = check
         self.open: dict[int, int] = {}  # and how many writes were announced
         self.last = 0
+        self.count = 0
 
     def take(self, link: Link) -> None:
         """Look at an entry."""
         number = link.delivery
         match link.kind:
             case EntryKind.OPENED.value:
-                if number != self.last + 1 or not link.meter_pan:
-                    self._wrong(link, said("the delivery does not follow the one before"))
+                if number is None or number <= self.last or link.meter_pan is None:
+                    self._wrong(link, said("the delivery does not follow those before it"))
+                self.count += 1
                 self.last = max(self.last, number or 0)
                 self.open[number or 0] = 0
             case EntryKind.WRITE.value:
@@ -233,10 +239,11 @@ def first_wrong(rows: JournalRows, *, newest: int) -> str | None:
     head = rows.head()
     check = ChainCheck(whole=False)
     after = max(0, head.number - newest)
+    before = rows.select("SELECT digest FROM entry WHERE number = ?", (after,))
     for link in links(rows, until=head.number, after=after):
-        if link.number != after + 1:
+        if link.number != after + 1 or (after and not before):
             return f"entry {after + 1} is missing"
-        check.take(link)
+        check.take(link, before[0][0] if before else None)
         if check.findings:
             return f"entry {link.number}: {check.findings[0].said}"
         after = link.number

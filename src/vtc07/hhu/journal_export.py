@@ -33,6 +33,7 @@ _COVERED: Final = frozenset(
         "digest",
     }
 )  # fmt: skip
+_NO_NUMBER: Final = 1 << 53
 _MAY_BE: Final = frozenset({"before", "secrets"})
 
 #: Called with how many entries are done, and how many there are.
@@ -198,8 +199,8 @@ class ExportFile:
             line = file.readline(LONGEST_LINE)
         try:
             header = json.loads(line)
-            known = header["export"] == FORMAT
             self.version = int(header["version"])
+            known = header["export"] == FORMAT and 0 < self.version < 1000
             self.masked = bool(header["masked"])
             self.whole = header["selection"] is None
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -244,21 +245,29 @@ def is_export(path: Path) -> bool:
 
 def _end(document: dict[str, Any]) -> Exported:
     head = document["head"]
-    return Exported(int(document["entries"]), Head(int(head["number"]), _hex(head["digest"])))
+    return Exported(
+        _number(document["entries"]), Head(_number(head["number"]), _hex(head["digest"]))
+    )
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < _NO_NUMBER:
+        raise ValueError("this is no number of entries")
+    return value
 
 
 def _link(document: dict[str, Any], *, masked: bool) -> ExportedLink:
     # What the digest does not cover must not stand there as if it did.
     more = _MAY_BE if not masked else _MAY_BE - {"secrets"}
-    if not _COVERED <= document.keys() <= _COVERED | more or type(document["number"]) is not int:
+    if not _COVERED <= document.keys() <= _COVERED | more:
         raise ValueError("members are missing, or others are there")
     secrets = {
         name: (_hex(each["salt"]), str(each["text"]))
         for name, each in document.get("secrets", {}).items()
     }
-    before = document.get("before")
+    before = _hex(document["before"]) if "before" in document else None
     link = Link(
-        document["number"],
+        _number(document["number"]),
         document["kind"],
         document["time"],
         document["meter_pan"],
@@ -269,7 +278,7 @@ def _link(document: dict[str, Any], *, masked: bool) -> ExportedLink:
         _hex(document["digest"]),
         None if masked else secrets,
     )
-    return ExportedLink(link, None if before is None else _hex(before))
+    return ExportedLink(link, before)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ VERSION: Final = 1
 #: No header is longer.
 LONGEST_HEADER: Final = 4096
 
+_LARGEST: Final = (1 << 63) - 1
 _NO_ENTRY = (ValueError, KeyError, AttributeError, TypeError, RecursionError)
 
 
@@ -67,11 +68,12 @@ def found_in(content: bytes) -> Found:
 def check_header(line: bytes, name: str) -> None:
     """Raise JournalCorrupt, or JournalError for another version, unless it is our first line."""
     header = _parse(line, 1, name)
-    if header.get("journal") != FORMAT:
+    version = header.get("version")
+    if header.get("journal") != FORMAT or type(version) is not int or not 0 < version < 1000:
         raise JournalCorrupt(name, 1, "this is no journal of deliveries")
-    if header.get("version") != VERSION:
+    if version != VERSION:
         raise JournalError(
-            f"{name} is a journal of version {header.get('version')}; this program knows "
+            f"{name} is a journal of version {version}; this program knows "
             f"version {VERSION}. Use the newer program, or another journal"
         )
 
@@ -84,12 +86,13 @@ def take(line: bytes, number: int, name: str, book: DeliveryBook) -> None:
             case "opened":
                 book.opened(_delivery(members))
             case "write":
-                book.announced(members["delivery"], members["number"])
+                _time(members)
+                book.announced(_number(members["delivery"]), _number(members["number"]))
             case "result":
-                time = datetime.fromisoformat(members["time"])
-                book.closed(members["delivery"], Result.in_words(members["result"]), time)
-            case other:
-                why = f"{other!r} is no kind of entry"
+                result = Result.in_words(_text(members["result"]))
+                book.closed(_number(members["delivery"]), result, _time(members))
+            case _:
+                why = "this is no kind of entry"
                 raise JournalError(why)  # noqa: TRY301 - said once for all that is wrong here
     except JournalError as error:
         raise JournalCorrupt(name, number, str(error)) from None
@@ -131,19 +134,39 @@ def _parse(line: bytes, number: int, name: str) -> dict[str, Any]:
 def _delivery(members: dict[str, Any]) -> Delivery:
     s0 = members["s0"]
     return Delivery(
-        int(members["delivery"]),
-        str(members["meterPAN"]),
-        str(members["token"]),
+        _number(members["delivery"]),
+        _text(members["meterPAN"]),
+        _text(members["token"]),
         None
         if s0 is None
         else Snapshot(
-            int(s0["tokenStatus"]),
-            int(s0["tokenSequence"]),
-            str(s0["lastToken"]),
-            int(s0["lastTokenStatus"]),
+            _number(s0["tokenStatus"]),
+            _number(s0["tokenSequence"]),
+            _text(s0["lastToken"]),
+            _number(s0["lastTokenStatus"]),
         ),
-        datetime.fromisoformat(members["time"]),
+        _time(members),
     )
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _LARGEST:
+        raise ValueError("this is no number of a journal")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("this is no text")
+    value.encode()  # UnicodeEncodeError for half a character
+    return value
+
+
+def _time(members: dict[str, Any]) -> datetime:
+    time = datetime.fromisoformat(members["time"])
+    if time.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return time
 
 
 def _end_of_whole_lines(content: bytes) -> int:
