@@ -44,10 +44,11 @@ def test_a_meter_of_a_route_is_done_and_the_next_is_waited_for(meter: Bench) -> 
             await hand.press("enter")
             await hand.sees(f"deliver {token[-4:]}: delivered: Accept", "1 of 2 meters done")
             await hand.sees("read creditBalance: 5.000 kWh", "3 tasks done")
-            await hand.rests()
-            assert "not visited" in hand.screen()
+            await hand.sees("Enter next meter")
             await hand.press("enter")
             await hand.sees("everything is done at this meter")
+            await hand.press("escape")
+            await hand.sees("Flat 8", "not visited")
             await hand.press("f4")
             await hand.sees(f"Flat 7 {PAN}", f"Flat 8 {OTHER}")
             assert len(hand.app.journal.deliveries()) == 1

@@ -315,7 +315,7 @@ SHOWN_KEYS = {
     "Ctrl+Q": ("ctrl+q",),
     "↑↓": ("up", "down"),
     "↑↓ PgUp PgDn": ("up", "down", "pageup", "pagedown"),
-    "⌫": ("backspace",),
+    "Backspace": ("backspace",),
 }
 IN_THE_FIELD = {"+"}  # no binding, for there it is a character
 

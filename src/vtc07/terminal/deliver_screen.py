@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar, Final
 
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -56,7 +56,7 @@ class DeliverScreen(Frame):
 
     def body(self) -> Iterable[Widget]:
         """Return the tokens gathered, the field, and what is said of its token."""
-        with Vertical():
+        with VerticalScroll(id="tokens", can_focus=False):
             yield Static(id="gathered", markup=False)
             yield TokenInput()
             yield Static(id="check", markup=False)
@@ -76,7 +76,7 @@ class DeliverScreen(Frame):
         return (
             (ENTER, mark("send")),
             ("+", mark("one more token")),
-            ("⌫", mark("correct")),
+            (mark("Backspace"), mark("correct")),
             BACK,
             LINE,
         )
@@ -90,6 +90,7 @@ class DeliverScreen(Frame):
         field = self.query_one(TokenInput)
         field.value = ""
         field.display, field.disabled = True, False
+        self.query_one("#tokens").can_focus = False
         field.focus()
         self._judge("")
         self.show_keys()
@@ -230,6 +231,9 @@ class DeliverScreen(Frame):
 
     def _ended(self) -> None:
         self._sending, self._done = False, True
+        tokens = self.query_one("#tokens")
+        tokens.can_focus = True  # what does not fit is looked at by the arrow keys
+        tokens.focus()
         self.show_keys()
 
     def _sent(self, told: Told) -> None:

@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
 from vtc07.hhu.texts import Said, mark
-from vtc07.terminal.frame import ENTER, ESCAPE, Menu
+from vtc07.terminal.frame import ENTER, ESCAPE, Menu, still
 
 if TYPE_CHECKING:
     from vtc07.terminal.app import HandHeldUnit
@@ -76,6 +76,10 @@ class Wanted(ModalScreen[str | None]):
             yield Static(Content(self._question.words(texts)), id="question")
             yield Input(self._text, password=self._hidden, select_on_focus=False)
             yield Static(Content(keys), id="answers")
+
+    def on_mount(self) -> None:
+        """Wait for the text."""
+        still(self)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Give the text."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
 from textual import events
 from textual.app import ComposeResult
@@ -16,7 +16,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from vtc07.cli.connection import Connection
@@ -49,6 +49,12 @@ class Mood(enum.Enum):
     GOOD = "✓"
     CARE = "!"
     BAD = "✗"
+
+
+def still(screen: Screen[Any]) -> None:
+    """Have no cursor blink: over a slow line every blink costs."""
+    for field in screen.query(Input):
+        field.cursor_blink = False
 
 
 class Menu(OptionList):
@@ -109,8 +115,13 @@ class Frame(Screen[None]):
 
     def on_mount(self) -> None:
         """Show title and keys."""
+        still(self)
         self.show_title()
         self.show_keys()
+
+    def on_resize(self) -> None:
+        """Put the title's two parts at the screen's two edges."""
+        self.show_title()
 
     def on_screen_resume(self) -> None:
         """Show what may have changed meanwhile."""

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import RichLog, Static
 
 from vtc07.cli.connection import Connection
 from vtc07.hhu.outcome import Meaning
@@ -82,6 +83,13 @@ class RouteScreen(Frame):
 
     def offered(self) -> Iterable[Key]:
         """Return the keys of the moment."""
+        if self.query_one(RichLog).display:
+            return (
+                (ENTER, mark("next meter")),
+                ("↑↓", mark("look around")),
+                (BACK[0], mark("all meters")),
+                LINE,
+            )
         return (
             (ENTER, mark("work at the meter that is there")),
             ("F4", mark("only what is left") if self._all else mark("all")),
@@ -96,17 +104,32 @@ class RouteScreen(Frame):
         with Vertical():
             yield Static(id="counts", classes="large", markup=False)
             yield WordTable()
-            yield Static(id="visit", markup=False)
+            yield RichLog(wrap=True, auto_scroll=False, min_width=20, classes="log")
 
     def on_mount(self) -> None:
         """Show how far the route has come."""
         super().on_mount()
-        self.query_one(WordTable).focus()
+        self._show_visit(shown=False)
         self._look()
         self.aside(
             functools.partial(round_of_another_file, self.unit.journal, self._route),
             self._ask_whether_corrected,
         )
+
+    def _show_visit(self, *, shown: bool) -> None:
+        """Show what became of a visit in place of the stops, or the stops again."""
+        table, log = self.query_one(WordTable), self.query_one(RichLog)
+        table.display, log.display = not shown, shown
+        (log if shown else table).focus()
+        self.show_keys()
+
+    def go_back(self) -> None:
+        """Go back to the stops first."""
+        if self.query_one(RichLog).display:
+            self.tell("")
+            self._show_visit(shown=False)
+        else:
+            super().go_back()
 
     # --- rounds ----------------------------------------------------------------------------------
 
@@ -206,7 +229,7 @@ class RouteScreen(Frame):
     def action_all(self) -> None:
         """Show all stops, or only those where something is left to be done."""
         self._all, self._page = not self._all, 0
-        self.show_keys()
+        self._show_visit(shown=False)
         self._look()
 
     def action_page(self, way: int) -> None:
@@ -215,6 +238,7 @@ class RouteScreen(Frame):
             self.tell(said("There are no more."))
             return
         self._page += way
+        self._show_visit(shown=False)
         self._look()
 
     # --- work ------------------------------------------------------------------------------------
@@ -229,7 +253,6 @@ class RouteScreen(Frame):
             self.unit.want_target(self, self._work)
 
     def _work(self, target: Target) -> None:
-        self.query_one("#visit", Static).update("")
         self.with_meter(self._visit, self._visited, target=target)
 
     def _visit(self, connection: Connection) -> RouteVisit:
@@ -283,9 +306,16 @@ class RouteScreen(Frame):
             read = ", ".join(str(value["text"]) for value in task.values)
             lines.append(f"  {what} {task.subject}: {read or self.words(task.said)}")
         lines += visit.problems
-        self.query_one("#visit", Static).update(Content("\n".join(lines)))
+        self._show_visit(shown=True)
+        self.call_after_refresh(self._write, lines)
         self.tell(visit.said, _MOODS[visit.meaning])
         self._look()
+
+    def _write(self, lines: list[str]) -> None:
+        log = self.query_one(RichLog)
+        log.clear()
+        for line in lines:
+            log.write(Text(line))
 
     def failed_with(self, error: Exception) -> bool:
         """Look again after a visit that failed: some of it may have been done."""
