@@ -240,8 +240,10 @@ def first_wrong(rows: JournalRows, *, newest: int) -> str | None:
     check = ChainCheck(whole=False)
     after = max(0, head.number - newest)
     before = rows.select("SELECT digest FROM entry WHERE number = ?", (after,))
+    if after and not before:
+        return f"entry {after} is missing"
     for link in links(rows, until=head.number, after=after):
-        if link.number != after + 1 or (after and not before):
+        if link.number != after + 1:
             return f"entry {after + 1} is missing"
         check.take(link, before[0][0] if before else None)
         if check.findings:
