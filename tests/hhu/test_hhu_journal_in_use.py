@@ -128,7 +128,12 @@ def test_a_copy_put_in_the_place_of_a_journal_that_a_crash_left_open_is_refused(
         assert journal.head().number == 12
 
 
-def test_a_journal_that_a_crash_left_open_is_used_on(path: Path) -> None:
+@pytest.mark.parametrize("newest", [1, 10, 52, 10_000])
+def test_a_journal_that_a_crash_left_open_is_used_on(
+    newest: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its newest entries are looked at, all of them where there are not so many."""
+    monkeypatch.setattr("vtc07.hhu.journal_file._ENOUGH", newest)
     _left_open(path, 40)
     with FileJournal(path.with_name("left") / "j") as journal:
         assert journal.head().number == 52

@@ -118,11 +118,11 @@ def make_durable(connection: Connection) -> None:
     """Let a commit be on the disk when it returns, and others read while it is written.
 
     A write-ahead log, synchronized once at each commit. Where the system has no memory that
-    programs can share, as on a file system in the network, SQLite keeps the journal mode that it
-    has; a commit is as durable, and readers wait for it.
+    programs can share, as on a file system in the network, SQLite keeps a rollback journal, whose
+    end must be synchronized too; readers and writer then wait for each other.
     """
-    connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    connection.execute("PRAGMA synchronous = FULL")
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'wal' else 'EXTRA'}")
     be_wary(connection)
 
 
