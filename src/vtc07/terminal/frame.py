@@ -57,6 +57,16 @@ def still(screen: Screen[Any]) -> None:
         field.cursor_blink = False
 
 
+def in_lines(pieces: Iterable[Content], room: int) -> list[Content]:
+    """Return lines of pieces with space between them; none is broken that fits ``room`` columns."""
+    lines: list[list[Content]] = [[]]
+    for piece in pieces:
+        if lines[-1] and sum(p.cell_length + 3 for p in lines[-1]) + piece.cell_length > room:
+            lines.append([])
+        lines[-1].append(piece)
+    return [Content("   ").join(line) for line in lines]
+
+
 class Menu(OptionList):
     """A list of things to do: by arrows and Enter, or by the digit before each of the first nine.
 
@@ -120,8 +130,9 @@ class Frame(Screen[None]):
         self.show_keys()
 
     def on_resize(self) -> None:
-        """Put the title's two parts at the screen's two edges."""
+        """Put the title's two parts at the screen's two edges, and the keys in as few lines."""
         self.show_title()
+        self.show_keys()
 
     def on_screen_resume(self) -> None:
         """Show what may have changed meanwhile."""
@@ -154,7 +165,8 @@ class Frame(Screen[None]):
         shown = [
             Content.assemble((texts(key), "bold"), " ", texts(does)) for key, does in self.offered()
         ]
-        self.query_one("#keys", Static).update(Content("   ").join(shown))
+        room = self.app.size.width - 2
+        self.query_one("#keys", Static).update(Content("\n").join(in_lines(shown, room)))
 
     def tell(self, what: Words, mood: Mood = Mood.PLAIN) -> None:
         """Say something in the line above the keys, in place of what stood there."""
