@@ -9,8 +9,10 @@ from hhu_bench import PAN, credit, wall_clock, without
 from key_change_bench import (
     FOUR,
     KEY,
+    NEW,
     NEW_KEY,
     OTHER_NEW_KEY,
+    SHORT_KEY,
     MeterLine,
     ask,
     deliver,
@@ -31,13 +33,16 @@ from vtc07.hhu.session import Session
 from vtc07.links.link import Sender
 from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, Fault
 from vtc07.tokens import (
+    EA,
     TCT,
     TID,
     ClearTamperCondition,
+    DecoderKey,
     InitiateMeterTest,
     Service,
     TransferCredit,
     encode,
+    key_change_set,
 )
 
 
@@ -373,3 +378,38 @@ def test_a_meter_that_executes_one_token_after_another(electricity: Companion) -
     state = ask(bench, FOUR)
     assert state.stage is KeyChangeStage.UNKNOWN
     assert "one token after another" in str(state.said)
+
+
+def test_a_section_that_the_other_set_did_not_need(electricity: Companion) -> None:
+    """A set of two changes a 64-bit key; the SGC token of ours that was held is dropped."""
+    bench = MeterLine(electricity, state=short_meter(electricity))
+    ours, another = short_set(three=True), DecoderKey(EA.STA, bytes(range(16, 24)))
+    other = key_change_set(SHORT_KEY, another, NEW, ro=False)
+    for token in (ours[2], *(token.digits for token in other)):
+        bench.keypad(token)
+        bench.line.idle(2 * S)
+    assert ask(bench, ours).stage is KeyChangeStage.OVERTAKEN
+
+
+def test_a_section_whose_delivery_was_left_open_and_that_was_forgotten_since(
+    electricity: Companion,
+) -> None:
+    """That it was taken then says nothing of now: all are entered again, each once."""
+    bench, journal = MeterLine(electricity), MemoryJournal()
+
+    def cut_behind_the_entry(sender: Sender, char: int, _index: int, _now: int) -> int:
+        if sender == "server" and char == ord("\x06"):
+            bench.line.unplug()
+        return char
+
+    bench.line.fault = cut_behind_the_entry
+    deliver(bench, FOUR, journal)
+    assert len(journal.unresolved()) == 1
+    bench.line.fault = None
+    bench.line.plug()
+    bench.line.idle(700 * S)
+    report = deliver(bench, FOUR, journal)
+    assert report.meaning is Meaning.DONE
+    assert [type(earlier.outcome) for earlier in report.earlier] == [Delivered]
+    assert report.entered == (0, 1, 2, 3)
+    assert bench.state.tokens_executed == 5
