@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_bench import credit, done, here, new_meter, one_sentence, vtc07
-from journal_bench import AT, OLD, PAN, SECOND, TOKEN, fill
+from journal_bench import AT, OLD, PAN, SECOND, TOKEN, fill, note
 
 from vtc07.hhu.journal_file import FileJournal
 
@@ -54,7 +54,12 @@ def test_deliveries_are_listed_as_asked(journal: Path) -> None:
     assert len(table) == 4
     assert table[0].split() == ["delivery", "opened", "meter", "token", "entries", "result"]
     assert table[3].split() == [
-        *("3", "2026-03-01", "12:50:00", PAN, *(SECOND[at : at + 4] for at in range(0, 20, 4))),
+        *(
+            "3",
+            *f"{note(20).time.astimezone():%Y-%m-%d %H:%M:%S}".split(),
+            PAN,
+            *(SECOND[at : at + 4] for at in range(0, 20, 4)),
+        ),
         *("1", "open"),
     ]
     document = done("hhu", "list", "--journal", "j", "--json").json
@@ -124,13 +129,21 @@ def test_an_export_goes_to_stdout_or_to_a_new_file(journal: Path) -> None:
     }  # fmt: skip
     assert "it holds tokens" in told.err
     assert "is there already" in one_sentence(vtc07("hhu", "export", "--journal", "j", "e").err)
-    day = ("--from", "2026-03-01T12:40", "--to", "2026-03-01T14:42+02:00", "--mask")
-    done("hhu", "export", "--journal", "j", *day, "day")
-    assert done("hhu", "verify", "day", "--journal", "j", "--json").json["entries"] == 2
+    day = AT.astimezone().date().isoformat()  # by the clock of this machine, as in reports
+    for begin, end, entries in (
+        ("2026-03-01T12:40Z", "2026-03-01T14:42+02:00", 2),
+        (day, day, 12),
+        (AT.astimezone().replace(tzinfo=None).isoformat(), "2026-12-31", 12),
+        ("2026-03-03", "2026-03-04", 0),
+    ):
+        done("hhu", "export", "--journal", "j", "--from", begin, "--to", end, "--mask", "day")
+        assert done("hhu", "verify", "day", "--journal", "j", "--json").json["entries"] == entries
+        (journal.parent / "day").unlink()
     for options, said in (
         (("--delivery", "9"), "no delivery 9"),
         (("--json",), "without FILE, stdout is the export"),
         (("--from", "monday"), "is no time"),
+        (("--from", "2026-03-02", "--to", "2026-03-01"), "exchange them"),
         (("nowhere/e",), "cannot be written"),
     ):
         result = vtc07("hhu", "export", "--journal", "j", *options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import click
@@ -22,7 +22,7 @@ from vtc07.tokens import MeterPAN
 @click.command(
     epilog=examples(
         "vtc07 hhu export monday.jsonl",
-        "vtc07 hhu export --mask --from 2026-03-02 --to 2026-03-03 monday.jsonl",
+        "vtc07 hhu export --mask --from 2026-03-02 --to 2026-03-02 monday.jsonl",
         "vtc07 hhu export --mask --delivery 12",
     )
 )
@@ -33,11 +33,13 @@ from vtc07.tokens import MeterPAN
 @click.option(
     "--from",
     "begin",
-    type=parameters.INSTANT,
+    type=parameters.MOMENT,
     metavar="TIME",
-    help="Entries from this time on, as 2026-03-01 or 2026-03-01T12:30, in UTC or with a zone.",
+    help="Entries from this day or time on, as 2026-03-01 or 2026-03-01T12:30.",
 )
-@click.option("--to", "end", type=parameters.INSTANT, metavar="TIME", help="Entries before it.")
+@click.option(
+    "--to", "end", type=parameters.MOMENT, metavar="TIME", help="Entries up to this day or time."
+)
 @click.option(
     "--meter", "meter_pan", type=parameters.PAN, metavar="MeterPAN", help="Of this meter alone."
 )
@@ -50,8 +52,8 @@ def export(
     journal: JournalOptions,
     *,
     mask: bool,
-    begin: datetime | None,
-    end: datetime | None,
+    begin: datetime | date | None,
+    end: datetime | date | None,
     meter_pan: MeterPAN | None,
     delivery: int | None,
     file: str | None,
@@ -63,7 +65,12 @@ def export(
     """
     if output.as_json and file is None:
         raise Failure("--json tells what was written to FILE; without FILE, stdout is the export")
-    selection = Selection(begin, end, None if meter_pan is None else str(meter_pan), delivery)
+    try:
+        time = parameters.period(begin, end)
+    except ValueError as error:
+        raise Failure(str(error)) from None
+    pan = None if meter_pan is None else str(meter_pan)
+    selection = Selection(time.begin, time.end, pan, delivery)
     with percent(output, "exporting") as told, open_for_reading(journal.path) as opened:
         if journal_has_no_chain := opened.version == 1:
             output.warning(

@@ -58,8 +58,8 @@ def list_command(
 ) -> None:
     """List the deliveries of the journal, the newest last; also while it is in use.
 
-    How many entries: how often the token was sent, or was about to be. One without a result is
-    open; vtc07 hhu resume finds out what became of it.
+    Times are of this machine's clock. How many entries: how often the token was sent, or was about
+    to be. One without a result is open; vtc07 hhu resume finds out what became of it.
     """
     pan = None if meter_pan is None else str(meter_pan)
     try:
@@ -108,7 +108,7 @@ def _write_json(found: Iterable[Delivery], *, mask: bool) -> None:
 def _row(delivery: Delivery, *, mask: bool) -> list[str]:
     return [
         str(delivery.number),
-        delivery.opened.strftime("%Y-%m-%d %H:%M:%S"),
+        f"{delivery.opened.astimezone():%Y-%m-%d %H:%M:%S}",
         _printable(delivery.meter_pan),
         _MASKED if mask else TokenData.from_digits(delivery.token).grouped,
         str(delivery.writes),

@@ -83,8 +83,8 @@ def verification_rows(found: Verification) -> list[tuple[str, str]]:
     what += ", masked" if found.masked else ""
     rows = [("file", found.name), ("what it is", what), ("entries", str(found.entries))]
     if found.begin is not None and found.end is not None:
-        rows.append(("from", found.begin.isoformat(" ", "seconds")))
-        rows.append(("to", found.end.isoformat(" ", "seconds")))
+        rows.append(("from", found.begin.astimezone().isoformat(" ", "seconds")))
+        rows.append(("to", found.end.astimezone().isoformat(" ", "seconds")))
     if found.whole:
         still_open = f", {found.open_deliveries} open" if found.open_deliveries else ""
         rows.append(("deliveries", f"{found.deliveries}{still_open}"))

@@ -31,6 +31,8 @@ from vtc07.tokens import (
 T = TypeVar("T")
 
 if TYPE_CHECKING:
+    from vtc07.hhu.report_summary import Period
+
     _ParamType = click.ParamType[Any]
 else:
     _ParamType = click.ParamType  # generic from click 8.2 on only
@@ -116,6 +118,32 @@ def _day(text: str) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
+def _moment(text: str) -> datetime | date:
+    """Read a day, or a time by this machine's clock or with its zone."""
+    try:
+        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
+            return date.fromisoformat(text)
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no time; write it as 2026-03-01, or 2026-03-01T12:30"
+        ) from None
+
+
+def period(begin: datetime | date | None, end: datetime | date | None) -> Period:
+    """Return the period from one `MOMENT` to another; a day is whole, by this machine's clock.
+
+    ValueError where it is empty.
+    """
+    from vtc07.hhu.report_summary import Period, day_of  # noqa: PLC0415 - only where it is asked
+
+    first = begin if begin is None or isinstance(begin, datetime) else day_of(begin, None).begin
+    last = end if end is None or isinstance(end, datetime) else day_of(end, None).end
+    if first is not None and last is not None and first >= last:
+        raise ValueError("--from is not before --to; exchange them")
+    return Period(first, last)
+
+
 PAN = Parsed("MeterPAN", _pan)
 SUPPLY_GROUP = Parsed("SGC", SGC)
 TARIFF_INDEX = Parsed("TI", lambda text: TI(text.zfill(2) if text else text))
@@ -133,6 +161,7 @@ SERVICE = Parsed(
 )
 INSTANT = Parsed("TIME", _instant)
 DAY = Parsed("DATE", _day)
+MOMENT = Parsed("TIME", _moment)
 TENTHS = Parsed("AMOUNT", lambda text: _decimal_units(text, 1, signed=False))
 MONEY = Parsed("AMOUNT", lambda text: _decimal_units(text, 5, signed=True))
 WHOLE = Parsed("NUMBER", _number)

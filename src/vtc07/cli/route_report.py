@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -51,21 +50,6 @@ WORDS: Final = Words()
 _MOST_LISTED: Final = 20
 
 
-def _moment(text: str) -> datetime | date:
-    """Read a day, or a time by this machine's clock or with its zone."""
-    try:
-        if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text, re.ASCII):
-            return date.fromisoformat(text)
-        return datetime.fromisoformat(text).astimezone()
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"{text!r} is no time; write it as 2026-03-01, or 2026-03-01T12:30"
-        ) from None
-
-
-_MOMENT = parameters.Parsed("TIME", _moment)
-
-
 @click.command(
     epilog=examples(
         "vtc07 route report monday.csv",
@@ -88,8 +72,10 @@ _MOMENT = parameters.Parsed("TIME", _moment)
 @click.option("--html", "html_file", metavar="FILE", help="A page for the files and for printing.")
 @click.option("--mask", is_flag=True, help="Show of every token its last four digits at most.")
 @click.option("--day", type=parameters.DAY, metavar="DATE", help="What was done on one day.")
-@click.option("--from", "begin", type=_MOMENT, help="What was done from this day or time on.")
-@click.option("--to", "end", type=_MOMENT, help="What was done up to this day or time.")
+@click.option(
+    "--from", "begin", type=parameters.MOMENT, help="What was done from this day or time on."
+)
+@click.option("--to", "end", type=parameters.MOMENT, help="What was done up to this day or time.")
 @click.option(
     "--language", metavar="CODE", help="Of the page: en, fr, pt, ...; else by your environment."
 )
@@ -182,11 +168,10 @@ def _period(
         if begin is not None or end is not None:
             raise Failure("--day is a whole day; leave it out, or leave out --from and --to")
         return day_of(day.date(), None)
-    first = begin if begin is None or isinstance(begin, datetime) else day_of(begin, None).begin
-    last = end if end is None or isinstance(end, datetime) else day_of(end, None).end
-    if first is not None and last is not None and first >= last:
-        raise Failure("--from is not before --to; exchange them")
-    return Period(first, last)
+    try:
+        return parameters.period(begin, end)
+    except ValueError as error:
+        raise Failure(str(error)) from None
 
 
 # --- for people -----------------------------------------------------------------------------------
