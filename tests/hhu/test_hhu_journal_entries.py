@@ -98,6 +98,34 @@ def test_many_entries_are_found_page_by_page_and_in_order(journal: SQLiteJournal
     assert len(list(journal.entries(kinds=[EntryKind.TASK]))) == 133
 
 
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"delivery": 1},
+        {"meter_pan": PAN},
+        {"meter_pan": PAN, "kinds": [EntryKind.NOTE], "route": "monday"},
+        {"route": "monday"},
+        {"kinds": [EntryKind.NOTE, EntryKind.OPENED]},
+        {"kinds": [EntryKind.NOTE], "route": "monday"},
+    ],
+)
+def test_nothing_is_searched_through_or_sorted(
+    wanted: dict[str, Any], journal: SQLiteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page costs what stands on it, however many entries there are."""
+    select, plans = journal.select, []
+
+    def explained(sql: str, values: Any = ()) -> list[Any]:
+        plans.extend(row[3] for row in select(f"EXPLAIN QUERY PLAN {sql}", values))
+        return select(sql, values)
+
+    monkeypatch.setattr(journal, "select", explained)
+    assert list(journal.entries(**wanted))
+    assert plans
+    assert all(plan.startswith("SEARCH") for plan in plans), plans
+
+
 def test_entries_are_read_while_others_are_written(journal: SQLiteJournal) -> None:
     numbers = []
     for entry in journal.entries():

@@ -74,6 +74,8 @@ class JournalRows:
         for column, value in (("delivery", delivery), ("meter_pan", meter_pan), ("route", route)):
             if value is not None:
                 terms.append((f"{'+' if terms else ''}{column} = ?", value))
+        if not wanted and terms and terms[0][0] == "route = ?":
+            wanted = [kind.value for kind in EntryKind]  # its index has them apart
         if not wanted or delivery is not None or meter_pan is not None:
             kinds_term = f"+kind IN ({', '.join('?' * len(wanted))})"
             where = [term for term, _ in terms] + ([kinds_term] if wanted else [])
