@@ -6,13 +6,15 @@ import codecs
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Self
 
 import pytest
-from cli_bench import PROGRAM, here, new_meter, vtc07
+from cli_bench import PROGRAM, credit, done, here, new_meter, registers, vtc07
+from terminal_bench import Cable, bench
 
 import needs
 from vtc07.cli.failure import Failure
@@ -125,6 +127,28 @@ def test_a_defect_of_ours_ends_it_and_shows_nobodys_values(here: Path) -> None:
     assert "ZeroDivisionError: a defect" in said
     assert "locals" not in said
     assert "token = '7'" not in said
+
+
+def test_hung_up_in_the_middle_of_a_delivery_it_is_resumed(here: Path) -> None:
+    token = credit("25.0", "--test-key")
+    with bench(here) as meter:
+        with Cable(meter.address, token.encode(), whole=True, hangs=True) as cable:
+            address = f"{cable.address} --companion fast.toml"
+            with Terminal("hhu", "--address", address) as terminal:
+                terminal.sees("What is wrong?")
+                terminal.press("1")
+                terminal.sees("Type the 20 digits")
+                terminal.press(token)
+                terminal.sees("Class 0: credit.")
+                terminal.press("\r")
+                assert cable.failed.wait(GUARD_S)
+                terminal.process.send_signal(signal.SIGHUP)
+                terminal.process.wait(GUARD_S)
+        resumed = vtc07("hhu", "resume", meter.address, "--companion", "fast.toml")
+        assert resumed.code == 0, resumed.err
+        assert "delivered: Accept" in resumed.out
+        read = done("read", meter.address, "totalCreditAccepted", "--json").json
+        assert registers(read)["totalCreditAccepted"] == 25_000
 
 
 def test_without_a_terminal_it_says_what_to_do(here: Path) -> None:

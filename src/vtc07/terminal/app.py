@@ -183,9 +183,7 @@ class HandHeldUnit(App[None]):
                 self.line.leave()
 
         self.push_screen(
-            Question(
-                question, mark("leave"), mark("go on waiting"), yes_key="l", shown_key=mark("L")
-            ),
+            Question(question, mark("leave"), mark("go on waiting"), yes_key="l,L", shown_key="L"),
             answered,
         )
 
