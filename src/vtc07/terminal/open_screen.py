@@ -187,5 +187,5 @@ class OpenScreen(Frame):
 
 
 def _resume(connection: Connection, *, journal: UnitJournal, wall_clock: WallClock) -> ResumeReport:
-    connection.greet()
+    connection.greet(compare=False)
     return connection.run(resume(connection.session, journal, wall_clock=wall_clock))

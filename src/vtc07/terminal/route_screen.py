@@ -256,7 +256,7 @@ class RouteScreen(Frame):
         self.with_meter(self._visit, self._visited, target=target)
 
     def _visit(self, connection: Connection) -> RouteVisit:
-        connection.greet()
+        connection.greet(compare=False)
         if connection.recording is not None:
             connection.recording.route = self._route.name
         return connection.run(
