@@ -413,3 +413,24 @@ def test_a_section_whose_delivery_was_left_open_and_that_was_forgotten_since(
     assert [type(earlier.outcome) for earlier in report.earlier] == [Delivered]
     assert report.entered == (0, 1, 2, 3)
     assert bench.state.tokens_executed == 5
+
+
+def test_a_section_of_another_set_at_the_keypad_in_between(electricity: Companion) -> None:
+    """Nobody can keep a person from that; but Accept is not taken for our key then."""
+    bench = MeterLine(electricity)
+    (strange, *_) = set_of_four(OTHER_NEW_KEY)
+    entries = 0
+
+    def someone_at_the_keypad(sender: Sender, char: int, _index: int, now_ns: int) -> int:
+        nonlocal entries
+        if sender == "client" and char == ord("W"):
+            entries += 1
+            if entries == 4:
+                bench.line.schedule(now_ns, lambda: bench.keypad(strange))
+        return char
+
+    bench.line.fault = someone_at_the_keypad
+    report = deliver(bench, FOUR)
+    assert bench.state.key not in (KEY, NEW_KEY)
+    assert report.state.stage is KeyChangeStage.MIXED
+    assert report.meaning is Meaning.REFUSED
