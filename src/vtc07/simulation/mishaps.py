@@ -76,6 +76,7 @@ class Mishaps:
         self._others = 0
         self._swapped_for = 0
         self._until_reopening = False
+        self._answered_ns = 0  # by then an answer to a hostile client has begun, or never comes
         self._lags: list[Lag] = []
         self._before_effect: dict[int, list[SecondUnit | HostileClient]] = {}
         self._swaps: dict[int, MeterSwapped] = {}
@@ -261,8 +262,13 @@ class Mishaps:
             if isinstance(fault, SecondUnit):
                 self._second_unit(fault)
             else:
-                self._hostile(fault, effect)
+                self._hostile(fault)
         self._effects += 1
+        writes = isinstance(effect, Perform) and isinstance(effect.command, Write)
+        if writes and self._bench.line.now_ns < self._answered_ns:
+            # An ACK has no addressee: one to another client would be taken for this write's. (For
+            # a token's it may be taken: a snapshot decides.)
+            self._bench.line.idle(self._answered_ns - self._bench.line.now_ns)
 
     def _reopening(self) -> None:
         """Do what waited for an opening of the link, which comes now."""
@@ -294,7 +300,7 @@ class Mishaps:
         self._bench.have(first, self._bench.unit.number, speed)
         self.watching = True
 
-    def _hostile(self, fault: HostileClient, effect: Effect) -> None:
+    def _hostile(self, fault: HostileClient) -> None:
         first, self.watching = self._bench.line.client, False
         speed = self._bench.line.speed("client")
         self._bench.have(Nobody(), 0)
@@ -310,10 +316,7 @@ class Mishaps:
             character_ns = -(-10 * S // self._bench.line.speed("client"))
             self._bench.line.idle(said.pause_ns + len(said.chars) * character_ns)
         self._bench.shared_until_ns = self._bench.line.now_ns + self._bench.rules.shared_ns
-        if isinstance(effect, Perform) and isinstance(effect.command, Write):
-            # An ACK has no addressee: one to another client would be taken for this write's. (For
-            # a token's it may be taken: a snapshot decides.)
-            self._bench.line.idle(_ANSWER_NS)
+        self._answered_ns = self._bench.line.now_ns + _ANSWER_NS
         self._bench.have(first, self._bench.unit.number, speed)
         self.watching = True
 
