@@ -32,7 +32,7 @@ from vtc07.carrier.exchange.settings import MODE_C_SPEEDS, START_SPEED
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.registers import Register
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import Delivered
 from vtc07.hhu.progress import EntryWritten, Polling, Progress
 from vtc07.hhu.reading import read

@@ -27,8 +27,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from vtc07.hhu.route_check import RouteCheck
-from vtc07.hhu.route_file import open_route
+from vtc07.hhu.route.check import RouteCheck
+from vtc07.hhu.route.file import open_route
 from vtc07.tokens.identifiers import DRN, MeterPAN, MfrCode
 from vtc07.tokens.tokendata import TokenData
 

@@ -24,14 +24,17 @@ from typing import Any
 
 from fuzz_sessions import PAN
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu import journal_check, journal_export, journal_lines, journal_takeover
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal import JournalError
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_reading import ReadOnlyJournal
-from vtc07.hhu.journal_result import Result
-from vtc07.hhu.journal_sqlite import SQLiteJournal
-from vtc07.hhu.journal_verify import verify
+from vtc07.hhu.journal import check as journal_check
+from vtc07.hhu.journal import export as journal_export
+from vtc07.hhu.journal import lines as journal_lines
+from vtc07.hhu.journal import takeover as journal_takeover
+from vtc07.hhu.journal.deliveries import JournalError
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.reading import ReadOnlyJournal
+from vtc07.hhu.journal.result import Result
+from vtc07.hhu.journal.sqlite import SQLiteJournal
+from vtc07.hhu.journal.verify import verify
 from vtc07.hhu.outcome import Delivered, Refused
 from vtc07.hhu.resolution import Snapshot
 

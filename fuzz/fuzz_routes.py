@@ -22,11 +22,16 @@ from pathlib import Path
 from typing import Any
 
 from fuzz_sessions import KEYS, PAN
-from vtc07.hhu import route_csv, route_file, route_json, route_numbers, route_row, route_stop
-from vtc07.hhu.route import RouteError, RouteToken, Stop
-from vtc07.hhu.route_check import RouteCheck
-from vtc07.hhu.route_file import RouteFile, open_route
-from vtc07.hhu.route_findings import Finding, Severity
+from vtc07.hhu.route import csv as route_csv
+from vtc07.hhu.route import file as route_file
+from vtc07.hhu.route import json as route_json
+from vtc07.hhu.route import numbers as route_numbers
+from vtc07.hhu.route import row as route_row
+from vtc07.hhu.route import stop as route_stop
+from vtc07.hhu.route.check import RouteCheck
+from vtc07.hhu.route.facts import RouteError, RouteToken, Stop
+from vtc07.hhu.route.file import RouteFile, open_route
+from vtc07.hhu.route.findings import Finding, Severity
 from vtc07.hhu.texts import Said
 from vtc07.tokens import (
     DRN,

@@ -16,7 +16,7 @@ from vtc07.carrier.endpoint import perform, wait
 from vtc07.carrier.events import EnterToken, Read, ReadSnapshot
 from vtc07.carrier.registers import Register
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.reading import read
 from vtc07.hhu.session import Session
 from vtc07.hhu.writing import write

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from vtc07.cli.diagnose import diagnose
-from vtc07.hhu.diagnosis import Certainty, Code
-from vtc07.hhu.key_change_state import KeyChangeStage
+from vtc07.hhu.diagnosis.facts import Certainty, Code
+from vtc07.hhu.key_change.state import KeyChangeStage
 
 _ROOT = Path(__file__).resolve().parents[1]
 _TEXT = (_ROOT / "docs" / "diagnosis.md").read_text(encoding="utf-8")

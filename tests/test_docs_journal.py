@@ -11,10 +11,10 @@ from pathlib import Path
 
 from journal_bench import fill
 
-from vtc07.hhu.entries import EntryKind
-from vtc07.hhu.journal_export import export_lines, write_export
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_schema import APPLICATION_ID, SCHEMA_VERSION
+from vtc07.hhu.journal.entries import EntryKind
+from vtc07.hhu.journal.export import export_lines, write_export
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.schema import APPLICATION_ID, SCHEMA_VERSION
 
 _PAGE = (Path(__file__).parent.parent / "docs" / "journal.md").read_text()
 

@@ -19,7 +19,7 @@ from vtc07.carrier.messages import bcc_is_good, parse_data
 from vtc07.carrier.registers import DataType, Encoding, Register
 from vtc07.carrier.states import CLIENT, SERVER
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import Delivered
 from vtc07.hhu.session import Session
 from vtc07.links.simulated import SimulatedLine

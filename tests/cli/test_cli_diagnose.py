@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from cli_bench import FAST, done, here, new_meter, secret_file, served, vtc07
 
-from vtc07.hhu.entries import EntryKind
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.entries import EntryKind
+from vtc07.hhu.journal.file import FileJournal
 from vtc07.tokens import TokenData
 
 __all__ = ["here"]

@@ -9,7 +9,7 @@ import pytest
 from cli_bench import credit, done, here, new_meter, one_sentence, vtc07
 from journal_bench import AT, OLD, PAN, SECOND, TOKEN, fill, note
 
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.file import FileJournal
 
 __all__ = ["here"]
 

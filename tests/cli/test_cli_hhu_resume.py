@@ -17,8 +17,8 @@ from cli_bench import (
     vtc07,
 )
 
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.resolution import Snapshot
 
 __all__ = ["here"]

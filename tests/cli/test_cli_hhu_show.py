@@ -22,9 +22,9 @@ from cli_bench import (
 )
 
 from vtc07.cli.journalling import JournalOptions
-from vtc07.hhu.entries import Entry, EntryKind
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_reading import open_for_reading
+from vtc07.hhu.journal.entries import Entry, EntryKind
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.reading import open_for_reading
 
 __all__ = ["here"]
 

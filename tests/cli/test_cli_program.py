@@ -151,7 +151,7 @@ def test_exit_codes_are_as_documented() -> None:
         (("read", "tcp://127.0.0.1:0"), ("vtc07.meter", "cryptography")),
         (
             ("read", "tcp://127.0.0.1:0", "--no-journal"),
-            ("vtc07.meter", "cryptography", "sqlite3", "vtc07.hhu.recording"),
+            ("vtc07.meter", "cryptography", "sqlite3", "vtc07.hhu.history.recording"),
         ),
     ],
 )

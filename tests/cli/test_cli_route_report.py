@@ -21,10 +21,10 @@ from cli_bench import PROGRAM, contents, credit, done, here, new_meter, one_sent
 
 from vtc07.cli.report_files import report_file
 from vtc07.cli.route_report import report as command
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_lines import HEADER, entry_line
-from vtc07.hhu.report_csv import COLUMNS
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.lines import HEADER, entry_line
+from vtc07.hhu.report.csv import COLUMNS
 
 __all__ = ["here"]
 

@@ -29,8 +29,8 @@ from cli_bench import (
     vtc07,
 )
 
-from vtc07.hhu.entries import EntryKind
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.entries import EntryKind
+from vtc07.hhu.journal.file import FileJournal
 
 __all__ = ["here"]
 

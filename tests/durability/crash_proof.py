@@ -35,7 +35,7 @@ from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.delivery import SendReport, TokenToSend, resolve_earlier, send
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.outcome import Delivered, Outcome, Refused, Unresolved
 from vtc07.hhu.session import Session
 from vtc07.links.address import TCPAddress, parse

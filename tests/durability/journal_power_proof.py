@@ -29,12 +29,12 @@ from power_disk import Disk, Failure, Tear, cuts
 from power_life import Life, Stage, Tally
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal import Delivery, JournalError, JournalLocked
-from vtc07.hhu.journal_chain import SALT_LENGTH
-from vtc07.hhu.journal_check import ChainCheck, links, misfitting_deliveries
-from vtc07.hhu.journal_rows import JournalRows
-from vtc07.hhu.journal_sqlite import SQLiteJournal
+from vtc07.hhu.journal.chain import SALT_LENGTH
+from vtc07.hhu.journal.check import ChainCheck, links, misfitting_deliveries
+from vtc07.hhu.journal.deliveries import Delivery, JournalError, JournalLocked
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.rows import JournalRows
+from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.outcome import Delivered, NotTaken, NotTakenReason
 from vtc07.hhu.resolution import Snapshot
 from vtc07.meter import PowerLost

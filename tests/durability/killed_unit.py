@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vtc07.cli import main as cli
-from vtc07.hhu import journal_file
+from vtc07.hhu.journal import file as journal_file
 
 #: What the commands import by themselves; here once for all children.
 _PRELOADED: Final = (

@@ -30,7 +30,7 @@ if __name__ == "__main__":
 from bench_meter import MADE, new_meter
 from crash_proof import COMPANION, KEY_TEXT, PROGRAM
 
-from vtc07.hhu.journal_reading import open_for_reading
+from vtc07.hhu.journal.reading import open_for_reading
 from vtc07.meter import CompanionSource, SQLiteStore, StoreKey
 from vtc07.tokens import Service, TransferCredit, encode
 

@@ -22,10 +22,10 @@ from journal_power_proof import (
 )
 from power_life import Life, Tally
 
-from vtc07.hhu import journal_sqlite
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_place import Connection
-from vtc07.hhu.journal_schema import make_durable
+from vtc07.hhu.journal import sqlite as journal_sqlite
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.place import Connection
+from vtc07.hhu.journal.schema import make_durable
 
 
 @pytest.fixture(scope="module")

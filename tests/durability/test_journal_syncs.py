@@ -15,10 +15,10 @@ from power_database import DiskConnection
 from power_disk import Disk, Op
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal_file import FileJournal, FilePlace
-from vtc07.hhu.journal_sqlite import SQLiteJournal
-from vtc07.hhu.journal_verify import verify
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.file import FileJournal, FilePlace
+from vtc07.hhu.journal.sqlite import SQLiteJournal
+from vtc07.hhu.journal.verify import verify
 from vtc07.hhu.outcome import Delivered
 from vtc07.hhu.resolution import Snapshot
 

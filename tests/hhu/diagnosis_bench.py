@@ -10,9 +10,9 @@ from typing import Any
 from hhu_bench import KEY, PAN, MeterLine
 
 from vtc07.carrier.companion import Companion, S
-from vtc07.hhu.diagnosis import Code, Finding, Receipt
-from vtc07.hhu.diagnosis_run import Diagnosis, diagnose
-from vtc07.hhu.journal import Delivery
+from vtc07.hhu.diagnosis.facts import Code, Finding, Receipt
+from vtc07.hhu.diagnosis.run import Diagnosis, diagnose
+from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.session import Session
 from vtc07.meter import Load, Meter, MeterServer, MeterState, manufacture
 from vtc07.tokens import (

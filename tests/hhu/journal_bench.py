@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu import journal_lines
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal import UnitJournal
+from vtc07.hhu.journal import lines as journal_lines
+from vtc07.hhu.journal.deliveries import UnitJournal
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
 from vtc07.hhu.outcome import Delivered, Outcome, Refused
 from vtc07.hhu.resolution import Snapshot
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from hhu_bench import AT, KEY, PAN, MeterLine, new_meter, wall_clock
 
 from vtc07.carrier.companion import Companion
-from vtc07.hhu.journal import MemoryJournal
-from vtc07.hhu.key_change import KeyChangeReport, deliver_key_change
-from vtc07.hhu.key_change_state import KeyChangeState, key_change_state
+from vtc07.hhu.journal.deliveries import MemoryJournal
+from vtc07.hhu.key_change.delivering import KeyChangeReport, deliver_key_change
+from vtc07.hhu.key_change.state import KeyChangeState, key_change_state
 from vtc07.hhu.session import Session
 from vtc07.meter import MeterState, manufacture
 from vtc07.tokens import (

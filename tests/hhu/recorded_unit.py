@@ -12,10 +12,10 @@ from vtc07.carrier.companion import Companion
 from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.grammar import ACK
 from vtc07.hhu.delivery import TokenToSend
-from vtc07.hhu.entries import Entry, EntryKind
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_sqlite import SQLiteJournal
-from vtc07.hhu.recording import Recording
+from vtc07.hhu.history.recording import Recording
+from vtc07.hhu.journal.entries import Entry, EntryKind
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.session import Session
 from vtc07.links.link import Sender
 from vtc07.links.simulated import UNPLUGGED

@@ -11,18 +11,18 @@ from typing import Any
 from hhu_bench import credit
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.entries import EntryKind
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_result import Result
-from vtc07.hhu.journal_sqlite import SQLiteJournal
+from vtc07.hhu.journal.entries import EntryKind
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.result import Result
+from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.outcome import Delivered, Outcome, Refused
-from vtc07.hhu.route import Stop
-from vtc07.hhu.route_entries import task_entry, visit_entry
-from vtc07.hhu.route_file import RouteFile, open_route
-from vtc07.hhu.route_round import begin_round
-from vtc07.hhu.route_state import pan_of
-from vtc07.hhu.route_task import TaskKind, TaskResult, TaskState
-from vtc07.hhu.route_tokens import token_result, token_subject
+from vtc07.hhu.route.entries import task_entry, visit_entry
+from vtc07.hhu.route.facts import Stop
+from vtc07.hhu.route.file import RouteFile, open_route
+from vtc07.hhu.route.round import begin_round
+from vtc07.hhu.route.state import pan_of
+from vtc07.hhu.route.task import TaskKind, TaskResult, TaskState
+from vtc07.hhu.route.tokens import token_result, token_subject
 from vtc07.hhu.texts import said
 from vtc07.tokens import DRN, MeterPAN, MfrCode
 

@@ -14,13 +14,13 @@ from hhu_bench import AT, PAN, MeterLine
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import S
 from vtc07.carrier.endpoint import Durably, Procedure
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_sqlite import SQLiteJournal
-from vtc07.hhu.route_file import RouteFile, open_route
-from vtc07.hhu.route_run import work
-from vtc07.hhu.route_state import stop_state
-from vtc07.hhu.route_task import StopState, TaskKind, TaskResult
-from vtc07.hhu.route_visit import RouteVisit
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.sqlite import SQLiteJournal
+from vtc07.hhu.route.file import RouteFile, open_route
+from vtc07.hhu.route.run import work
+from vtc07.hhu.route.state import stop_state
+from vtc07.hhu.route.task import StopState, TaskKind, TaskResult
+from vtc07.hhu.route.visit import RouteVisit
 from vtc07.hhu.session import Session
 
 T = TypeVar("T")

@@ -33,7 +33,7 @@ from vtc07.carrier.events import (
 )
 from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.hhu.delivery import SendReport, TokenToSend, resolve_earlier, send
-from vtc07.hhu.journal import Delivery, JournalError, MemoryJournal
+from vtc07.hhu.journal.deliveries import Delivery, JournalError, MemoryJournal
 from vtc07.hhu.outcome import (
     Busy,
     Delivered,

@@ -17,7 +17,7 @@ from vtc07.carrier.endpoint import Procedure
 from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.delivery import SendReport, TokenToSend, resolve_earlier, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import (
     Busy,
     Delivered,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.registers import Register, Value
-from vtc07.hhu.diagnosis import Receipt
-from vtc07.hhu.diagnosis_document import document_of, entry_of
-from vtc07.hhu.diagnosis_run import diagnose
+from vtc07.hhu.diagnosis.document import document_of, entry_of
+from vtc07.hhu.diagnosis.facts import Receipt
+from vtc07.hhu.diagnosis.run import diagnose
 from vtc07.hhu.resolution import Snapshot
 from vtc07.hhu.session import Session
 from vtc07.hhu.texts import names_in

@@ -15,8 +15,8 @@ from vtc07.carrier.client import Client
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.mode_c_client import ModeCClient
-from vtc07.hhu.diagnosis import Certainty, Code, Receipt, Weight
-from vtc07.hhu.diagnosis_meter import span
+from vtc07.hhu.diagnosis.facts import Certainty, Code, Receipt, Weight
+from vtc07.hhu.diagnosis.meter import span
 from vtc07.hhu.session import NoLink, Session, SignOnRefused
 from vtc07.hhu.writing import write
 from vtc07.meter import Changes, ConstantLoad, MemoryStore, OutOfOrderServer

@@ -26,8 +26,8 @@ from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.status import StatusValues, TokenStatus
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.diagnosis import Certainty, Code, Receipt, Weight
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.diagnosis.facts import Certainty, Code, Receipt, Weight
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.session import Session
 from vtc07.meter.state import Account
 from vtc07.tokens import (

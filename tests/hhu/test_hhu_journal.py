@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal import (
+from vtc07.hhu.journal.deliveries import (
     Delivery,
     Journal,
     JournalCorrupt,
@@ -22,9 +21,10 @@ from vtc07.hhu.journal import (
     MemoryJournal,
     delivered_before,
 )
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.journal_result import Result
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.reading import open_for_reading
+from vtc07.hhu.journal.result import Result
 from vtc07.hhu.outcome import Delivered
 from vtc07.hhu.resolution import Snapshot
 
@@ -292,7 +292,7 @@ def test_nothing_in_it_is_changed_or_taken_away(tmp_path: Path) -> None:
 def test_a_statement_that_another_program_keeps_open_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vtc07.hhu.journal_file._PATIENCE_S", 0.0)
+    monkeypatch.setattr("vtc07.hhu.journal.file._PATIENCE_S", 0.0)
     path = tmp_path / "j"
     with (
         FileJournal(path) as journal,

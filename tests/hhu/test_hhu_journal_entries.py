@@ -16,15 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journal_bench import AT, OTHER, PAN, S0, SECOND, TOKEN, fill, note, salts
 
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal import JournalError
-from vtc07.hhu.journal_chain import canonical
-from vtc07.hhu.journal_export import export_lines
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.journal_sqlite import SQLiteJournal
-from vtc07.hhu.journal_verify import verify
+from vtc07.hhu.journal.chain import canonical
+from vtc07.hhu.journal.deliveries import JournalError
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.export import export_lines
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.reading import open_for_reading
+from vtc07.hhu.journal.sqlite import SQLiteJournal
+from vtc07.hhu.journal.verify import verify
 
 _KINDS = [
     "begun", "opened", "write", "message", "note", "result",

@@ -15,21 +15,21 @@ from pathlib import Path
 import pytest
 from journal_bench import AT, PAN, S0, TOKEN, fill, note
 
-from vtc07.hhu.entries import EntryKind
-from vtc07.hhu.journal import JournalError, JournalLocked, JournalMissing
-from vtc07.hhu.journal_backup import back_up
-from vtc07.hhu.journal_check import first_wrong
-from vtc07.hhu.journal_export import Selection, export_lines, write_export
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_reading import ReadOnlyJournal, open_for_reading
-from vtc07.hhu.journal_verify import verify
+from vtc07.hhu.journal.backup import back_up
+from vtc07.hhu.journal.check import first_wrong
+from vtc07.hhu.journal.deliveries import JournalError, JournalLocked, JournalMissing
+from vtc07.hhu.journal.entries import EntryKind
+from vtc07.hhu.journal.export import Selection, export_lines, write_export
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.reading import ReadOnlyJournal, open_for_reading
+from vtc07.hhu.journal.verify import verify
 
 _WRITER = """
 import sys
 from pathlib import Path
 from datetime import UTC, datetime
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.file import FileJournal
 with FileJournal(Path(sys.argv[1])) as journal:
     while True:
         time = datetime(2026, 3, 1, tzinfo=UTC)
@@ -133,7 +133,7 @@ def test_a_journal_that_a_crash_left_open_is_used_on(
     newest: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its newest entries are looked at, all of them where there are not so many."""
-    monkeypatch.setattr("vtc07.hhu.journal_file._ENOUGH", newest)
+    monkeypatch.setattr("vtc07.hhu.journal.file._ENOUGH", newest)
     _left_open(path, 40)
     with FileJournal(path.with_name("left") / "j") as journal:
         assert journal.head().number == 52

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 from journal_bench import AT, DONE, PAN, S0, TOKEN, fill, note, salts
 
-from vtc07.hhu.journal import JournalError, JournalLocked
-from vtc07.hhu.journal_check import first_wrong
-from vtc07.hhu.journal_memory import MemoryPlace, disk_error
-from vtc07.hhu.journal_sqlite import SQLiteJournal
+from vtc07.hhu.journal.check import first_wrong
+from vtc07.hhu.journal.deliveries import JournalError, JournalLocked
+from vtc07.hhu.journal.memory import MemoryPlace, disk_error
+from vtc07.hhu.journal.sqlite import SQLiteJournal
 
 
 class _PowerFails(BaseException):

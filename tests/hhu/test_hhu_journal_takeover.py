@@ -26,14 +26,14 @@ from journal_bench import (
 )
 
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu import journal_takeover
-from vtc07.hhu.entries import EntryKind
-from vtc07.hhu.journal import JournalCorrupt, JournalError
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_lines import HEADER
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.journal_result import Result
-from vtc07.hhu.journal_verify import verify
+from vtc07.hhu.journal import takeover as journal_takeover
+from vtc07.hhu.journal.deliveries import JournalCorrupt, JournalError
+from vtc07.hhu.journal.entries import EntryKind
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.lines import HEADER
+from vtc07.hhu.journal.reading import open_for_reading
+from vtc07.hhu.journal.result import Result
+from vtc07.hhu.journal.verify import verify
 from vtc07.hhu.outcome import (
     Busy,
     Delivered,
@@ -282,7 +282,7 @@ def test_deliveries_out_of_their_order_are_refused(path: Path) -> None:
 
 
 def test_a_newer_journal_of_lines_is_named(path: Path) -> None:
-    from vtc07.hhu.journal_lines import entry_line
+    from vtc07.hhu.journal.lines import entry_line
 
     path.write_bytes(entry_line({"journal": "vtc07 journal", "version": 3}))
     with pytest.raises(JournalError, match="version 3"):

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from journal_bench import PAN, TOKEN, fill, note
 
-from vtc07.hhu.journal import JournalError, JournalMissing
-from vtc07.hhu.journal_check import MOST_FINDINGS, expected_digest
-from vtc07.hhu.journal_export import Selection, export_lines, write_export
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.journal_verify import Verification, verify
+from vtc07.hhu.journal.check import MOST_FINDINGS, expected_digest
+from vtc07.hhu.journal.deliveries import JournalError, JournalMissing
+from vtc07.hhu.journal.export import Selection, export_lines, write_export
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.reading import open_for_reading
+from vtc07.hhu.journal.verify import Verification, verify
 
 
 @pytest.fixture

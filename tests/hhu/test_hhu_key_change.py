@@ -26,8 +26,8 @@ from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.status import TokenStatus
 from vtc07.carrier.token_entry import Lockout
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
-from vtc07.hhu.key_change_state import KeyChangeStage
+from vtc07.hhu.journal.deliveries import MemoryJournal
+from vtc07.hhu.key_change.state import KeyChangeStage
 from vtc07.hhu.outcome import Delivered, Meaning, NoLink, NotSent, NotTaken, Refused
 from vtc07.hhu.session import Session
 from vtc07.links.link import Sender

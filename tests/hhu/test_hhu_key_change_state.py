@@ -23,7 +23,7 @@ from key_change_bench import (
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
-from vtc07.hhu.key_change_state import KeyChangeStage, KeyChangeState
+from vtc07.hhu.key_change.state import KeyChangeStage, KeyChangeState
 from vtc07.hhu.outcome import Meaning
 from vtc07.meter import MeterState
 from vtc07.tokens import EA, KRN, SGC, TCT, DecoderKey, key_change_set

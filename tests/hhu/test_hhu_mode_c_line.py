@@ -19,7 +19,7 @@ from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.status import ErrorCode
 from vtc07.hhu.delivery import SendReport, TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import (
     Delivered,
     NoLink,

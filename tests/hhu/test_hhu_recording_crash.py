@@ -13,12 +13,12 @@ from true_outcomes import TOKEN, WH
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.hhu.delivery import resolve_earlier, send
-from vtc07.hhu.entries import EntryKind
-from vtc07.hhu.journal_check import ChainCheck, links, misfitting_deliveries
-from vtc07.hhu.journal_memory import MemoryPlace
+from vtc07.hhu.history.sequence import sequence_of
+from vtc07.hhu.history.sequence_text import text_lines
+from vtc07.hhu.journal.check import ChainCheck, links, misfitting_deliveries
+from vtc07.hhu.journal.entries import EntryKind
+from vtc07.hhu.journal.memory import MemoryPlace
 from vtc07.hhu.outcome import Delivered
-from vtc07.hhu.sequence import sequence_of
-from vtc07.hhu.sequence_text import text_lines
 
 
 class Ended(BaseException):

@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 from report_bench import BEGAN, CREDIT, DONE, MINUTE, USED, Worked, credit, pan, route_file
 from test_hhu_route_report import MADE, rows_of, worked
 
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_sqlite import SQLiteJournal
-from vtc07.hhu.report_charts import MOST_DAYS, hours_charts, kinds_chart
-from vtc07.hhu.report_html import HTMLReport
-from vtc07.hhu.report_markup import Markup, element, escaped, joined, quoted, style
-from vtc07.hhu.report_summary import Period, ReportSummary
-from vtc07.hhu.report_words import Words
-from vtc07.hhu.route import Route, Stop
-from vtc07.hhu.route_report import NOT_ON_ROUTE, ReportJournal, report_head, write_report
-from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
-from vtc07.hhu.sequence_drawing import figure
+from vtc07.hhu.history.sequence_drawing import figure
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.sqlite import SQLiteJournal
+from vtc07.hhu.report.charts import MOST_DAYS, hours_charts, kinds_chart
+from vtc07.hhu.report.html import HTMLReport
+from vtc07.hhu.report.markup import Markup, element, escaped, joined, quoted, style
+from vtc07.hhu.report.route_report import NOT_ON_ROUTE, ReportJournal, report_head, write_report
+from vtc07.hhu.report.summary import Period, ReportSummary
+from vtc07.hhu.report.words import Words
+from vtc07.hhu.route.facts import Route, Stop
+from vtc07.hhu.route.task import StopResult, TaskKind, TaskResult
 
 VOID = frozenset({"br", "col", "hr", "img", "meta"})
 HOSTILE = "</style></title></script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&"

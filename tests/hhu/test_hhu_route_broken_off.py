@@ -29,12 +29,12 @@ from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.status import TokenStatus
-from vtc07.hhu.journal import JournalError
-from vtc07.hhu.journal_memory import disk_error
+from vtc07.hhu.journal.deliveries import JournalError
+from vtc07.hhu.journal.memory import disk_error
 from vtc07.hhu.outcome import Meaning
-from vtc07.hhu.route_run import work
-from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
-from vtc07.hhu.route_visit import Finding, RouteVisit
+from vtc07.hhu.route.run import work
+from vtc07.hhu.route.task import StopResult, TaskKind, TaskResult
+from vtc07.hhu.route.visit import Finding, RouteVisit
 from vtc07.hhu.session import NoLink, SessionError
 from vtc07.links.link import Sender
 from vtc07.links.simulated import DROPPED, LINK_LOST, UNPLUGGED, Fault

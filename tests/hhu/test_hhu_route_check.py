@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vtc07.carrier.companion_file import load_companion
-from vtc07.hhu import route_check
-from vtc07.hhu.route import RouteError
-from vtc07.hhu.route_check import RouteCheck
-from vtc07.hhu.route_file import open_route
-from vtc07.hhu.route_findings import Finding, Severity
+from vtc07.hhu.route import check as route_check
+from vtc07.hhu.route.check import RouteCheck
+from vtc07.hhu.route.facts import RouteError
+from vtc07.hhu.route.file import open_route
+from vtc07.hhu.route.findings import Finding, Severity
 from vtc07.hhu.texts import names_in
 from vtc07.tokens import (
     DRN,

@@ -9,8 +9,8 @@ import pytest
 
 from fuzz_routes import seeds
 from vtc07.carrier.companion_file import load_companion
-from vtc07.hhu.route_check import RouteCheck
-from vtc07.hhu.route_file import open_route
+from vtc07.hhu.route.check import RouteCheck
+from vtc07.hhu.route.file import open_route
 
 DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "routes.md").read_text("utf-8")
 ROW = re.compile(

@@ -9,9 +9,9 @@ from hhu_bench import PAN, MeterLine, credit
 from route_bench import day, results, route_of
 
 from vtc07.carrier.companion import Companion
-from vtc07.hhu.route import RouteError
-from vtc07.hhu.route_state import route_summary
-from vtc07.hhu.route_task import StopResult, TaskResult
+from vtc07.hhu.route.facts import RouteError
+from vtc07.hhu.route.state import route_summary
+from vtc07.hhu.route.task import StopResult, TaskResult
 
 GOOD = {"meter": PAN, "deliver": [credit(1)]}
 

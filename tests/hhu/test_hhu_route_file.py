@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtc07.hhu.route import Route, RouteError, RouteToken, Stop
-from vtc07.hhu.route_csv import LONGEST_LINE
-from vtc07.hhu.route_file import open_route
-from vtc07.hhu.route_json import LONGEST_STOP
+from vtc07.hhu.route.csv import LONGEST_LINE
+from vtc07.hhu.route.facts import Route, RouteError, RouteToken, Stop
+from vtc07.hhu.route.file import open_route
+from vtc07.hhu.route.json import LONGEST_STOP
 from vtc07.tokens import DRN, MeterPAN, MfrCode, TokenData
 
 PAN = "600727000000000009"

@@ -16,8 +16,8 @@ from vtc07.hhu.delivery import resolve_earlier
 from vtc07.hhu.outcome import Meaning, NotTaken, NotTakenReason, Unresolved, UnresolvedReason
 from vtc07.hhu.progress import Progress, Reconnecting
 from vtc07.hhu.resolution import Snapshot
-from vtc07.hhu.route_task import StopResult, TaskResult
-from vtc07.hhu.route_visit import Finding
+from vtc07.hhu.route.task import StopResult, TaskResult
+from vtc07.hhu.route.visit import Finding
 from vtc07.hhu.session import Session
 from vtc07.links.link import Sender
 from vtc07.links.simulated import UNPLUGGED

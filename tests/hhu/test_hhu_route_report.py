@@ -21,20 +21,20 @@ from route_bench import day as real_day
 from route_bench import route_of
 
 from vtc07.carrier.companion import Companion
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.journal_sqlite import SQLiteJournal
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.reading import open_for_reading
+from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.outcome import Unresolved, UnresolvedReason
-from vtc07.hhu.report_csv import COLUMNS, CSVReport, cell, decimal_text, stamp
-from vtc07.hhu.report_json import JSONReport
-from vtc07.hhu.report_stop import shown_token, without_tokens
-from vtc07.hhu.report_summary import Period, ReportSummary, day_of, percent
-from vtc07.hhu.report_words import Words
-from vtc07.hhu.route import Route
-from vtc07.hhu.route_report import NOT_ON_ROUTE, ReportJournal, report_head, write_report
-from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
+from vtc07.hhu.report.csv import COLUMNS, CSVReport, cell, decimal_text, stamp
+from vtc07.hhu.report.json import JSONReport
+from vtc07.hhu.report.route_report import NOT_ON_ROUTE, ReportJournal, report_head, write_report
+from vtc07.hhu.report.stop import shown_token, without_tokens
+from vtc07.hhu.report.summary import Period, ReportSummary, day_of, percent
+from vtc07.hhu.report.words import Words
+from vtc07.hhu.route.facts import Route
+from vtc07.hhu.route.task import StopResult, TaskKind, TaskResult
 
 ALWAYS = Period()
 MADE = BEGAN + timedelta(days=3)

@@ -9,20 +9,20 @@ from key_change_bench import FOUR, NEW_KEY, OTHER_NEW_KEY, set_of_four
 from route_bench import day, results, route_of, sections, values_read
 
 from vtc07.carrier.companion import Companion, S
-from vtc07.hhu.entries import EntryKind
+from vtc07.hhu.journal.entries import EntryKind
 from vtc07.hhu.outcome import Meaning
-from vtc07.hhu.route_file import open_route
-from vtc07.hhu.route_round import (
+from vtc07.hhu.route.file import open_route
+from vtc07.hhu.route.round import (
     begin_round,
     continue_round,
     current_round,
     round_before,
     round_of_another_file,
 )
-from vtc07.hhu.route_run import work
-from vtc07.hhu.route_state import route_summary
-from vtc07.hhu.route_task import StopResult, TaskKind, TaskResult
-from vtc07.hhu.route_visit import Arrived, Finding, RouteStep, TaskBegins, TaskEnded
+from vtc07.hhu.route.run import work
+from vtc07.hhu.route.state import route_summary
+from vtc07.hhu.route.task import StopResult, TaskKind, TaskResult
+from vtc07.hhu.route.visit import Arrived, Finding, RouteStep, TaskBegins, TaskEnded
 from vtc07.links.simulated import UNPLUGGED
 from vtc07.meter import MeterState
 from vtc07.tokens import EA, DecoderKey, Service, TransferCredit, encode

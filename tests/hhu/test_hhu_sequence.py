@@ -12,11 +12,12 @@ from true_outcomes import TOKEN
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.delivery import resolve_earlier, send
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal import JournalError
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_result import Result
-from vtc07.hhu.journal_sqlite import SQLiteJournal
+from vtc07.hhu.history.sequence import DeliverySequence, StepKind, sequence_of
+from vtc07.hhu.journal.deliveries import JournalError
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.result import Result
+from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.outcome import (
     Busy,
     Delivered,
@@ -30,7 +31,6 @@ from vtc07.hhu.outcome import (
     UnresolvedReason,
 )
 from vtc07.hhu.reading import read
-from vtc07.hhu.sequence import DeliverySequence, StepKind, sequence_of
 
 
 class PowerFailed(BaseException):

@@ -15,9 +15,9 @@ from recorded_unit import pulled_at_the_ack, tokens, unit
 
 from vtc07.carrier.companion_file import load_companion
 from vtc07.hhu.delivery import resolve_earlier, send
-from vtc07.hhu.sequence import DeliverySequence, StepKind, sequence_of
-from vtc07.hhu.sequence_drawing import figure, page, svg
-from vtc07.hhu.sequence_text import PLAIN_STROKES, STROKES, text_lines
+from vtc07.hhu.history.sequence import DeliverySequence, StepKind, sequence_of
+from vtc07.hhu.history.sequence_drawing import figure, page, svg
+from vtc07.hhu.history.sequence_text import PLAIN_STROKES, STROKES, text_lines
 
 SVG = "{http://www.w3.org/2000/svg}"
 TOKEN = credit()

@@ -13,7 +13,7 @@ from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.exchange.messages import check_is_good, close
 from vtc07.carrier.framing import Frame
 from vtc07.carrier.registers import DataType, Encoding, Kind, Register
-from vtc07.hhu.token_masking import (
+from vtc07.hhu.history.token_masking import (
     MASK,
     message_without_tokens,
     text_without_tokens,

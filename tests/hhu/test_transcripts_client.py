@@ -36,7 +36,7 @@ from vtc07.carrier.events import (
 )
 from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import Delivered, NotTaken, NotTakenReason, Outcome, Refused
 from vtc07.hhu.reading import read
 from vtc07.hhu.resolution import Snapshot

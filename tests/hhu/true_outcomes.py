@@ -8,7 +8,7 @@ from hhu_bench import PAN, MeterLine, credit, wall_clock
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.delivery import resolve_earlier
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import Delivered, Meaning, NoLink, NotTaken, Outcome, Unresolved
 from vtc07.hhu.session import Session
 

@@ -14,7 +14,7 @@ from vtc07.carrier.companion import Companion, Parity, SignOn
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import Delivered, NoLink, Outcome, Unresolved
 from vtc07.hhu.session import Session
 from vtc07.links.link import Sender

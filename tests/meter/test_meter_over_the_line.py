@@ -20,7 +20,7 @@ from vtc07.carrier.endpoint import SpeedChange
 from vtc07.carrier.registers import Value
 from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import Delivered, Refused
 from vtc07.hhu.reading import read
 from vtc07.hhu.session import Session

@@ -22,7 +22,7 @@ from vtc07.carrier.events import EnterToken, Entry, TokenEntryAnswered
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.registers import Value
 from vtc07.hhu.delivery import TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import Busy, Delivered, NotSent, NotTaken, Outcome, Refused
 from vtc07.hhu.reading import read
 from vtc07.hhu.session import Session

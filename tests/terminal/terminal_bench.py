@@ -17,7 +17,7 @@ from cli_bench import FAST, done, served
 from rich.console import Console
 
 import needs
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.texts import ENGLISH, Texts
 
 needs.module("textual")

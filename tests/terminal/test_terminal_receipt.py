@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vtc07.hhu.diagnosis import Receipt
+from vtc07.hhu.diagnosis.facts import Receipt
 from vtc07.terminal.receipt_entry import FIELDS, ReceiptError, receipt_of
 
 

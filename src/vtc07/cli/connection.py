@@ -35,8 +35,8 @@ from vtc07.links.address import LinkAddress, SimulatedAddress, TCPAddress, parse
 from vtc07.links.link import LinkUnavailable
 
 if TYPE_CHECKING:
-    from vtc07.hhu.entries import ActivityJournal
-    from vtc07.hhu.recording import Recording
+    from vtc07.hhu.history.recording import Recording
+    from vtc07.hhu.journal.entries import ActivityJournal
     from vtc07.links.blocking import ClientDriver, Interruption
     from vtc07.links.link import Link
     from vtc07.meter import SQLiteStore

@@ -22,7 +22,7 @@ from vtc07.carrier.status import TokenStatus
 from vtc07.cli.keys import TEST_PAN, TEST_SGC, test_vending_key
 from vtc07.cli.power import work
 from vtc07.hhu.delivery import SendReport, TokenToSend, send
-from vtc07.hhu.journal import MemoryJournal
+from vtc07.hhu.journal.deliveries import MemoryJournal
 from vtc07.hhu.outcome import Delivered, Outcome
 from vtc07.hhu.outcome import Refused as RefusedToken
 from vtc07.hhu.progress import EntryWritten, Polling, Progress, Reconnecting

@@ -23,15 +23,15 @@ from vtc07.cli.lazy import examples
 from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
-from vtc07.hhu.diagnosis import Finding, Receipt
-from vtc07.hhu.diagnosis_document import document_of, entry_of, masked, seconds_ago
-from vtc07.hhu.diagnosis_meter import span
-from vtc07.hhu.diagnosis_run import Diagnosis
-from vtc07.hhu.diagnosis_run import diagnose as diagnosed
-from vtc07.hhu.journal import Delivery, JournalError, JournalMissing
-from vtc07.hhu.journal_file import FileJournal
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.key_change_state import KeyChangeState, key_change_state, require_set
+from vtc07.hhu.diagnosis.document import document_of, entry_of, masked, seconds_ago
+from vtc07.hhu.diagnosis.facts import Finding, Receipt
+from vtc07.hhu.diagnosis.meter import span
+from vtc07.hhu.diagnosis.run import Diagnosis
+from vtc07.hhu.diagnosis.run import diagnose as diagnosed
+from vtc07.hhu.journal.deliveries import Delivery, JournalError, JournalMissing
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.journal.reading import open_for_reading
+from vtc07.hhu.key_change.state import KeyChangeState, key_change_state, require_set
 from vtc07.hhu.texts import Texts
 from vtc07.hhu.values import text_for_people
 from vtc07.tokens import KRN, KT, SGC, TI, BaseDate, MeterPAN, TokenData

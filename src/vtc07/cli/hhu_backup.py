@@ -11,7 +11,7 @@ from vtc07.cli.journalling import JournalOptions, journal_option
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.percent import percent
-from vtc07.hhu.journal_backup import back_up
+from vtc07.hhu.journal.backup import back_up
 
 
 @click.command(

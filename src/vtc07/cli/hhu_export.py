@@ -14,8 +14,8 @@ from vtc07.cli.journalling import JournalOptions, journal_option
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.percent import percent
-from vtc07.hhu.journal_export import Selection, export_lines, write_export
-from vtc07.hhu.journal_reading import open_for_reading
+from vtc07.hhu.journal.export import Selection, export_lines, write_export
+from vtc07.hhu.journal.reading import open_for_reading
 from vtc07.tokens import MeterPAN
 
 

@@ -17,8 +17,8 @@ from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
 from vtc07.cli.send import EXIT_CODES, explanation, outcome_document
 from vtc07.hhu import resuming
-from vtc07.hhu.journal import Delivery, JournalMissing
-from vtc07.hhu.journal_reading import open_for_reading
+from vtc07.hhu.journal.deliveries import Delivery, JournalMissing
+from vtc07.hhu.journal.reading import open_for_reading
 from vtc07.hhu.outcome import Unresolved
 from vtc07.hhu.resuming import OpenSetting, OpenWork, ResumeReport, SettingFound
 from vtc07.tokens import TokenData

@@ -15,9 +15,9 @@ from vtc07.cli.journalling import JournalOptions, journal_option
 from vtc07.cli.language import texts_for
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.sequence import DeliverySequence, SequencePart, Step, sequence_of
-from vtc07.hhu.sequence_text import LEAST_WIDTH, PLAIN_STROKES, STROKES, Strokes, text_lines
+from vtc07.hhu.history.sequence import DeliverySequence, SequencePart, Step, sequence_of
+from vtc07.hhu.history.sequence_text import LEAST_WIDTH, PLAIN_STROKES, STROKES, Strokes, text_lines
+from vtc07.hhu.journal.reading import open_for_reading
 from vtc07.hhu.texts import Texts
 
 _WIDTH = 80
@@ -77,7 +77,7 @@ def show(
 
 def _draw(output: Output, sequence: DeliverySequence, how: str, file: Path, texts: Texts) -> None:
     """Write a drawing into a new file for its owner alone: tokens may stand in it."""
-    from vtc07.hhu import sequence_drawing  # noqa: PLC0415 - only for a drawing
+    from vtc07.hhu.history import sequence_drawing  # noqa: PLC0415 - only for a drawing
 
     drawn = sequence_drawing.svg if how == "svg" else sequence_drawing.page
     try:

@@ -13,10 +13,10 @@ from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.parameters import Parsed
 from vtc07.cli.percent import percent
-from vtc07.hhu.journal_check import expected_digest
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.journal_verify import Verification
-from vtc07.hhu.journal_verify import verify as verify_file
+from vtc07.hhu.journal.check import expected_digest
+from vtc07.hhu.journal.reading import open_for_reading
+from vtc07.hhu.journal.verify import Verification
+from vtc07.hhu.journal.verify import verify as verify_file
 
 _DIGEST = Parsed("DIGEST", expected_digest)
 

@@ -15,12 +15,12 @@ from vtc07.carrier.companion import Companion
 from vtc07.cli.failure import Failure
 from vtc07.cli.gathering import Command, gathering
 from vtc07.cli.output import Output
-from vtc07.hhu.journal import JournalError
+from vtc07.hhu.journal.deliveries import JournalError
 
 if TYPE_CHECKING:
-    from vtc07.hhu.entries import ActivityJournal
-    from vtc07.hhu.journal_file import FileJournal
-    from vtc07.hhu.recording import Recording
+    from vtc07.hhu.history.recording import Recording
+    from vtc07.hhu.journal.entries import ActivityJournal
+    from vtc07.hhu.journal.file import FileJournal
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def opened(options: JournalOptions, output: Output) -> Iterator[FileJournal]:
 
     Raises JournalError: nothing is sent without it.
     """
-    from vtc07.hhu.journal_file import FileJournal  # noqa: PLC0415 - only with a journal
+    from vtc07.hhu.journal.file import FileJournal  # noqa: PLC0415 - only with a journal
 
     with FileJournal(options.path) as journal:
         if journal.torn is not None:
@@ -122,7 +122,7 @@ def recording_in(
     address: str,
 ) -> Iterator[Recording]:
     """Record a session, and say at its end what the journal could not take."""
-    from vtc07.hhu.recording import Recording  # noqa: PLC0415 - only with a journal
+    from vtc07.hhu.history.recording import Recording  # noqa: PLC0415 - only with a journal
 
     recording = Recording(
         journal,

@@ -14,8 +14,8 @@ from vtc07.cli.tracing import open_trace
 from vtc07.hhu.progress import Progress
 
 if TYPE_CHECKING:
-    from vtc07.hhu.entries import ActivityJournal
-    from vtc07.hhu.recording import Recording
+    from vtc07.hhu.history.recording import Recording
+    from vtc07.hhu.journal.entries import ActivityJournal
     from vtc07.links.link import Sender
     from vtc07.trace.message import TraceMessage, TraceSpeed
     from vtc07.trace.recorder import Recorder

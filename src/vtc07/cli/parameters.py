@@ -31,7 +31,7 @@ from vtc07.tokens import (
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    from vtc07.hhu.report_summary import Period
+    from vtc07.hhu.report.summary import Period
 
     _ParamType = click.ParamType[Any]
 else:
@@ -135,7 +135,7 @@ def period(begin: datetime | date | None, end: datetime | date | None) -> Period
 
     ValueError where it is empty.
     """
-    from vtc07.hhu.report_summary import Period, day_of  # noqa: PLC0415 - only where it is asked
+    from vtc07.hhu.report.summary import Period, day_of  # noqa: PLC0415 - only where it is asked
 
     first = begin if begin is None or isinstance(begin, datetime) else day_of(begin, None).begin
     last = end if end is None or isinstance(end, datetime) else day_of(end, None).end

@@ -14,9 +14,9 @@ from vtc07.carrier.companion_file import load_companion
 from vtc07.cli.failure import Failure
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, is_coloured, json_option
-from vtc07.hhu.route_check import Counts, RouteCheck
-from vtc07.hhu.route_file import place
-from vtc07.hhu.route_findings import Finding, Severity
+from vtc07.hhu.route.check import Counts, RouteCheck
+from vtc07.hhu.route.file import place
+from vtc07.hhu.route.findings import Finding, Severity
 from vtc07.hhu.texts import counted
 
 #: So many findings of one kind are shown; of a column that is spoiled as a whole there are as many

@@ -20,14 +20,16 @@ from vtc07.cli.language import texts_for
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output
 from vtc07.cli.report_files import STDOUT, report_file, require_apart
-from vtc07.hhu.journal_reading import open_for_reading
-from vtc07.hhu.journal_schema import SCHEMA_VERSION
-from vtc07.hhu.report_block import known
-from vtc07.hhu.report_csv import COLUMNS, CSVReport
-from vtc07.hhu.report_html import GENERATOR, HTMLReport
-from vtc07.hhu.report_json import TITLE, JSONReport
-from vtc07.hhu.report_stop import ReportedStop
-from vtc07.hhu.report_summary import (
+from vtc07.hhu.history.sequence_drawing import figure
+from vtc07.hhu.journal.reading import open_for_reading
+from vtc07.hhu.journal.schema import SCHEMA_VERSION
+from vtc07.hhu.report.block import known
+from vtc07.hhu.report.csv import COLUMNS, CSVReport
+from vtc07.hhu.report.html import GENERATOR, HTMLReport
+from vtc07.hhu.report.json import TITLE, JSONReport
+from vtc07.hhu.report.route_report import ReportPart, report_head, write_report
+from vtc07.hhu.report.stop import ReportedStop
+from vtc07.hhu.report.summary import (
     RESULTS,
     SHOWN,
     TO_LOOK_AT,
@@ -39,11 +41,9 @@ from vtc07.hhu.report_summary import (
     day_of,
     needs_attention,
 )
-from vtc07.hhu.report_words import Words
-from vtc07.hhu.route_file import open_route
-from vtc07.hhu.route_report import ReportPart, report_head, write_report
-from vtc07.hhu.route_task import StopResult
-from vtc07.hhu.sequence_drawing import figure
+from vtc07.hhu.report.words import Words
+from vtc07.hhu.route.file import open_route
+from vtc07.hhu.route.task import StopResult
 
 #: What comes to a terminal is English, as of every command.
 WORDS: Final = Words()

@@ -18,20 +18,20 @@ from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
 from vtc07.cli.route_shown import show_arrival, show_count, show_visit, visit_document
 from vtc07.cli.send import EXIT_CODES
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.outcome import Meaning
-from vtc07.hhu.route_file import RouteFile, open_route
-from vtc07.hhu.route_round import (
+from vtc07.hhu.route.file import RouteFile, open_route
+from vtc07.hhu.route.round import (
     begin_round,
     continue_round,
     current_round,
     round_before,
     round_of_another_file,
 )
-from vtc07.hhu.route_run import work
-from vtc07.hhu.route_state import RouteSummary, route_summary
-from vtc07.hhu.route_task import StopResult, StopState
-from vtc07.hhu.route_visit import Arrived, Finding, RouteStep, RouteVisit, TaskBegins
+from vtc07.hhu.route.run import work
+from vtc07.hhu.route.state import RouteSummary, route_summary
+from vtc07.hhu.route.task import StopResult, StopState
+from vtc07.hhu.route.visit import Arrived, Finding, RouteStep, RouteVisit, TaskBegins
 
 #: How an option names stdin.
 _STDIN: Final = ("-",)

@@ -7,10 +7,10 @@ from typing import Any
 
 from vtc07.cli.output import Output
 from vtc07.cli.send import explanation, outcome_document
-from vtc07.hhu.route import Route
-from vtc07.hhu.route_state import RouteSummary
-from vtc07.hhu.route_task import StopState, TaskState
-from vtc07.hhu.route_visit import Arrived, RouteVisit
+from vtc07.hhu.route.facts import Route
+from vtc07.hhu.route.state import RouteSummary
+from vtc07.hhu.route.task import StopState, TaskState
+from vtc07.hhu.route.visit import Arrived, RouteVisit
 from vtc07.hhu.texts import Said, counted
 
 

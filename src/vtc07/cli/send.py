@@ -17,8 +17,8 @@ from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
 from vtc07.hhu.delivery import SendReport, TokenToSend
 from vtc07.hhu.delivery import send as send_tokens
-from vtc07.hhu.journal import Delivery, delivered_before
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.deliveries import Delivery, delivered_before
+from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.outcome import (
     EXPLANATIONS,
     Delivered,

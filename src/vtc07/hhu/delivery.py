@@ -16,7 +16,7 @@ from vtc07.carrier.events import EnterToken, Entry, TokenEntryAnswered
 from vtc07.carrier.registers import MAX_TOKEN_DATA
 from vtc07.carrier.status import ErrorCode
 from vtc07.hhu.entry_refused import out_of_order, refusal
-from vtc07.hhu.journal import Delivery, Journal, JournalError, delivered_before
+from vtc07.hhu.journal.deliveries import Delivery, Journal, JournalError, delivered_before
 from vtc07.hhu.outcome import (
     Busy,
     Delivered,
@@ -133,7 +133,7 @@ def send(
     delivered, is that token's outcome. ``resend_if_refusable`` matters only where the companion
     lacks the registers that tell what became of a token (`vtc07.hhu.unconfirmed`). ``resume``:
     tokens that the journal knows as delivered to this meter are not entered again
-    (`vtc07.hhu.journal.delivered_before`).
+    (`vtc07.hhu.journal.deliveries.delivered_before`).
 
     Never raises for what the meter or the line does: that is in the report.
     """

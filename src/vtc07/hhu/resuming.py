@@ -19,11 +19,17 @@ from typing import Any
 from vtc07.carrier.endpoint import Procedure, durably
 from vtc07.carrier.registers import Value
 from vtc07.hhu.delivery import Deliverer, EarlierDelivery, WallClock
-from vtc07.hhu.entries import EntryKind, NewEntry
-from vtc07.hhu.journal import Delivery, Journal, JournalError, ReadableJournal, UnitJournal
+from vtc07.hhu.history.recorded_members import of_value
+from vtc07.hhu.journal.deliveries import (
+    Delivery,
+    Journal,
+    JournalError,
+    ReadableJournal,
+    UnitJournal,
+)
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
 from vtc07.hhu.outcome import Meaning, Outcome, Unresolved, UnresolvedReason, meaning_of
 from vtc07.hhu.reading import read
-from vtc07.hhu.recorded_members import of_value
 from vtc07.hhu.session import AnotherMeter, NoLink, Session
 from vtc07.hhu.texts import Said, mark, said
 

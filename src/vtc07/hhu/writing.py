@@ -16,11 +16,11 @@ from vtc07.carrier.endpoint import Procedure, durably
 from vtc07.carrier.events import CommandRefused, Write, Written
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode
-from vtc07.hhu.entries import ActivityJournal, EntryKind, NewEntry
-from vtc07.hhu.journal import JournalError
+from vtc07.hhu.history.recorded_members import of_value
+from vtc07.hhu.journal.deliveries import JournalError
+from vtc07.hhu.journal.entries import ActivityJournal, EntryKind, NewEntry
 from vtc07.hhu.progress import RegisterWritten
 from vtc07.hhu.reading import read
-from vtc07.hhu.recorded_members import of_value
 from vtc07.hhu.session import Session, SessionError
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from vtc07.carrier.client import Client
 from vtc07.carrier.server import Server
 from vtc07.hhu.delivery import Deliverer
-from vtc07.hhu.journal_memory import MemoryPlace
+from vtc07.hhu.journal.memory import MemoryPlace
 from vtc07.hhu.session import Session
 from vtc07.meter import SQLiteStore
 from vtc07.simulation import meter_defects, unit_defects

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vtc07.carrier.client import Client
 from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.hhu.delivery import Deliverer
-from vtc07.hhu.journal_memory import MemoryPlace
+from vtc07.hhu.journal.memory import MemoryPlace
 from vtc07.hhu.session import Session
 from vtc07.meter import MeterServer, SQLiteStore
 from vtc07.simulation.powered import WatchedMeter

@@ -8,7 +8,7 @@ from typing import Final
 
 from vtc07.carrier.status import ErrorCode
 from vtc07.hhu.delivery import SendReport
-from vtc07.hhu.journal import Delivery
+from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.outcome import (
     Delivered,
     Meaning,

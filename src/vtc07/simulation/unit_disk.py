@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
-from vtc07.hhu.journal import Delivery
-from vtc07.hhu.journal_chain import SALT_LENGTH
-from vtc07.hhu.journal_memory import MemoryPlace
-from vtc07.hhu.journal_result import Result
-from vtc07.hhu.journal_sqlite import SQLiteJournal
+from vtc07.hhu.journal.chain import SALT_LENGTH
+from vtc07.hhu.journal.deliveries import Delivery
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.result import Result
+from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.outcome import Outcome
 from vtc07.hhu.resolution import Snapshot
 from vtc07.simulation.faults import CrashAtJournal

@@ -10,9 +10,9 @@ from vtc07.carrier.status import TokenStatus
 from vtc07.cli.connection import Connection
 from vtc07.hhu import selection
 from vtc07.hhu.delivery import EarlierDelivery, TokenToSend, WallClock, send
-from vtc07.hhu.journal import Delivery, Journal
-from vtc07.hhu.journal_result import Result
-from vtc07.hhu.key_change import deliver_key_change
+from vtc07.hhu.journal.deliveries import Delivery, Journal
+from vtc07.hhu.journal.result import Result
+from vtc07.hhu.key_change.delivering import deliver_key_change
 from vtc07.hhu.outcome import (
     EXPLANATIONS,
     Delivered,

@@ -14,10 +14,10 @@ from textual.widgets import Input, RichLog, Static
 
 from vtc07.cli.connection import Connection
 from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.diagnosis import Certainty, Finding, Receipt, Weight
-from vtc07.hhu.diagnosis_document import entry_of
-from vtc07.hhu.diagnosis_run import Diagnosis, diagnose
-from vtc07.hhu.journal import UnitJournal
+from vtc07.hhu.diagnosis.document import entry_of
+from vtc07.hhu.diagnosis.facts import Certainty, Finding, Receipt, Weight
+from vtc07.hhu.diagnosis.run import Diagnosis, diagnose
+from vtc07.hhu.journal.deliveries import UnitJournal
 from vtc07.hhu.texts import counted, mark, said
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
 from vtc07.terminal.meter_line import Target, greeted

@@ -17,6 +17,10 @@ from vtc07.terminal.frame import ENTER, ESCAPE, Menu, still
 if TYPE_CHECKING:
     from vtc07.terminal.app import HandHeldUnit
 
+_GO_ON = mark("go on")
+_CHOOSE = mark("choose")
+_BACK = mark("back")
+
 
 class Question(ModalScreen[bool]):
     """A question that is answered by ``yes_key`` (True) or by Esc (False).
@@ -30,7 +34,7 @@ class Question(ModalScreen[bool]):
         self,
         question: Said,
         yes: str,
-        no: str = mark("back"),
+        no: str = _BACK,
         *,
         yes_key: str = "enter",
         shown_key: str = ENTER,
@@ -71,7 +75,7 @@ class Wanted(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Put the question together."""
         texts = cast("HandHeldUnit", self.app).texts
-        keys = f"{texts(ENTER)} {texts(mark('go on'))}   {texts(ESCAPE)} {texts(mark('back'))}"
+        keys = f"{texts(ENTER)} {texts(_GO_ON)}   {texts(ESCAPE)} {texts(_BACK)}"
         with Vertical(id="dialog"):
             yield Static(Content(self._question.words(texts)), id="question")
             yield Input(self._text, password=self._hidden, select_on_focus=False)
@@ -105,7 +109,7 @@ class Choice(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Put the question together."""
         texts = cast("HandHeldUnit", self.app).texts
-        keys = f"{texts(ENTER)} {texts(mark('choose'))}   {texts(ESCAPE)} {texts(mark('back'))}"
+        keys = f"{texts(ENTER)} {texts(_CHOOSE)}   {texts(ESCAPE)} {texts(_BACK)}"
         with Vertical(id="dialog"):
             yield Static(Content(self._question.words(texts)), id="question", classes="gap")
             yield Menu()

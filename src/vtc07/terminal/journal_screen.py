@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, RichLog
 
-from vtc07.hhu.journal import Delivery
-from vtc07.hhu.sequence import sequence_of
-from vtc07.hhu.sequence_text import text_lines
+from vtc07.hhu.history.sequence import sequence_of
+from vtc07.hhu.history.sequence_text import text_lines
+from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.texts import Said, mark, said
 from vtc07.terminal.delivering import result_said
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood

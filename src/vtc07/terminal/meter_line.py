@@ -18,7 +18,7 @@ from vtc07.carrier.events import Identity
 from vtc07.cli.connection import Connection, UnknownCompanion, Watch
 from vtc07.cli.link_options import LinkOptions
 from vtc07.cli.output import Output
-from vtc07.hhu.entries import ActivityJournal
+from vtc07.hhu.journal.entries import ActivityJournal
 from vtc07.hhu.progress import OnProgress
 from vtc07.hhu.session import AnotherMeter, Meter
 from vtc07.links.blocking import Interruption

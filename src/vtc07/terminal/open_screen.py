@@ -14,7 +14,7 @@ from textual.widgets import DataTable, Static
 
 from vtc07.cli.connection import Connection
 from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.journal import Delivery, UnitJournal
+from vtc07.hhu.journal.deliveries import Delivery, UnitJournal
 from vtc07.hhu.outcome import Meaning
 from vtc07.hhu.resuming import OpenWork, ResumeReport, advice, close_by_hand, open_work, resume
 from vtc07.hhu.texts import Said, mark, said

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Final
 
-from vtc07.hhu.diagnosis import Receipt
+from vtc07.hhu.diagnosis.facts import Receipt
 from vtc07.hhu.texts import Said, mark, said
 from vtc07.tokens import DRN, KRN, KT, SGC, TI, MeterPAN, TokenData, TokenError
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from textual.widget import Widget
 from textual.widgets import OptionList
 
-from vtc07.hhu.route_file import RouteFile, open_route
+from vtc07.hhu.route.file import RouteFile, open_route
 from vtc07.hhu.texts import mark, said
 from vtc07.terminal.dialogs import Wanted
 from vtc07.terminal.frame import BACK, ENTER, Frame, Key, Menu, Mood

@@ -17,18 +17,18 @@ from textual.widgets import RichLog, Static
 
 from vtc07.cli.connection import Connection
 from vtc07.hhu.outcome import Meaning
-from vtc07.hhu.route import RouteError
-from vtc07.hhu.route_file import RouteFile
-from vtc07.hhu.route_round import (
+from vtc07.hhu.route.facts import RouteError
+from vtc07.hhu.route.file import RouteFile
+from vtc07.hhu.route.round import (
     RouteRound,
     begin_round,
     continue_round,
     round_of_another_file,
 )
-from vtc07.hhu.route_run import work
-from vtc07.hhu.route_state import RouteStates
-from vtc07.hhu.route_task import RouteSummary, StopResult, StopState, TaskKind
-from vtc07.hhu.route_visit import Arrived, RouteStep, RouteVisit, TaskBegins
+from vtc07.hhu.route.run import work
+from vtc07.hhu.route.state import RouteStates
+from vtc07.hhu.route.task import RouteSummary, StopResult, StopState, TaskKind
+from vtc07.hhu.route.visit import Arrived, RouteStep, RouteVisit, TaskBegins
 from vtc07.hhu.texts import Said, counted, mark, said
 from vtc07.terminal.dialogs import Choice, Question
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood

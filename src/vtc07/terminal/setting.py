@@ -9,7 +9,7 @@ from textual.message import Message
 
 from vtc07.cli.link_options import AUTO
 from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.journal_file import FileJournal
+from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.texts import Said, Texts
 from vtc07.terminal.passing import Passed
 

@@ -16,7 +16,7 @@ from vtc07.carrier.registers import Register, Value
 from vtc07.cli.connection import Connection
 from vtc07.hhu import selection
 from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.entries import ActivityJournal
+from vtc07.hhu.journal.entries import ActivityJournal
 from vtc07.hhu.reading import Registers, read
 from vtc07.hhu.texts import mark, said
 from vtc07.hhu.values import text_for_people
