@@ -23,6 +23,7 @@ from cli_bench import (
     new_meter,
     one_sentence,
     registers,
+    secret_file,
     served,
     start,
     vtc07,
@@ -246,6 +247,41 @@ def test_at_a_terminal_it_waits_for_the_next_meter(here: Path) -> None:
         running.kill()
         running.wait()
         os.close(master)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+@pytest.mark.parametrize("password", ["Vq7-Kx 93", ""])
+def test_at_a_terminal_a_password_is_asked_for_once(here: Path, password: str) -> None:
+    secret_file(here / "pw", "Vq7-Kx 93")
+    new_meter("a.meter", "--companion", "electricity-mode-c", "--password-file", "pw")
+    route = write_route("monday.json", stop(write=["lowCreditThreshold=500"]))
+    master, slave = os.openpty()
+    running = subprocess.Popen(
+        [*PROGRAM, "route", "run", route, "sim:a.meter", "--again"],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    try:
+        _until(master, "q ends")
+        os.write(master, b"\n")
+        _until(master, "Enter alone: none): ")
+        os.write(master, password.encode() + b"\n")
+        first = _until(master, "q ends")
+        os.write(master, b"\n")
+        second = _until(master, "q ends")
+        os.write(master, b"q\n")
+        running.wait()
+    finally:
+        running.kill()
+        running.wait()
+        os.close(master)
+    assert "Enter alone" not in second
+    for shown in (first, second):
+        assert "Kx" not in shown
+        assert ("written and read back" in shown) == bool(password)
+        assert "read: 0.000 kWh" in shown or "value read: 0.000 kWh" in shown
 
 
 def _until(terminal: int, text: str) -> str:

@@ -183,7 +183,7 @@ def test_nothing_moves_while_a_password_is_typed(here: Path) -> None:
         env=os.environ | {"TERM": "vt100"},
     )
     shown = b""
-    while b"not shown): " not in shown:
+    while b"Enter alone: none): " not in shown:
         shown += os.read(master, 4096)
     os.write(master, b"Vq7-Kx 93\n")
     out, _ = process.communicate()

@@ -173,12 +173,20 @@ class Connection:
                 raise Failure(f"--meter-address: {error}") from None
         return self._session
 
-    def want_password(self) -> None:
-        """Ask a person at a terminal for the password, where none was given and one is known."""
+    @property
+    def knows_passwords(self) -> bool:
+        """Whether the meter is of a kind that has passwords; it may be asked for that."""
         rule = self.companion.mode_c
-        known = rule is not None and rule.password is not None
-        if self._password is None and known and secret.is_asked_at_a_terminal():
-            self._password = secret.password_from_prompt()
+        return rule is not None and rule.password is not None
+
+    def want_password(self) -> str | None:
+        """Ask a person at a terminal for the password, where none was given and one is known.
+
+        Returns it, whoever gave it; an empty one is none.
+        """
+        if self._password is None and self.knows_passwords and secret.is_asked_at_a_terminal():
+            self._password = secret.password_from_prompt() or None
+        return self._password
 
     def run(self, procedure: Procedure[T]) -> T:
         """Run a procedure of the session; LinkUnavailable where the link cannot be opened."""

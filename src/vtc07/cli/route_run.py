@@ -32,6 +32,7 @@ from vtc07.hhu.route.run import work
 from vtc07.hhu.route.state import RouteSummary, route_summary
 from vtc07.hhu.route.task import StopResult, StopState
 from vtc07.hhu.route.visit import Arrived, Finding, RouteStep, RouteVisit, TaskBegins
+from vtc07.hhu.session import SignOnRefused
 
 #: How an option names stdin.
 _STDIN: Final = ("-",)
@@ -178,6 +179,8 @@ class _Day:
         self._route = route
         self._wanted = wanted
         self._before: tuple[StopState, ...] = ()
+        self._password: str | None = None  # typed once, for all meters that want it
+        self._without = False  # a person said that there is none
 
     def one_meter(self) -> None:
         """Work at one meter; Failure where not everything is done there."""
@@ -232,8 +235,14 @@ class _Day:
         with (
             Progressing(self._output) as progress,
             opened(self._journal, self._output) as kept,
-            Connection(self._link, self._output, progress.heard, journal=kept) as connection,
+            Connection(
+                self._link, self._output, progress.heard, journal=kept, password=self._password
+            ) as connection,
         ):
+            if self._route.writing and not self._without and connection.knows_passwords:
+                with progress.aside():
+                    self._password = connection.want_password()
+                self._without = self._password is None
             recording = connection.recording
             assert recording is not None
             recording.route = self._route.name
@@ -264,6 +273,9 @@ class _Day:
                 connection.sign_off()
             except KeyboardInterrupt:
                 raise _interrupted(kept, connection.meter_pan) from None
+            except SignOnRefused:
+                self._password = None  # the next one is asked for
+                raise
             return visit, connection.unavailable
 
     def _summary(self) -> RouteSummary:

@@ -100,5 +100,6 @@ def from_prompt(what: str) -> str:
 
 
 def password_from_prompt() -> str:
-    """Ask for a meter's password without showing it; spaces are part of it."""
-    return str(click.prompt("the meter's password (not shown)", hide_input=True, err=True))
+    """Ask for a meter's password without showing it; spaces are part of it, empty is none."""
+    asked = "the meter's password (not shown; Enter alone: none)"
+    return str(click.prompt(asked, default="", show_default=False, hide_input=True, err=True))

@@ -52,7 +52,7 @@ class RouteFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         reading = Reading(path)
-        size = faulty = 0
+        size = faulty = writing = 0
         with reading:
             for row in reading.rows():
                 if row.blank:
@@ -62,6 +62,7 @@ class RouteFile:
                 size += 1
                 stop, _ = stop_of(row)
                 faulty += bool(stop.errors)
+                writing += bool(stop.write)
         if not size:
             what = said("there is no stop in it")
             raise RouteUnreadable(
@@ -69,6 +70,8 @@ class RouteFile:
             )
         self._size = size
         self._faulty = faulty
+        #: at how many of them registers are to be written
+        self.writing = writing
         self._digest = reading.digest
         self._name = reading.name
         self.is_json = reading.is_json
