@@ -6,16 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hhu_bench import KEY, PAN, MeterLine, credit, new_meter, without
+from hhu_bench import KEY, PAN, MeterLine, ScriptedMeter, credit, new_meter, wall_clock, without
 from route_bench import day, results, route_of, values_read
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.events import ClientEvent, Command, CommandRefused, EnterToken, Read
 from vtc07.carrier.mode_c_client import ModeCClient
+from vtc07.carrier.status import ErrorCode
 from vtc07.hhu.delivery import resolve_earlier
+from vtc07.hhu.journal.memory import MemoryPlace
+from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.outcome import Meaning, NotTaken, NotTakenReason, Unresolved, UnresolvedReason
 from vtc07.hhu.progress import Progress, Reconnecting
 from vtc07.hhu.resolution import Snapshot
+from vtc07.hhu.route.run import work
 from vtc07.hhu.route.task import StopResult, TaskResult
 from vtc07.hhu.route.visit import Finding
 from vtc07.hhu.session import Session
@@ -253,3 +258,46 @@ def test_a_token_that_nobody_knows_of_stays_open_whatever_came_after(
         assert unit.visit().meaning is Meaning.UNRESOLVED
         assert unit.bench.state.tokens_executed == 0
         assert results(unit.state()) == [OPEN, TO_DO, DONE, DONE]
+
+
+def test_a_delivery_that_is_left_open_holds_back_the_tokens_of_the_next_stop(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """A meter may stand in a route twice; whatever is open at it comes first all the same."""
+    bench = MeterLine(electricity, execution_ns=20 * S)
+    stops = [{"meter": PAN, "deliver": [credit(number)]} for number in (1, 2)]
+    with day(bench, route_of(tmp_path / "r.json", *stops)) as unit:
+        visit = unit.visit()
+        assert visit.meaning is Meaning.UNRESOLVED
+        assert "before delivery 1 is resolved" in str(visit.said)
+        with unit.journal() as journal:
+            assert [delivery.token for delivery in journal.deliveries()] == [credit(1)]
+        bench.meter._execution_ns = S
+        assert unit.later().complete
+        assert bench.state.tokens_executed == 2
+
+
+def test_a_meter_that_cannot_be_compared_gets_no_token_of_any_stop(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """It told its MeterPAN when it was identified, and refuses it before the first token."""
+    bench = ScriptedMeter(electricity)
+    told = 0
+
+    def refusing(command: Command) -> ClientEvent | None:
+        nonlocal told
+        if isinstance(command, Read) and command.start.name == "meterPAN":
+            told += 1
+            if told > 1:
+                return CommandRefused(command, ErrorCode.ACCESS_DENIED, "ER03")
+        return None
+
+    bench.failing = refusing
+    bench.snapshots.append(Snapshot(0, 0, "", 0))
+    stops = [{"meter": PAN, "deliver": [credit(number)]} for number in (1, 2)]
+    route = route_of(tmp_path / "r.json", *stops)
+    with MemoryPlace() as place, SQLiteJournal(place) as journal:
+        visit = bench.run(work(Session(electricity), journal, route, wall_clock=wall_clock))
+        assert visit.meaning is Meaning.REFUSED
+        assert bench.count(EnterToken) == 0
+        assert journal.deliveries() == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hhu_bench import PAN, MeterLine, credit, new_meter
-from key_change_bench import FOUR, NEW_KEY, OTHER_NEW_KEY, set_of_four
+from key_change_bench import FOUR, KEY, NEW_KEY, OTHER_NEW_KEY, set_of_four
 from route_bench import day, results, route_of, sections, values_read
 
 from vtc07.carrier.companion import Companion, S
@@ -23,6 +23,7 @@ from vtc07.hhu.route.run import work
 from vtc07.hhu.route.state import route_summary
 from vtc07.hhu.route.task import StopResult, TaskKind, TaskResult
 from vtc07.hhu.route.visit import Arrived, Finding, RouteStep, TaskBegins, TaskEnded
+from vtc07.links.link import Sender
 from vtc07.links.simulated import UNPLUGGED
 from vtc07.meter import MeterState
 from vtc07.tokens import EA, DecoderKey, Service, TransferCredit, encode
@@ -426,3 +427,57 @@ def test_a_procedure_of_its_own_needs_nothing_but_what_it_is_given(
     with day(bench, route_of(tmp_path / "r.json", WHOLE)) as unit, unit.journal() as journal:
         visit = bench.run(work(unit.session, journal, unit.route, wall_clock=unit.clock))
     assert visit.meter.meter_pan == PAN
+
+
+def test_a_key_that_was_made_of_two_sets_is_never_told_as_done(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """The meter says Accept to the last section, but one of another set came in between."""
+    bench = MeterLine(electricity)
+    (strange, *_) = set_of_four(OTHER_NEW_KEY)
+    entries = 0
+
+    def someone_at_the_keypad(who: Sender, char: int, _index: int, now_ns: int) -> int:
+        nonlocal entries
+        if who == "client" and char == ord("W"):
+            entries += 1
+            if entries == 4:
+                bench.line.schedule(now_ns, lambda: bench.keypad(strange))
+        return char
+
+    bench.line.fault = someone_at_the_keypad
+    stop = {"meter": PAN, "deliver": sections(FOUR)}
+    with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+        visit = unit.visit()
+        assert bench.state.key not in (KEY, NEW_KEY)
+        assert visit.meaning is Meaning.REFUSED
+        executed = entries_sent(bench.state)
+        for _ in range(2):
+            assert unit.state().result is StopResult.REFUSED
+            assert results(unit.state()) == [REFUSED] * 4
+            assert "of this set and others" in " ".join(str(t.said) for t in unit.state().tasks)
+            assert unit.later().finding is Finding.REFUSED_BEFORE
+        assert entries_sent(bench.state) == executed
+
+
+def test_a_key_change_set_that_was_corrected_goes_on(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    mistyped = f"{int(FOUR[1]) ^ 5:020d}"
+    path = tmp_path / "r.json"
+    for by_keypad in (True, False):
+        bench = MeterLine(electricity)
+        wrong = {"meter": PAN, "deliver": sections([FOUR[0], mistyped, *FOUR[2:]])}
+        with day(bench, route_of(path, wrong)) as unit:
+            if by_keypad:
+                bench.keypad(FOUR[0])
+                bench.line.idle(20 * S)
+            assert unit.visit().meaning is Meaning.REFUSED
+            assert unit.later().finding is Finding.REFUSED_BEFORE
+            unit.route = route_of(path, {"meter": PAN, "deliver": sections(FOUR)})
+            with unit.journal() as journal:
+                earlier = round_before(journal, unit.route)
+                assert earlier is not None
+                continue_round(journal, unit.route, earlier, unit.clock())
+            assert unit.later().complete
+            assert bench.state.key == NEW_KEY

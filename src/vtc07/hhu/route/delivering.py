@@ -43,7 +43,7 @@ _GONE: Final = frozenset(
     }
 )
 #: Entering the set again as it is would not help.
-_FRUITLESS: Final = (KeyChangeStage.REFUSED, KeyChangeStage.OVERTAKEN)
+_FRUITLESS: Final = (KeyChangeStage.REFUSED, KeyChangeStage.OVERTAKEN, KeyChangeStage.MIXED)
 
 
 class _Doubting(Deliverer):
@@ -96,6 +96,10 @@ class Tokens:
             yield from self._note_earlier(stops, earlier)
         if obstacle is not None:
             raise BrokenOffError(obstacle.said, obstacle.meaning)
+        yield from self._hold_back()
+
+    def _hold_back(self) -> Procedure[None]:
+        """Send no token to this meter any more while a delivery to it is open."""
         if left := (yield from self.unresolved()):
             self.held_back = said(
                 "no token is sent to this meter before delivery {number} is resolved",
@@ -195,11 +199,15 @@ class Tokens:
         deliverer, outcome = yield from self._begin_deliveries(stops)
         if outcome is None:
             outcome = yield from deliverer.deliver(TokenToSend(digits, has_tid=_has_tid(digits)))
+        else:
+            self.end()  # whoever is there was not compared: the next token begins with that
         self._session.on_progress(Resolved(task.place, outcome))
         last = (yield from self._last_deliveries()).get(digits)
         delivery = last if last != before else None
         yield from self._ledger.ended(stop, task, _came_of(outcome), delivery)
         _stop_at(outcome)
+        if isinstance(outcome, Unresolved):
+            yield from self._hold_back()
         return isinstance(outcome, Delivered)
 
     def _key_change(

@@ -27,7 +27,7 @@ from vtc07.hhu.route.task import (
     TaskResult,
     TaskState,
 )
-from vtc07.hhu.route.tokens import NOT_BEGUN, as_noted, token_tasks
+from vtc07.hhu.route.tokens import NOT_BEGUN, as_noted, is_section, token_tasks
 from vtc07.tokens.errors import TokenError
 from vtc07.tokens.identifiers import DRN, MeterPAN
 
@@ -121,13 +121,17 @@ class RouteStates:
         found = self._journal.entries(
             after=self.round.number, kinds=OF_A_VISIT, meter_pan=pan, route=self._route.name
         )
+        same_file = True
         for entry in found:
             if entry.members.get("round") not in self.round.numbers:
                 continue
             if entry.kind is EntryKind.ARRIVED:
+                same_file = entry.members.get("digest") == self._route.digest
                 visits.append(StopVisit(entry.time, None, entry.number))
             elif entry.kind is EntryKind.TASK:
-                noted.append(Noted.of(entry))
+                found_out = Noted.of(entry)
+                if same_file or not _of_a_set_refused(found_out):
+                    noted.append(found_out)
             elif visits:
                 visits[-1] = replace(visits[-1], ended=entry.time)
         return visits, noted
@@ -154,6 +158,15 @@ def _tasks(
         for place, subject in enumerate(subjects):
             state = TaskState(kind, place, subject, TaskResult.TO_DO, NOT_BEGUN)
             yield as_noted(state, newest.get(subject))
+
+
+def _of_a_set_refused(noted: Noted) -> bool:
+    """Say whether it tells that a key change was given up: with a corrected file it may go on."""
+    return (
+        noted.kind is TaskKind.DELIVER
+        and noted.result is TaskResult.REFUSED
+        and is_section(noted.subject)
+    )
 
 
 def _stop_result(tasks: Sequence[TaskState], visits: Sequence[StopVisit]) -> StopResult:

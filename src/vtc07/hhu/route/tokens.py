@@ -30,6 +30,11 @@ def token_subject(token: RouteToken) -> str:
     return f"{last} {token.section}/{token.sections}" if token.of_key_change else last
 
 
+def is_section(subject: str) -> bool:
+    """Say whether it is a section of a key change that is called so."""
+    return "/" in subject
+
+
 def token_result(outcome: Result) -> TaskResult:
     """Return what an outcome means for the task.
 
@@ -106,6 +111,8 @@ def _token_task(
         and (last.delivery is None or last.result is TaskResult.DONE)
     ):
         return as_noted(state, last)  # what was found out later: of a key change, that it is whole
+    if token.of_key_change and any(n.delivery == decisive.number for n in of_it):
+        return as_noted(state, last)  # the set as a whole says more than one token's result
     entry = next((n for n in reversed(of_it) if n.delivery == decisive.number), None)
     if entry is not None and entry.result is result:
         return as_noted(state, entry)
