@@ -108,9 +108,20 @@ def test_a_refused_token_is_exit_code_1_and_the_rest_is_done(meter: str) -> None
     result = vtc07("route", "run", route, meter, "--json")
     assert result.code == 1
     assert results(result.json) == ["refused", "to do", "done"]
+    why = "a digit is wrong, or the token is for another meter or another key"
+    assert [task["explanation"] for task in result.json["stops"][0]["tasks"]] == [why, None, None]
     again = vtc07("route", "run", route, meter)
     assert again.code == 1
     assert "nothing is left to be tried" in one_sentence(again.err)
+    assert f"refused: CRCError: {why}" in again.out
+
+
+def test_empty_entries_of_a_log_are_counted_and_not_shown(meter: str) -> None:
+    route = write_route("monday.json", stop([credit("4.0", *TEST)], read=["tokenLog"]))
+    shown = done("route", "run", route, meter).out
+    assert "50 values read, 49 of them empty" in shown
+    assert "tokenLog.1 " in shown
+    assert "tokenLog.2" not in shown
 
 
 def test_no_link_is_exit_code_3_and_nothing_is_visited(here: Path) -> None:

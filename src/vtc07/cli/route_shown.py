@@ -62,13 +62,17 @@ def _with_why(outcome: Any) -> str:
 
 
 def _rows(task: TaskState) -> list[list[str]]:
-    """Return a task's row, and one for each value where there are several."""
+    """Return a task's row, and one for each value where there are several and it is not empty."""
     about, result = task.subject, str(Said(task.result.value))
     if len(task.values) == 1 and task.values[0]["name"]:
         only = task.values[0]
         return [[task.kind.value, about, result, f"{task.said}: {only['text']}"]]
-    rows = [[task.kind.value, about, result, str(task.said)]]
-    rows += [["", str(value["name"]), "", str(value["text"])] for value in task.values]
+    words = f"{task.said}: {task.why}" if task.why else str(task.said)
+    shown = task.shown_values
+    if empty := len(task.values) - len(shown):
+        words += f", {empty} of them empty"
+    rows = [[task.kind.value, about, result, words]]
+    rows += [["", str(value["name"]), "", str(value["text"])] for value in shown]
     return rows
 
 
@@ -127,6 +131,7 @@ def task_document(task: TaskState) -> dict[str, Any]:
         "about": task.subject,
         "result": task.result.value,
         "text": str(task.said),
+        "explanation": task.why or None,
         "time": _time(task.time),
         "entry": task.entry,
         "delivery": task.delivery,

@@ -303,8 +303,10 @@ class RouteScreen(Frame):
         for ended in visit.tried:
             task = ended.task
             what = self.unit.texts(_TASKS[task.kind])
-            read = ", ".join(str(value["text"]) for value in task.values)
-            lines.append(f"  {what} {task.subject}: {read or self.words(task.said)}")
+            read = ", ".join(str(value["text"]) for value in task.shown_values)
+            told = read or self.words(task.said)
+            why = f": {self.unit.texts(task.why)}" if task.why else ""
+            lines.append(f"  {what} {task.subject}: {told}{why}")
         lines += visit.problems
         self._show_visit(shown=True)
         self.call_after_refresh(self._write, lines)

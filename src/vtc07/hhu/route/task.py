@@ -52,7 +52,8 @@ class TaskState:
     words. ``time``, ``entry``: when it came to that, and the number of the journal's entry that
     says so; None while nothing was tried, the entry too where no entry of the route says so but a
     delivery. ``delivery``: of a token. ``values``: what was read, as documents of
-    `vtc07.hhu.values.document`; tokens may stand in them.
+    `vtc07.hhu.values.document`; tokens may stand in them. ``why``: what the meter's refusal of a
+    token means to whoever holds it, empty where nothing was refused or the refusal says so itself.
     """
 
     kind: TaskKind
@@ -64,6 +65,14 @@ class TaskState:
     entry: int | None = None
     delivery: int | None = None
     values: tuple[dict[str, Any], ...] = ()
+    why: str = ""
+
+    @property
+    def shown_values(self) -> tuple[dict[str, Any], ...]:
+        """What was read, without the empty entries of a log; what was read alone stays."""
+        if len(self.values) == 1:
+            return self.values
+        return tuple(value for value in self.values if value["value"] != "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.journal.result import Result
-from vtc07.hhu.outcome import Delivered, Meaning, Refused
+from vtc07.hhu.outcome import EXPLANATIONS, Delivered, Meaning, Refused
 from vtc07.hhu.route.entries import Noted
 from vtc07.hhu.route.facts import RouteToken, Stop
 from vtc07.hhu.route.task import TaskKind, TaskResult, TaskState
@@ -74,7 +74,7 @@ def token_tasks(
             whole if token.of_key_change else place < last and _is_staged(of_each[place])
         ):
             # The meter changes its key with the last section, whoever entered the others.
-            task = replace(state, result=TaskResult.DONE, said=_KEY_CHANGED)
+            task = replace(state, result=TaskResult.DONE, said=_KEY_CHANGED, why="")
         elif blocked and state.result is TaskResult.TO_DO:
             task = replace(state, said=_BLOCKED)
         blocked |= task.result in (TaskResult.REFUSED, TaskResult.OPEN)
@@ -105,6 +105,7 @@ def _token_task(
     if decisive is None:
         return as_noted(state, last)
     result, words = _judged(decisive)
+    state = replace(state, why=_why(decisive))
     if (
         last is not None
         and result is TaskResult.TO_DO
@@ -161,6 +162,14 @@ def _judged(delivery: Delivery) -> tuple[TaskResult, Said]:
         case "Refused", TokenStatus() as status:
             words = Refused(status).said
     return token_result(ended), words
+
+
+def _why(delivery: Delivery) -> str:
+    """Return what the refusal of a delivery means; empty for every other result."""
+    ended = delivery.ended
+    if ended is None or ended.status is None or ended.outcome != Refused.__name__:
+        return ""
+    return EXPLANATIONS.get(ended.status, "")
 
 
 def as_noted(state: TaskState, noted: Noted | None) -> TaskState:
