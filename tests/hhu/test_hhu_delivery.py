@@ -599,7 +599,8 @@ def test_resending_what_a_meter_would_refuse(
 def test_an_earlier_entry_without_registers_is_said_once(electricity: Companion) -> None:
     companion = without(electricity, *SNAPSHOT)
     bench, journal = ScriptedMeter(companion), MemoryJournal()
-    journal.open_delivery(PAN, TOKEN, None, AT)
+    made = journal.open_delivery(PAN, TOKEN, None, AT)
+    journal.announce_write(made.number, 1, AT)
     assert _send(bench, THIRD, journal=journal).meaning is Meaning.UNRESOLVED
     bench.entries.append(ACK)
     bench.registers["tokenStatus"] = 1
@@ -609,12 +610,29 @@ def test_an_earlier_entry_without_registers_is_said_once(electricity: Companion)
 def test_an_earlier_entry_of_the_same_token_may_be_resent(electricity: Companion) -> None:
     companion = without(electricity, *SNAPSHOT)
     bench, journal = ScriptedMeter(companion), MemoryJournal()
-    journal.open_delivery(PAN, TOKEN, None, AT)
+    made = journal.open_delivery(PAN, TOKEN, None, AT)
+    journal.announce_write(made.number, 1, AT)
     bench.entries.append(ACK)
     bench.registers["tokenStatus"] = 10
     report = _send(bench, TOKEN, journal=journal, resend_if_refusable=True)
     assert report.outcomes == (Delivered(TokenStatus.USED_ERROR, now_or_before=True),)
     assert report.meaning is Meaning.DONE
+
+
+@pytest.mark.parametrize("resend", [False, True])
+def test_an_earlier_token_of_which_nothing_was_sent_is_as_good_as_before(
+    electricity: Companion, resend: bool
+) -> None:
+    """It was opened, and the program ended before it announced an entry; a meter need not tell."""
+    companion = without(electricity, *SNAPSHOT)
+    bench, journal = ScriptedMeter(companion), MemoryJournal()
+    journal.open_delivery(PAN, TOKEN, None, AT)
+    bench.entries.append(ACK)
+    bench.registers["tokenStatus"] = 10
+    report = _send(bench, TOKEN, journal=journal, resend_if_refusable=resend)
+    assert [earlier.outcome for earlier in report.earlier] == [NotTaken(NotTakenReason.NOT_ARRIVED)]
+    assert report.outcomes == (Refused(TokenStatus.USED_ERROR),)
+    assert not journal.unresolved()
 
 
 # --- words --------------------------------------------------------------------------------------

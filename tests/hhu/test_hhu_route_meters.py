@@ -301,3 +301,17 @@ def test_a_meter_that_cannot_be_compared_gets_no_token_of_any_stop(
         assert visit.meaning is Meaning.REFUSED
         assert bench.count(EnterToken) == 0
         assert journal.deliveries() == ()
+
+
+@pytest.mark.parametrize("resend", [False, True])
+def test_a_token_that_was_never_sent_is_sent_at_a_meter_that_tells_nothing(
+    electricity: Companion, tmp_path: Path, resend: bool
+) -> None:
+    """The unit crashed between opening the delivery and announcing its first entry."""
+    bench = MeterLine(without(electricity, "tokenSequence", "lastToken", "lastTokenStatus"))
+    stop = {"meter": PAN, "deliver": [credit(1)]}
+    with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+        with unit.journal() as journal:
+            journal.open_delivery(PAN, credit(1), None, unit.clock())
+        assert unit.visit(resend_if_refusable=resend).complete
+        assert bench.state.tokens_executed == 1

@@ -214,7 +214,8 @@ class Deliverer:
         if obstacle is not None:
             return obstacle
         for delivery in self._journal.unresolved(self._pan):
-            if self._resend and delivery.s0 is None and delivery.token in refusable:
+            doubtful = delivery.s0 is None and delivery.writes
+            if self._resend and doubtful and delivery.token in refusable:
                 # What becomes of it is the outcome of the token to be sent.
                 yield from self._resolve_earlier(delivery)
                 self._uncertain_before.add(delivery.token)
@@ -258,6 +259,8 @@ class Deliverer:
         session.on_progress(ResolvingEarlier(delivery.number))
         if delivery.s0 is None:
             outcome: Outcome = Unresolved(UnresolvedReason.NO_REGISTERS)
+            if not delivery.writes:  # every entry is announced before it is sent
+                outcome = NotTaken(NotTakenReason.NOT_ARRIVED)
         elif not self._confirmed:
             outcome = Unresolved(UnresolvedReason.REFUSED_READ, "the companion is another one now")
         elif (yield from self._is_out_of_order()):

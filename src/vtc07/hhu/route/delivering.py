@@ -113,7 +113,8 @@ class Tokens:
         for made in (yield from durably(lambda: journal.deliveries(pan))):
             doubtful.discard(made.token)
             ended = made.ended
-            if made.s0 is None and (ended is None or ended.meaning is Meaning.UNRESOLVED):
+            unknown = made.writes if ended is None else ended.meaning is Meaning.UNRESOLVED
+            if made.s0 is None and unknown:
                 doubtful.add(made.token)
         tokens = {token.digits for stop in stops for token in stop.deliver}
         self.to_send_again = {digits for digits in doubtful & tokens if _has_tid(digits)}
