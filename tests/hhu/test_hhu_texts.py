@@ -55,6 +55,26 @@ def test_a_catalogue_with_a_wrong_name_hides_nothing() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "template", ["{text:>999999999}", "{text.__class__}", "{text!r}", "{text[0]}", "{", "{0}", "{}"]
+)
+def test_a_template_of_others_names_values_and_nothing_else(template: str) -> None:
+    class Theirs(gettext.NullTranslations):
+        def gettext(self, message: str) -> str:
+            return template
+
+    assert said("it is {text}", text="so").words(Texts("fr", Theirs())) == "it is so"
+    document = {"template": template, "values": {"text": "so"}}
+    assert str(Said.from_document(document)) == template
+
+
+def test_a_value_commands_no_terminal_and_is_no_template() -> None:
+    evil = "\x1b]0;owned\x07\x9b2J\u202e\ud800{x}"
+    assert str(said("meter {pan}", pan=evil)) == "meter ?]0;owned??2J??{x}"
+    assert str(said("{why}", why=said("{text}\n\té", text="\r"))) == "?\n\té"
+    assert [str(Said(text)) for text in ("\x1b{x}", "\x1bx")] == ["?{x}", "?x"]
+
+
 @given(st.text())
 def test_any_name_of_a_language_gives_texts(language: str) -> None:
     texts = texts_of(language)

@@ -12,6 +12,7 @@ from vtc07.cli import parameters
 from vtc07.cli.journalling import JournalOptions, journal_option
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.journal.deliveries import Delivery, JournalMissing
 from vtc07.hhu.journal.reading import open_for_reading
 from vtc07.tokens import MeterPAN, TokenData
@@ -92,7 +93,7 @@ def _write_table(output: Output, found: list[Delivery], *, mask: bool) -> None:
 def _write_lines(output: Output, found: Iterable[Delivery], *, mask: bool) -> None:
     """Write a line for each, without columns: how wide they must be is known at the end only."""
     for delivery in found:
-        output.line("  ".join(_row(delivery, mask=mask)))
+        output.line(harmless("  ".join(_row(delivery, mask=mask))))
 
 
 def _write_json(found: Iterable[Delivery], *, mask: bool) -> None:
@@ -109,16 +110,11 @@ def _row(delivery: Delivery, *, mask: bool) -> list[str]:
     return [
         str(delivery.number),
         f"{delivery.opened.astimezone():%Y-%m-%d %H:%M:%S}",
-        _printable(delivery.meter_pan),
+        delivery.meter_pan,
         _MASKED if mask else TokenData.from_digits(delivery.token).grouped,
         str(delivery.writes),
-        "open" if delivery.result is None else _printable(delivery.result),
+        "open" if delivery.result is None else delivery.result,
     ]
-
-
-def _printable(text: str) -> str:
-    """Return what a terminal may be given, whoever wrote the journal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _document(delivery: Delivery, *, mask: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import click
 
 from vtc07.cli.failure import ExitCode
+from vtc07.hhu.harmless import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +24,8 @@ class Output:
     """A command's two streams.
 
     ``as_json``: results are one JSON document on stdout, and each message is one line of JSON on
-    stderr: ``{"note": ...}`` or ``{"error": ..., "exit_code": ...}``.
+    stderr: ``{"note": ...}`` or ``{"error": ..., "exit_code": ...}``. What meters and files say
+    commands no terminal in tables and messages; `line` writes what it is given.
     """
 
     def __init__(self, *, as_json: bool = False) -> None:
@@ -53,7 +55,7 @@ class Output:
                 column.removeprefix(">"), justify="right" if right else "left", overflow="fold"
             )  # a narrow terminal cuts nothing off
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
+            table.add_row(*(Text(harmless(cell)) for cell in row))
         if title:
             self.line(click.style(title, bold=True) if is_coloured(sys.stdout) else title)
         self._print(table)
@@ -67,7 +69,7 @@ class Output:
         table.add_column(style="dim", overflow="fold")
         table.add_column(overflow="fold")
         for name, value in rows:
-            table.add_row(Text(name), Text(value))
+            table.add_row(Text(harmless(name)), Text(harmless(value)))
         if title:
             self.line(click.style(title, bold=True) if is_coloured(sys.stdout) else title)
         self._print(table)
@@ -102,12 +104,12 @@ class Output:
             return
         self._message("error", sentence, "red")
         if hint:
-            click.echo(hint, err=True)
+            click.echo(harmless(hint), err=True)
 
     def progress(self, text: str) -> None:
         """Write a step of something that takes its time; nothing with JSON."""
         if not self.as_json:
-            click.echo(text, err=True)
+            click.echo(harmless(text), err=True)
 
     def _message(self, kind: str, text: str, colour: str) -> None:
         if self.as_json:
@@ -116,7 +118,7 @@ class Output:
         label = f"{kind}:"
         if is_coloured(sys.stderr):
             label = click.style(label, fg=colour, bold=True)
-        click.echo(f"{label} {text}", err=True)
+        click.echo(f"{label} {harmless(text)}", err=True)
 
 
 class PatientStdout:

@@ -20,6 +20,7 @@ from vtc07.cli.language import texts_for
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output
 from vtc07.cli.report_files import STDOUT, report_file, require_apart
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.history.sequence_drawing import figure
 from vtc07.hhu.journal.reading import open_for_reading
 from vtc07.hhu.journal.schema import SCHEMA_VERSION
@@ -212,7 +213,7 @@ class _Listed:
 
 def _show(output: Output, head: ReportHead, summary: ReportSummary, listed: _Listed) -> None:
     span = WORDS.span(summary.first, summary.last)
-    output.line(f"{_plain(head.route)}: {WORDS.stops(summary)}; {span}")
+    output.line(f"{harmless(head.route)}: {WORDS.stops(summary)}; {span}")
     if head.period.limited:
         output.line(f"period: {WORDS.period(head.period)}")
     output.line()
@@ -235,23 +236,18 @@ def _show(output: Output, head: ReportHead, summary: ReportSummary, listed: _Lis
         output.line(f"{times} a meter was there that is not on the route")
     if listed.count:
         output.line()
-        rows = [[_plain(cell) for cell in row] for row in listed.gravest()]
+        rows = listed.gravest()
         output.table(["to be looked at", "meter", "place", "what is known"], rows)
         if more := listed.count - len(rows):
             output.note(f"and {more} more; --html has all")
     if head.journal.entry:
         output.line()
-        output.line(f"journal {_plain(head.journal.name)}, entry {head.journal.entry}")
+        output.line(f"journal {harmless(head.journal.name)}, entry {head.journal.entry}")
         output.line(f"to check it later: vtc07 hhu verify --expect {head.journal.digest.hex()}")
 
 
 def _share(summary: ReportSummary, result: StopResult) -> str:
     return WORDS.share(summary.stops[result], summary.size)
-
-
-def _plain(text: str) -> str:
-    """Return text without anything that a terminal obeys."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 @contextlib.contextmanager

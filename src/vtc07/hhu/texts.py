@@ -17,6 +17,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from vtc07.hhu.harmless import harmless
+
 DOMAIN: Final = "vtc07"
 
 
@@ -44,7 +46,7 @@ class Said:
     """A sentence: ``template`` with ``{names}``, and ``values`` of them.
 
     ``many``: the template for another number than 1 of ``count``. A value that is `Said` itself is
-    put into words in the same language.
+    put into words in the same language. What a terminal would obey is not shown.
     """
 
     template: str
@@ -59,12 +61,14 @@ class Said:
             template = texts.plural(self.template, self.many, count)
         else:
             template = texts(self.template)
-        shown = {n: v.words(texts) if isinstance(v, Said) else v for n, v in values.items()}
-        try:
-            return template.format(**shown)
-        except (KeyError, IndexError, ValueError):
-            # A catalogue with a wrong name in it must not hide what is to be said.
-            return (self.many if self.many and count != 1 else self.template).format(**shown)
+        shown = {n: v.words(texts) if isinstance(v, Said) else str(v) for n, v in values.items()}
+        # A catalogue with a wrong name in it must not hide what is to be said.
+        plain = self.many if self.many and count != 1 else self.template
+        for each in (template, plain):
+            filled = _filled(each, shown)
+            if filled is not None:
+                return harmless(filled)
+        return harmless(plain)
 
     def __str__(self) -> str:
         return self.words()
@@ -82,6 +86,26 @@ class Said:
         values = document.get("values", {})
         read = {n: cls.from_document(v) if isinstance(v, Mapping) else v for n, v in values.items()}
         return cls(template, tuple(read.items()), str(document.get("many", "")))
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str | None:
+    """Return a template with its values in it, None where it wants anything else than these.
+
+    Templates come from catalogues and journals that others made: a name is a name here, and
+    nothing that is looked up in a value, or says how wide it is to be.
+    """
+    text: list[str] = []
+    try:
+        for before, name, form, conversion in string.Formatter().parse(template):
+            text.append(before)
+            if name is None:
+                continue
+            if form or conversion or name not in values:
+                return None
+            text.append(values[name])
+    except ValueError:  # a brace without its other one
+        return None
+    return "".join(text)
 
 
 def _parts(sentence: Said) -> dict[str, Any]:

@@ -102,9 +102,9 @@ class HTMLReport:
 
     def _page_head(self, title: str) -> Markup:
         words, head = self._words, self._head
-        page = words(said("Page {page} of {pages}", page="\x01", pages="\x02"))
-        before, _, rest = page.partition("\x01")
-        between, _, behind = rest.partition("\x02")
+        page = words(said("Page {page} of {pages}", page="\ue000", pages="\ue001"))
+        before, _, rest = page.partition("\ue000")
+        between, _, behind = rest.partition("\ue001")
         rules = report_style.rules(
             page_head=f"{title} · {words.time(head.made)}", page_of=(before, between, behind)
         )
