@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -17,7 +18,7 @@ from typing import Any, Final, Protocol
 from vtc07.carrier.events import CommandFailed, SignedOff, TokenEntryAnswered
 from vtc07.carrier.events import Entry as EntryAnswer
 from vtc07.hhu.history.token_masking import MASK
-from vtc07.hhu.journal.deliveries import Delivery
+from vtc07.hhu.journal.deliveries import Delivery, JournalError
 from vtc07.hhu.journal.entries import Entry, EntryKind
 from vtc07.hhu.journal.result import Result
 from vtc07.hhu.texts import Said, counted, said
@@ -137,10 +138,11 @@ def sequence_of(journal: ReadableJournal, number: int, *, mask: bool = False) ->
     delivery = journal.delivery(number)
     parts: list[_Part] = []
     for entry in journal.entries(delivery=number):
-        session = _session_of(entry) or _session_around(journal, entry)
-        if not parts or parts[-1].session != session:
-            parts.append(_begun(journal, session, entry, mask=mask))
-        parts[-1].take(entry)
+        with _understood(entry.number):
+            session = _session_of(entry) or _session_around(journal, entry)
+            if not parts or parts[-1].session != session:
+                parts.append(_begun(journal, session, entry, mask=mask))
+            parts[-1].take(entry)
     return DeliverySequence(
         number,
         delivery.meter_pan,
@@ -151,6 +153,18 @@ def sequence_of(journal: ReadableJournal, number: int, *, mask: bool = False) ->
         None if delivery.ended is None else delivery.ended.said,
         tuple(part.finished() for part in parts),
     )
+
+
+@contextmanager
+def _understood(number: int) -> Iterator[None]:
+    """Turn what comes of members that nobody of us wrote into a sentence."""
+    try:
+        yield
+    except (TypeError, ValueError, OverflowError, AttributeError):
+        raise JournalError(
+            f"entry {number} of the journal, or one that led to it, is not what was written; "
+            "vtc07 hhu verify finds what else is wrong"
+        ) from None
 
 
 # --- sessions -----------------------------------------------------------------------------------

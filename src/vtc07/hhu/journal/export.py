@@ -112,7 +112,14 @@ def export_lines(
         if not selection.has_time(link):
             continue
         before = None if link.number == last + 1 else _digest(journal, link.number - 1)
-        yield _line(link, before, masked=masked)
+        try:
+            line = _line(link, before, masked=masked)
+        except (ValueError, RecursionError):
+            raise JournalError(
+                f"entry {link.number} of the journal is not what was written, and cannot be "
+                "exported; vtc07 hhu verify finds what else is wrong"
+            ) from None
+        yield line
         count, last = count + 1, link.number
     yield canonical(
         {"entries": count, "head": {"number": head.number, "digest": head.digest.hex()}}

@@ -114,13 +114,20 @@ class Result:
         """Return what stands in an entry; KeyError, TypeError or ValueError for anything else."""
         if members["outcome"] not in _MEANINGS:
             raise ValueError("an outcome without a name")
-        status = members["status"]
+        status, text = members["status"], members["text"]
+        reason, sequence = members["reason"], members["sequence"]
+        if not (
+            isinstance(text, str)
+            and isinstance(reason, str | None)
+            and isinstance(sequence, int | None)
+        ):
+            raise TypeError("text, reason or sequence is something else")
         return cls(
             members["outcome"],
-            members["text"],
+            text,
             None if status is None else _STATUSES[status],
-            members["reason"],
-            members["sequence"],
+            reason,
+            sequence,
             now_or_before=bool(members["now_or_before"]),
         )
 
