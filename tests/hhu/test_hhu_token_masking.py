@@ -16,6 +16,7 @@ from vtc07.carrier.registers import DataType, Encoding, Kind, Register
 from vtc07.hhu.history.token_masking import (
     MASK,
     message_without_tokens,
+    note_without_tokens,
     text_without_tokens,
     value_without_tokens,
 )
@@ -161,6 +162,31 @@ def test_the_shape_of_a_token_in_text(text: str) -> None:
     masked = text_without_tokens(text)
     assert not re.search(r"[0-9]", masked)
     assert len(masked) == len(text)
+
+
+@given(
+    st.integers(0, 2**66 - 1),
+    st.text(alphabet="ab ,.:", max_size=3),
+    st.sampled_from((" ", ".", "-", "  ", " - ", "/", "_", ", ", "\u2013", "\u00a0")),
+    st.sampled_from((4, 5, 10)),
+)
+def test_a_token_in_a_note_is_masked_however_it_is_written(
+    number: int, around: str, between: str, group: int
+) -> None:
+    token = f"{number:020d}"
+    grouped = between.join(token[at : at + group] for at in range(0, 20, group))
+    for shape in (token, grouped):
+        shown = note_without_tokens(f"{around}{shape}{around}")
+        assert not any(char.isdigit() for char in shown)
+
+
+def test_what_a_note_says_beside_tokens_is_left() -> None:
+    for text in (
+        "call 0791 234 567 at 12:30, 2026-03-01",
+        f"meter {PAN}",
+        "flats 1, 2, 3, 4 and 5",
+    ):
+        assert note_without_tokens(text) == text
 
 
 def test_other_numbers_are_no_tokens(electricity: Companion) -> None:

@@ -20,6 +20,7 @@ from vtc07.carrier.endpoint import Procedure, durably
 from vtc07.carrier.registers import Value
 from vtc07.hhu.delivery import Deliverer, EarlierDelivery, WallClock
 from vtc07.hhu.history.recorded_members import of_value
+from vtc07.hhu.history.token_masking import note_without_tokens
 from vtc07.hhu.journal.deliveries import (
     Delivery,
     Journal,
@@ -218,14 +219,16 @@ def resume_by(
 def close_by_hand(journal: Journal, number: int, note: str, *, time: datetime) -> Delivery:
     """Close an open delivery whose meter cannot be asked any more, as unresolved for good.
 
-    ``note``: why, in the person's words. JournalError where there is no such open delivery.
+    ``note``: why, in the person's words; a token in it is not kept, for the result stands in masked
+    exports too. JournalError where there is no such open delivery.
     """
     found = next((d for d in journal.unresolved() if d.number == number), None)
     if found is None:
         raise JournalError(
             f"no delivery {number} is open; vtc07 hhu resume without ADDRESS lists those that are"
         )
-    journal.close_delivery(number, Unresolved(UnresolvedReason.BY_HAND, note), time)
+    outcome = Unresolved(UnresolvedReason.BY_HAND, note_without_tokens(note))
+    journal.close_delivery(number, outcome, time)
     return found
 
 

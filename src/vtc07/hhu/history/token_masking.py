@@ -26,8 +26,13 @@ MASK: Final = "#"
 #: 20 decimal digits, also in groups; or the 17 hexadecimal ones of 66 bits; alone or within more
 #: of their kind. A MeterPAN (18 digits) is none.
 _SHAPED = re.compile(
-    r"(?<![0-9A-Fa-f])(?:[0-9]{19,}|[0-9]{17}(?![0-9])|(?:[0-9]{4}[ .-]){4}[0-9]{4}"
-    r"|(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]{17,})"
+    r"(?<![0-9A-Fa-f])(?:[0-9]{19,}|[0-9]{17}(?![0-9])|(?=[0-9]*[A-Fa-f])[0-9A-Fa-f]{17,})"
+    r"|(?<![0-9])(?:[0-9]{4}[ .-]){4}[0-9]{4}"
+)
+#: 20 digits as people write them down, in groups with any signs between.
+_WRITTEN = re.compile(
+    r"(?<![0-9])(?:[0-9]{4}(?:[^0-9A-Za-z]{1,3}[0-9]{4}){4}"
+    r"|[0-9]{5}(?:[^0-9A-Za-z]{1,3}[0-9]{5}){3}|[0-9]{10}[^0-9A-Za-z]{1,3}[0-9]{10})(?![0-9])"
 )
 #: The same in a readout without a check, of which characters may be missing unseen.
 _PIECE = re.compile(r"[0-9A-Fa-f]{10,}")
@@ -42,6 +47,11 @@ _CHECKED = (Frame.COMMAND, Frame.DATA)
 def text_without_tokens(text: str) -> str:
     """Return text with `MASK` for every digit of what has the shape of a token."""
     return _SHAPED.sub(_covered, text)
+
+
+def note_without_tokens(text: str) -> str:
+    """Return the same of what a person wrote, who may have put anything between the groups."""
+    return text_without_tokens(_WRITTEN.sub(_covered, text))
 
 
 def _covered(found: re.Match[str]) -> str:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
-from vtc07.hhu.history.token_masking import MASK, text_without_tokens
+from vtc07.hhu.history.token_masking import MASK, note_without_tokens, text_without_tokens
 from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.outcome import EXPLANATIONS, Refused
 from vtc07.hhu.report.markup import Markup
 from vtc07.hhu.route.facts import RouteToken
 from vtc07.hhu.route.task import StopState, TaskKind, TaskState
 
-#: Five groups of four digits, as people write tokens.
-_GROUPED: Final = re.compile(r"(?<![0-9])[0-9]{4}(?:[ .-][0-9]{4}){4}(?![0-9])")
-_DIGIT: Final = re.compile(r"[0-9]")
 _SHOWN_DIGITS = 4
 
 
@@ -51,7 +47,10 @@ def reported(state: StopState, tasks: Sequence[ReportedTask], *, mask: bool) -> 
     if mask:
         stop = state.stop
         shown = replace(
-            stop, deliver=(), place=without_tokens(stop.place), notes=without_tokens(stop.notes)
+            stop,
+            deliver=(),
+            place=note_without_tokens(stop.place),
+            notes=note_without_tokens(stop.notes),
         )
         state = replace(state, stop=shown)
     return ReportedStop(state, tuple(tasks))
@@ -73,7 +72,7 @@ def reported_task(
     if mask:
         task = replace(
             task,
-            subject=without_tokens(task.subject),
+            subject=text_without_tokens(task.subject),
             values=tuple(_value_without_tokens(value) for value in task.values),
         )
     entries = None if delivery is None else delivery.writes
@@ -85,12 +84,6 @@ def shown_token(digits: str, *, mask: bool) -> str:
     if mask:
         digits = MASK * (len(digits) - _SHOWN_DIGITS) + digits[-_SHOWN_DIGITS:]
     return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
-
-
-def without_tokens(text: str) -> str:
-    """Return text with `MASK` for every digit of a token, in one piece or in groups of four."""
-    grouped = _GROUPED.sub(lambda found: _DIGIT.sub(MASK, found[0]), text)
-    return text_without_tokens(grouped)
 
 
 def _explanation(delivery: Delivery | None) -> str:
@@ -107,7 +100,8 @@ def _section(token: RouteToken) -> str:
 def _value_without_tokens(value: dict[str, Any]) -> dict[str, Any]:
     """Return a register's document without a token: what the shape of any text in it tells."""
     masked = {
-        key: without_tokens(item) if isinstance(item, str) else item for key, item in value.items()
+        key: text_without_tokens(item) if isinstance(item, str) else item
+        for key, item in value.items()
     }
     if masked["value"] != value["value"]:
         masked["raw"] = MASK * len(value["raw"])  # it may be the same token in hexadecimal
