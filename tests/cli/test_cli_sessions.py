@@ -395,6 +395,28 @@ def test_ctrl_c_before_a_token_was_entered_is_130(fast: str, here: Path) -> None
     assert "nothing is open" in error["error"]
 
 
+@pytest.mark.parametrize("wrong", [False, True])
+def test_ctrl_c_while_a_result_is_written_down_does_not_hide_it(
+    meter: str, monkeypatch: pytest.MonkeyPatch, *, wrong: bool
+) -> None:
+    """A signal that comes during the commit is noticed when that has ended."""
+    first, second = credit("4.0", *TEST, at="2026-03-01"), credit("5.0", *TEST, at="2026-03-02")
+    first = f"{int(first) ^ 1:020d}" if wrong else first
+    close = FileJournal.close_delivery
+
+    def interrupted(self: FileJournal, *arguments: object) -> None:
+        close(self, *arguments)  # type: ignore[arg-type]
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(FileJournal, "close_delivery", interrupted)
+    sent = vtc07("send", f"sim:{meter}", first, second, "--journal", "j")
+    assert sent.code == 130
+    outcome = "refused: CRCError" if wrong else "delivered: Accept"
+    sentence = one_sentence(sent.err)
+    assert f"token 1: {outcome}" in sentence
+    assert "nothing is open, 1 of 2 tokens were not sent" in sentence
+
+
 def test_resume_goes_on_behind_what_was_delivered(here: Path) -> None:
     meter = new_meter("m.meter")
     first, second = credit("4.0", *TEST, at="2026-03-01"), credit("5.0", *TEST, at="2026-03-02")

@@ -84,12 +84,14 @@ def send(
     to_send = [TokenToSend(data.digits, has_tid=data.token_class == 0) for data in datas]
     progress = Progressing(output, len(datas))
     watched = _Watched(progress)
+    settled: frozenset[int] = frozenset()
     with (
         progress,
         opened(journal, output) as kept,
         Connection(link, output, watched.heard, journal=kept) as connection,
     ):
         try:
+            settled = _settled(kept, datas)
             _greet(connection)
             report = connection.run(
                 send_tokens(
@@ -109,7 +111,7 @@ def send(
             meter_pan = connection.meter_pan
             connection.sign_off()
         except KeyboardInterrupt:
-            raise _interrupted(watched, datas, kept, connection.meter_pan) from None
+            raise _interrupted(watched, datas, kept, connection.meter_pan, settled) from None
         unavailable = connection.unavailable
     _show(output, report, datas, meter_pan)
     for problem in report.problems:
@@ -216,13 +218,34 @@ def _grouped(delivery: Delivery) -> str:
     return TokenData.from_digits(delivery.token).grouped
 
 
+def _settled(journal: FileJournal, datas: Sequence[TokenData]) -> frozenset[int]:
+    """Return the deliveries of these tokens that have a result."""
+    made = (delivery for data in datas for delivery in journal.deliveries_of(data.digits))
+    return frozenset(delivery.number for delivery in made if delivery.ended is not None)
+
+
 def _interrupted(
-    watched: _Watched, datas: Sequence[TokenData], journal: FileJournal, meter_pan: str | None
+    watched: _Watched,
+    datas: Sequence[TokenData],
+    journal: FileJournal,
+    meter_pan: str | None,
+    settled: frozenset[int],
 ) -> Failure:
-    """Say what is known after Ctrl-C, and how to go on."""
+    """Say what is known after Ctrl-C, and how to go on.
+
+    ``settled``: deliveries that had a result before this command. What the journal has taken since
+    counts, although nobody was told of it any more.
+    """
     digits = {data.digits for data in datas}
     still_open = [d for d in journal.unresolved(meter_pan) if d.token in digits]
-    known = [f"token {place}: {outcome}" for place, outcome in enumerate(watched.outcomes, 1)]
+    meanings = [outcome.meaning for outcome in watched.outcomes]
+    told = [str(outcome) for outcome in watched.outcomes]
+    for data in datas[len(told) : len(told) + 1]:
+        made = [d for d in journal.deliveries_of(data.digits) if d.number not in settled]
+        if made and (ended := made[-1].ended) is not None:
+            meanings.append(ended.meaning)
+            told.append(ended.text)
+    known = [f"token {place}: {outcome}" for place, outcome in enumerate(told, 1)]
     said = f"interrupted; {'; '.join(known) if known else 'no token has a result yet'}"
     if still_open:
         return Failure(
@@ -231,8 +254,10 @@ def _interrupted(
             "and nothing is entered twice",
             ExitCode.UNRESOLVED,
         )
-    rest = len(datas) - len(watched.outcomes)
+    rest = len(datas) - len(told)
+    left = f", {rest} of {len(datas)} tokens were not sent" if rest else ""
+    unresolved = Meaning.UNRESOLVED in meanings
     return Failure(
-        f"{said}; nothing is open, {rest} of {len(datas)} tokens were not sent",
-        ExitCode.INTERRUPTED,
+        f"{said}; nothing is open{left}",
+        ExitCode.UNRESOLVED if unresolved else ExitCode.INTERRUPTED,
     )
