@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 from cli_bench import credit, done, here, new_meter, registers, vtc07
-from terminal_bench import Bench, Cable, Hand, bench, happens, run
+from terminal_bench import Bench, Cable, Hand, Key, bench, happens, run
+
+from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.outcome import Delivered, Meaning, NoLink, meaning_of
+from vtc07.terminal.delivering import Told
 
 assert here
 
@@ -293,5 +297,68 @@ def test_a_token_that_went_to_another_meter_is_told(meter: Bench) -> None:
             await to_deliver(hand)
             await hand.paste(token)
             await hand.sees("! Class 0: credit.", "sent to another meter, 600727111111111153")
+
+    run(work)
+
+
+def test_what_is_known_of_each_token_is_told_after_leaving(meter: Bench) -> None:
+    first, second = credit("5.0", "--test-key"), credit("6.0", "--test-key", at="2026-03-02T12:00")
+
+    async def work() -> None:
+        with Cable(meter.address, second.encode(), hangs=True) as cable:
+            async with meter.hand(cable.address) as hand:
+                await to_deliver(hand)
+                await hand.paste(f"{first} {second}")
+                await hand.press("enter")
+                await happens(cable.failed)
+                await hand.press("escape")
+                await hand.sees("Tokens are being delivered.")
+                await hand.press("l")
+                screen = await hand.sees("Left", "Delivery 2 stands open in the journal")
+                assert screen.count("delivered: Accept") == 1
+
+    run(work)
+
+
+def test_a_section_that_is_entered_again_is_not_told_as_known(meter: Bench) -> None:
+    found = done("token", "keychange", "--test-key", "--to-krn", "2", "--json").json["tokens"]
+    section = found[0]["token"]
+
+    async def work() -> None:
+        async with meter.hand() as hand:
+            for _ in range(2):
+                await to_deliver(hand)
+                await hand.paste(section)
+                await hand.press("enter")
+                screen = await hand.sees("delivered: 1stKCT", "another token")
+                assert "nothing was entered" not in screen
+                await hand.press("escape")
+            assert len(hand.app.journal.deliveries()) == 2
+
+    run(work)
+
+
+def test_a_line_that_fails_behind_a_delivered_token_hides_nothing() -> None:
+    accepted = Delivered(TokenStatus.ACCEPT, 1)
+    outcomes = (accepted, NoLink("nobody answers"))
+    told = Told(outcomes, meaning_of(outcomes), (), (), frozenset(), None)
+    assert str(told.summary) == "1 of 2 delivered."
+    nothing = Told((outcomes[1],), Meaning.NO_LINK, (), (), frozenset(), None)
+    assert str(nothing.summary) == "The meter was not reached; nothing was sent."
+
+
+def test_keys_that_come_all_at_once_begin_one_piece_of_work(meter: Bench) -> None:
+    """As they do over a slow line, or from a key that is held down."""
+
+    async def work() -> None:
+        async with meter.hand() as hand:
+            await hand.choose("Open deliveries")
+            await hand.sees("Nothing is open")
+            for _ in range(5):
+                enter = Key("enter", "\r")
+                enter.set_sender(hand.app)
+                hand.app.post_message(enter)
+            await hand.sees("Nothing is open at this meter")
+            await hand.rests()
 
     run(work)

@@ -15,6 +15,7 @@ from vtc07.carrier.companion_file import shipped_companions
 from vtc07.cli.connection import Connection
 from vtc07.cli.failure import judge
 from vtc07.cli.link_options import AUTO
+from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.progress import Progress, told
 from vtc07.hhu.session import AnotherMeter, SignOnRefused
 from vtc07.hhu.texts import Said, mark, said
@@ -94,7 +95,7 @@ class HandHeldUnit(App[None]):
     ) -> None:
         """Do a piece of work with a target, for a screen; None: with the meter that is meant."""
         target = target or self.target
-        if self.line.busy or target is None:
+        if self._at_work is not None or self.line.busy or target is None:
             return
         self._at_work = screen
         screen.step(said("connecting to {address}", address=target.address))
@@ -299,10 +300,24 @@ class HandHeldUnit(App[None]):
         elsewhere = [delivery for delivery in found if delivery.meter_pan != pan]
         return tuple(sighting(each, pan) for each in (*here[-1:], *elsewhere[-1:]))
 
-    def still_open(self, tokens: tuple[str, ...]) -> tuple[int, ...]:
-        """Return the deliveries of these tokens to this meter that are open, oldest first."""
-        pan = None if self.target is None else self.target.meter_pan
-        return tuple(d.number for d in self.journal.unresolved(pan) if d.token in tokens)
+    def settled(self, tokens: tuple[str, ...]) -> frozenset[int]:
+        """Return the deliveries of these tokens that have a result."""
+        made = (delivery for digits in tokens for delivery in self.journal.deliveries_of(digits))
+        return frozenset(delivery.number for delivery in made if delivery.ended is not None)
+
+    def made_since(
+        self, tokens: tuple[str, ...], settled: frozenset[int] | None
+    ) -> tuple[Delivery | None, ...]:
+        """Return the last delivery of each token but those that were ``settled`` before.
+
+        None: all that are, so that only open ones are left.
+        """
+        settled = self.settled(tokens) if settled is None else settled
+        found = []
+        for digits in tokens:
+            made = [d for d in self.journal.deliveries_of(digits) if d.number not in settled]
+            found.append(made[-1] if made else None)
+        return tuple(found)
 
     # --- defects ---------------------------------------------------------------------------------
 

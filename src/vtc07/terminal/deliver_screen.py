@@ -12,8 +12,16 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from vtc07.cli.connection import Connection
+from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.texts import Said, counted, mark, said
-from vtc07.terminal.delivering import Told, can_be_key_change, deliver, deliver_set
+from vtc07.terminal.delivering import (
+    Told,
+    can_be_key_change,
+    deliver,
+    deliver_set,
+    result_said,
+)
 from vtc07.terminal.diagnose_screen import DiagnoseScreen
 from vtc07.terminal.dialogs import Choice
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
@@ -53,6 +61,8 @@ class DeliverScreen(Frame):
         self._sending = False
         self._done = False
         self._refused = ""
+        #: deliveries of the tokens that had a result before; None while no meter is reached
+        self._settled: frozenset[int] | None = None
 
     def body(self) -> Iterable[Widget]:
         """Return the tokens gathered, the field, and what is said of its token."""
@@ -220,13 +230,18 @@ class DeliverScreen(Frame):
         self.query_one("#check", Static).update("")
         self.show_keys()
         self.unit.token_on_its_way = True
-        work = functools.partial(
-            how,
-            target=target,
-            journal=self.unit.journal,
-            tokens=tuple(self._tokens.digits),
-            wall_clock=self.unit.wall_clock,
-        )
+        tokens, self._settled = tuple(self._tokens.digits), None
+
+        def work(connection: Connection) -> Told:
+            self._settled = self.unit.settled(tokens)
+            return how(
+                connection,
+                target=target,
+                journal=self.unit.journal,
+                tokens=tokens,
+                wall_clock=self.unit.wall_clock,
+            )
+
         self.with_meter(work, self._sent, ended=self._ended)
 
     def _ended(self) -> None:
@@ -256,21 +271,25 @@ class DeliverScreen(Frame):
         self._tell_open()
 
     def _tell_open(self) -> None:
-        """Say which of the tokens stands open in the journal; the others are as they were."""
-        self.aside(
-            functools.partial(self.unit.still_open, tuple(self._tokens.digits)), self._still_open
-        )
+        """Say what the journal knows of the tokens by now; the others are as they were."""
+        tokens = tuple(self._tokens.digits)
+        self.aside(functools.partial(self.unit.made_since, tokens, self._settled), self._tell_made)
 
-    def _still_open(self, numbers: tuple[int, ...]) -> None:
-        lines = [f"{place}  {grouped(d)}" for place, d in enumerate(self._tokens.digits, 1)]
-        if numbers:
+    def _tell_made(self, made: tuple[Delivery | None, ...]) -> None:
+        lines: list[str] = []
+        for place, (digits, delivery) in enumerate(zip(self._tokens.digits, made, strict=False), 1):
+            lines.append(f"{place}  {grouped(digits)}")
+            if delivery is not None and delivery.ended is not None:
+                lines.append(f"   {self.words(result_said(delivery.ended))}")
+        still_open = [delivery.number for delivery in made if delivery and delivery.ended is None]
+        if still_open:
             lines.append(
                 self.words(
                     said(
                         "Delivery {number} stands open in the journal: nobody can tell from here "
                         "whether the meter took the token. Connect to this meter again: it is "
                         "looked into first, and nothing is entered twice.",
-                        number=numbers[0],
+                        number=still_open[0],
                     )
                 )
             )

@@ -87,7 +87,7 @@ class Told:
                     "Nobody can tell from here. Do not give the token to anybody before it is "
                     "looked into."
                 )
-            case Meaning.NO_LINK:
+            case Meaning.NO_LINK if not taken:
                 return said("The meter was not reached; nothing was sent.")
         return said("{taken} of {count} delivered.", taken=taken, count=len(outcomes))
 
@@ -132,11 +132,8 @@ def deliver(
 ) -> Told:
     """Deliver tokens to the meter at the target, and read it once more."""
     meter = greeted(connection, target)
-    before = {
-        delivery.token
-        for delivery in journal.deliveries(meter.meter_pan)
-        if delivery.ended is not None and delivery.ended.taken is not None
-    }
+    before = journal.deliveries(meter.meter_pan)
+    taken = {d.token for d in before if d.ended is not None and d.ended.taken is not None}
     to_send = [
         TokenToSend(digits, has_tid=TokenData.from_digits(digits).token_class == 0)
         for digits in tokens
@@ -144,10 +141,11 @@ def deliver(
     report = connection.run(
         send(connection.session, journal, to_send, wall_clock=wall_clock, resume=True)
     )
+    entered = {delivery.token for delivery in journal.deliveries(meter.meter_pan)[len(before) :]}
     known = frozenset(
         place
         for place, (digits, outcome) in enumerate(zip(tokens, report.outcomes, strict=True))
-        if digits in before and isinstance(outcome, Delivered)
+        if digits in taken - entered and isinstance(outcome, Delivered)
     )
     return Told(
         report.outcomes,
