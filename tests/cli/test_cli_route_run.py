@@ -215,6 +215,29 @@ def test_a_cut_with_a_token_on_its_way_is_exit_code_4_and_the_next_run_goes_on(f
     assert values["tokenSequence"] == 2
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_route_that_is_changed_during_a_visit_hides_nothing_of_it(
+    fast: str, *, gone: bool
+) -> None:
+    """Somebody saves the file anew, or pulls out the stick that it is on."""
+    route = write_route("monday.json", stop([credit("4.0", *TEST)]))
+
+    def change() -> None:
+        if gone:
+            Path(route).unlink()
+        else:
+            write_route(route, stop([]))
+
+    with served(fast) as meter:
+        proxy = Proxy(meter.address, b"W1", change, deliver=True)
+        result = vtc07("route", "run", route, proxy.address, *OPTIONS, "--json")
+        proxy.join()
+    assert result.code == 4
+    assert results(result.json) == ["open", "to do"]
+    assert result.json["stops_finished"] is None
+    assert "not counted" in result.err
+
+
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 4), (signal.SIGKILL, -signal.SIGKILL)]
 )

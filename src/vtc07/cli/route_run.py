@@ -18,8 +18,10 @@ from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
 from vtc07.cli.route_shown import show_arrival, show_count, show_visit, visit_document
 from vtc07.cli.send import EXIT_CODES
+from vtc07.hhu.journal.deliveries import JournalError
 from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.route.facts import RouteError
 from vtc07.hhu.route.file import RouteFile, open_route
 from vtc07.hhu.route.round import (
     begin_round,
@@ -185,13 +187,22 @@ class _Day:
     def one_meter(self) -> None:
         """Work at one meter; Failure where not everything is done there."""
         visit, unavailable = self._visit()
-        summary = self._summary()
         code = EXIT_CODES[visit.meaning]
+        finished: int | None = None
+        uncounted = ""
+        try:
+            finished = self._summary().finished
+        except (RouteError, JournalError, OSError) as error:  # what was done is told all the same
+            why, _ = judge(error) or (str(error), None)
+            uncounted = f"how far the route has come is not counted: {why}"
         if self._output.as_json:
-            self._output.document(visit_document(visit, self._route, summary, int(code)))
+            self._output.document(visit_document(visit, self._route, finished, int(code)))
         else:
             show_visit(self._output, visit)
-            show_count(self._output, summary.finished, summary.size)
+            if finished is not None:
+                show_count(self._output, finished, self._route.size)
+        if uncounted:
+            self._output.warning(uncounted)
         self._warn(visit)
         if code is not ExitCode.DONE:
             raise Failure(_sentence(visit, unavailable), code)

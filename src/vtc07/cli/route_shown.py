@@ -8,7 +8,6 @@ from typing import Any
 from vtc07.cli.output import Output
 from vtc07.cli.send import explanation, outcome_document
 from vtc07.hhu.route.facts import Route
-from vtc07.hhu.route.state import RouteSummary
 from vtc07.hhu.route.task import StopState, TaskState
 from vtc07.hhu.route.visit import Arrived, RouteVisit
 from vtc07.hhu.texts import Said, counted
@@ -80,9 +79,9 @@ def _rows(task: TaskState) -> list[list[str]]:
 
 
 def visit_document(
-    visit: RouteVisit, route: Route, summary: RouteSummary, exit_code: int
+    visit: RouteVisit, route: Route, finished: int | None, exit_code: int
 ) -> dict[str, Any]:
-    """Return a visit as a document."""
+    """Return a visit as a document; ``finished``: stops of the route, None where not counted."""
     return {
         "route": route.name,
         "route_digest": route.digest,
@@ -102,8 +101,8 @@ def visit_document(
         ],
         "obstacle": None if visit.obstacle is None else str(visit.obstacle),
         "other_routes": list(visit.other_routes),
-        "stops_finished": summary.finished,
-        "stops_of_route": summary.size,
+        "stops_finished": finished,
+        "stops_of_route": route.size,
         "exit_code": exit_code,
     }
 
