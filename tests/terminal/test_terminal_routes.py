@@ -50,7 +50,10 @@ def test_a_meter_of_a_route_is_done_and_the_next_is_waited_for(meter: Bench) -> 
             await hand.press("escape")
             await hand.sees("Flat 8", "not visited")
             await hand.press("f4")
-            await hand.sees(f"Flat 7 {PAN}", f"Flat 8 {OTHER}")
+            await hand.sees(
+                f"{PAN} deliver 1, write 1, read 1 done Flat 7",
+                f"{OTHER} read 1 not visited Flat 8",
+            )
             assert len(hand.app.journal.deliveries()) == 1
 
     run(work)
@@ -151,5 +154,24 @@ def test_a_corrected_file_goes_on_with_the_round_and_a_new_round_begins_anew(met
             await hand.sees("1 of 2 meters done")
             await hand.press("f8", "f8")
             await hand.sees("0 of 2 meters done")
+
+    run(work)
+
+
+def test_a_route_whose_file_is_gone_is_told_once(meter: Bench) -> None:
+    route(meter.folder, f"{PAN},Flat 7,,,creditBalance")
+
+    async def work() -> None:
+        async with meter.hand() as hand:
+            await hand.choose("Route")
+            await hand.choose("monday.csv")
+            await hand.sees("0 of 1 meters done")
+            (meter.folder / "monday.csv").unlink()
+            await hand.press("f4")
+            await hand.sees("monday.csv cannot be used")
+            await hand.rests()
+            await hand.press("enter")
+            await hand.sees("monday.csv cannot be used")
+            await hand.rests()
 
     run(work)

@@ -76,6 +76,7 @@ class RouteScreen(Frame):
         self._all = False
         self._page = 0
         self._more = False
+        self._visiting = False
 
     def title_words(self) -> Said:
         """Return what stands in the title."""
@@ -253,6 +254,7 @@ class RouteScreen(Frame):
             self.unit.want_target(self, self._work)
 
     def _work(self, target: Target) -> None:
+        self._visiting = True
         self.with_meter(self._visit, self._visited, target=target)
 
     def _visit(self, connection: Connection) -> RouteVisit:
@@ -286,6 +288,7 @@ class RouteScreen(Frame):
             self.unit.say(said("meter {pan} is there", pan=step.meter_pan))
 
     def _visited(self, visit: RouteVisit) -> None:
+        self._visiting = False
         lines = []
         if visit.meter_pan is not None:
             places = ", ".join(stop.stop.place for stop in visit.stops if stop.stop.place)
@@ -321,12 +324,14 @@ class RouteScreen(Frame):
 
     def failed_with(self, error: Exception) -> bool:
         """Look again after a visit that failed: some of it may have been done."""
-        if not isinstance(error, RouteError):
+        visiting, self._visiting = self._visiting, False
+        if visiting and not isinstance(error, RouteError):
             self._look()
         return False
 
     def left(self) -> None:
         """Say that the visit was left; the next one goes on where it ended."""
+        self._visiting = False
         self.tell(
             said("Left. The next visit to this meter goes on where this one ended."), Mood.CARE
         )
