@@ -314,6 +314,7 @@ SHOWN_KEYS = {
     "F8": ("f8",),
     "Ctrl+Q": ("ctrl+q",),
     "↑↓": ("up", "down"),
+    "Tab ↑↓": ("tab", "up", "down"),
     "↑↓ PgUp PgDn": ("up", "down", "pageup", "pagedown"),
     "Backspace": ("backspace",),
 }

@@ -19,7 +19,7 @@ from vtc07.hhu.diagnosis.facts import Certainty, Finding, Receipt, Weight
 from vtc07.hhu.diagnosis.run import Diagnosis, diagnose
 from vtc07.hhu.journal.deliveries import UnitJournal
 from vtc07.hhu.texts import counted, mark, said
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
+from vtc07.terminal.frame import BACK, ENTER, LINE, PLAIN, Frame, Key, Mood
 from vtc07.terminal.meter_line import Target, greeted
 from vtc07.terminal.receipt_entry import FIELDS, ReceiptError, receipt_of
 
@@ -69,6 +69,7 @@ class DiagnoseScreen(Frame):
                     yield Input(
                         self._token if name == "token" else "",
                         id=f"field-{name}",
+                        restrict=PLAIN,
                         select_on_focus=False,
                     )
         yield RichLog(wrap=True, auto_scroll=False, min_width=20, classes="log")

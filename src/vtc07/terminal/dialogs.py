@@ -11,8 +11,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.texts import Said, mark
-from vtc07.terminal.frame import ENTER, ESCAPE, Menu, still
+from vtc07.terminal.frame import ENTER, ESCAPE, PLAIN, Menu, still
 
 if TYPE_CHECKING:
     from vtc07.terminal.app import HandHeldUnit
@@ -78,7 +79,12 @@ class Wanted(ModalScreen[str | None]):
         keys = f"{texts(ENTER)} {texts(_GO_ON)}   {texts(ESCAPE)} {texts(_BACK)}"
         with Vertical(id="dialog"):
             yield Static(Content(self._question.words(texts)), id="question")
-            yield Input(self._text, password=self._hidden, select_on_focus=False)
+            yield Input(
+                harmless(self._text),
+                password=self._hidden,
+                restrict=PLAIN,
+                select_on_focus=False,
+            )
             yield Static(Content(keys), id="answers")
 
     def on_mount(self) -> None:

@@ -9,6 +9,7 @@ import enum
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
+from rich.cells import cell_len, set_cell_size
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,6 +21,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from vtc07.cli.connection import Connection
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.texts import Said, mark, said
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ class Mood(enum.Enum):
     BAD = "✗"
 
 
+#: What may be typed or pasted into a field: nothing that the terminal would obey when it is shown.
+PLAIN: Final = r"[^\x00-\x1f\x7f-\x9f]*"
+
+
 def still(screen: Screen[Any]) -> None:
     """Have no cursor blink: over a slow line every blink costs."""
     for field in screen.query(Input):
@@ -80,7 +86,7 @@ class Menu(OptionList):
         self.clear_options()
         for place, (name, words) in enumerate(items, 1):
             number = f"{place}" if place < 10 else " "
-            self.add_option(Option(Content(f"{number}  {words}"), id=name))
+            self.add_option(Option(Content(harmless(f"{number}  {words}")), id=name))
         if self.option_count:
             names = [option.id for option in self.options]
             self.highlighted = names.index(wanted) if wanted in names else 0
@@ -145,8 +151,8 @@ class Frame(Screen[None]):
         return cast("HandHeldUnit", self.app)
 
     def words(self, what: Words) -> str:
-        """Return something in the user's language."""
-        return what.words(self.unit.texts) if isinstance(what, Said) else what
+        """Return something in the user's language, fit to be shown."""
+        return what.words(self.unit.texts) if isinstance(what, Said) else harmless(what)
 
     def title_words(self) -> Words:
         """Return what stands in the title."""
@@ -156,8 +162,11 @@ class Frame(Screen[None]):
         """Show what the screen is for, and which meter is meant."""
         title = f" {self.words(self.title_words())}"
         right = f"{self.words(self.unit.whereabouts())} "
-        gap = max(1, self.app.size.width - len(title) - len(right))
-        self.query_one("#title", Static).update(Content(title + " " * gap + right))
+        room = self.app.size.width - cell_len(title)
+        if cell_len(right) >= room:  # what does not fit would be on a second line, unseen
+            right = set_cell_size(right, max(0, room - 2)) + "…"
+        gap = " " * max(1, room - cell_len(right))
+        self.query_one("#title", Static).update(Content(title + gap + right))
 
     def show_keys(self) -> None:
         """Show the keys that do something now."""
@@ -179,7 +188,7 @@ class Frame(Screen[None]):
         """Say something that may be wrong, below what is said already."""
         area = self.query_one("#said", Static)
         area.set_classes(Mood.CARE.name.lower())
-        area.update(Content(f"{self._told}\n{Mood.CARE.value} {what}".strip()))
+        area.update(Content(f"{self._told}\n{Mood.CARE.value} {harmless(what)}".strip()))
 
     # --- what it does ----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, RichLog
 
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.history.sequence import sequence_of
 from vtc07.hhu.history.sequence_text import text_lines
 from vtc07.hhu.journal.deliveries import Delivery
@@ -142,6 +143,6 @@ class DeliveryScreen(Frame):
     def _show(self, lines: list[str]) -> None:
         log = self.query_one(RichLog)
         for line in lines:
-            log.write(Text(line))
+            log.write(Text(harmless(line)))
         if not lines:
             self.tell(said("The journal holds nothing of it."), Mood.CARE)

@@ -9,6 +9,7 @@ from rich.text import Text
 from textual.widget import Widget
 from textual.widgets import RichLog
 
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.texts import mark, said
 from vtc07.terminal.app import MOST_PASSED
 from vtc07.terminal.frame import BACK, Frame, Key
@@ -38,7 +39,7 @@ class LineScreen(Frame):
         """Show a message; whoever has scrolled up stays there."""
         log = self.query_one(RichLog)
         for line in passed.lines():
-            log.write(Text(line), scroll_end=log.is_vertical_scroll_end)
+            log.write(Text(harmless(line)), scroll_end=log.is_vertical_scroll_end)
         self.tell(said("→ is the hand-held unit, ← the meter."))
 
     def action_back(self) -> None:

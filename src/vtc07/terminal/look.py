@@ -39,9 +39,10 @@ CSS: Final = """
 Screen { background: $background; color: $foreground; }
 #title { height: 1; background: $foreground; color: $background; text-style: bold; }
 #body { height: 1fr; padding: 0 1; }
-#said { height: auto; max-height: 6; padding: 0 1; text-style: bold; }
+#said { height: auto; max-height: 12; padding: 0 1; text-style: bold; }
 #check { text-style: bold; margin: 1 0; }
 #gathered { text-style: bold; }
+#results { height: auto; max-height: 70%; scrollbar-size-vertical: 1; }
 .good { color: $success; }
 .care { color: $warning; }
 .bad { color: $error; }

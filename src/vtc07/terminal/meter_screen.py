@@ -13,6 +13,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.texts import counted, mark, said
 from vtc07.terminal.connect_screen import look_at
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Menu, Mood
@@ -73,7 +74,7 @@ class MeterScreen(Frame):
         table.add_column(overflow="fold")
         for name, text, wants_care in overview.lines():
             sign = f"{Mood.CARE.value} " if wants_care else ""
-            table.add_row(Text(self.unit.texts(name)), Text(sign + text, style="bold"))
+            table.add_row(Text(self.unit.texts(name)), Text(sign + harmless(text), style="bold"))
         self.query_one("#values", Static).update(table)
         pan = overview.meter_pan
         if pan is not None:

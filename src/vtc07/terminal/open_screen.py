@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
@@ -29,12 +29,6 @@ class OpenScreen(Frame):
     """What is open, of all meters; at the meter that is there it is looked into."""
 
     TITLE_WORDS = mark("Open deliveries")
-    KEYS: ClassVar[tuple[Key, ...]] = (
-        (ENTER, mark("ask the meter that is there")),
-        ("F8", mark("close by hand")),
-        BACK,
-        LINE,
-    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "resume", show=False),
         Binding("f8", "close_by_hand", show=False),
@@ -51,7 +45,19 @@ class OpenScreen(Frame):
         with Vertical():
             yield WordTable()
             yield Static(id="advice", markup=False)
-            yield Static(id="found", markup=False)
+            with VerticalScroll(id="results", can_focus=False):
+                yield Static(id="found", markup=False)
+
+    def offered(self) -> Iterable[Key]:
+        """Return the keys of the moment."""
+        results = self.query_one("#results").can_focus
+        return (
+            (ENTER, mark("ask the meter that is there")),
+            ("F8", mark("close by hand")),
+            *((("Tab ↑↓", mark("look around")),) if results else ()),
+            BACK,
+            LINE,
+        )
 
     def on_mount(self) -> None:
         """Show what is open."""
@@ -175,8 +181,12 @@ class OpenScreen(Frame):
             self.words(said("{register}: {result}", register=f.setting.register, result=f.said))
             for f in report.settings
         ]
-        lines += report.problems
+        lines += map(self.words, report.problems)
         self.query_one("#found", Static).update(Content("\n".join(lines)))
+        results = self.query_one("#results")
+        results.can_focus = True  # what does not fit is looked at by the arrow keys
+        results.focus()
+        self.show_keys()
         self._look()
         if report.obstacle is None and not report.deliveries and not report.settings:
             self.tell(said("Nothing is open at this meter."), Mood.GOOD)

@@ -1,4 +1,4 @@
-"""Tables of words: what a cell holds is shown as it is."""
+"""Tables of words: what a cell holds is shown as it is, and commands no terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from rich.cells import cell_len
 from rich.text import Text
 from textual.actions import SkipAction
 from textual.widgets import DataTable
+
+from vtc07.hhu.harmless import harmless
 
 
 class WordTable(DataTable[Text]):
@@ -24,7 +26,7 @@ class WordTable(DataTable[Text]):
         keep: bool = False,
     ) -> None:
         """Show rows: a key for each, and its cells. ``keep``: the cursor stays in its row."""
-        shown = [(key, [*cells]) for key, cells in rows]
+        shown = [(key, [harmless(cell) for cell in cells]) for key, cells in rows]
         row = self.cursor_row if keep else 0
         self.clear(columns=True)
         for place, column in enumerate(columns):

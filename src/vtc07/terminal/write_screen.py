@@ -16,13 +16,14 @@ from vtc07.carrier.registers import Register, Value
 from vtc07.cli.connection import Connection
 from vtc07.hhu import selection
 from vtc07.hhu.delivery import WallClock
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.journal.entries import ActivityJournal
 from vtc07.hhu.reading import Registers, read
 from vtc07.hhu.texts import mark, said
 from vtc07.hhu.values import text_for_people
 from vtc07.hhu.writing import WriteResult, write
-from vtc07.terminal.dialogs import Wanted
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
+from vtc07.terminal.dialogs import Question, Wanted
+from vtc07.terminal.frame import BACK, ENTER, LINE, PLAIN, Frame, Key, Mood
 from vtc07.terminal.meter_line import Target, greeted
 from vtc07.terminal.table import WordTable
 
@@ -43,7 +44,7 @@ class WriteScreen(Frame):
         """Return the table of registers, and a field for a value."""
         yield WordTable()
         yield Static(id="question", markup=False)
-        yield Input(id="value", select_on_focus=False)
+        yield Input(id="value", restrict=PLAIN, select_on_focus=False)
 
     def on_mount(self) -> None:
         """Read what can be written, with the password where the meter wants one."""
@@ -129,7 +130,7 @@ class WriteScreen(Frame):
         else:
             unit = f" [{register.unit}]" if register.unit else ""
             meaning = f": {register.meaning}" if register.meaning else ""
-            question.update(f"{register.name}{unit}{meaning}")
+            question.update(harmless(f"{register.name}{unit}{meaning}"))
             field.value = ""
             field.focus()
         self.show_keys()
@@ -161,6 +162,26 @@ class WriteScreen(Frame):
         except selection.SelectionError as error:
             self.tell(str(error), Mood.BAD)
             return
+        if value == "":
+            self._ask_whether_empty(target, register)
+        else:
+            self._write(target, register, value)
+
+    def _ask_whether_empty(self, target: Target, register: Register) -> None:
+        """Ask before a text is taken away: Enter pressed twice is no wish."""
+
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 - Textual's callback
+            if yes:
+                self._write(target, register, "")
+
+        question = said(
+            "Nothing is typed. Take away what stands in {register}?", register=register.name
+        )
+        self.app.push_screen(
+            Question(question, mark("write"), yes_key="f8", shown_key="F8"), answered
+        )
+
+    def _write(self, target: Target, register: Register, value: Value) -> None:
         work = functools.partial(
             _write,
             target=target,
