@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,14 @@ def test_a_simulated_meter_is_found_from_another_folder(
 
 def test_a_damaged_file_is_none(tmp_path: Path) -> None:
     file = tmp_path / "places.json"
-    for content in ("", "[1, 2", '{"addresses": 5}', '{"addresses": ["nonsense", 5]}', "[]"):
+    for content in (
+        "",
+        "[1, 2",
+        "[" * 100_000,
+        '{"addresses": 5}',
+        '{"addresses": ["nonsense", 5]}',
+        "[]",
+    ):
         file.write_text(content)
         assert used_before(file) == ()
         assert own_companions(file) == ()
@@ -65,6 +73,17 @@ def test_own_companions_are_kept_beside_addresses(tmp_path: Path) -> None:
     assert own_companions(file) == (str(tmp_path / "own.toml"),)
     assert used_before(file) == ("/dev/ttyUSB0",)
     assert set(json.loads(file.read_text())) == {"addresses", "companions"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="rights are of another kind there")
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "places.json"
+    (tmp_path / "victim").write_text("")
+    (tmp_path / "places.json.new").symlink_to(tmp_path / "victim")
+    remember(file, "/dev/ttyUSB0")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert not file.is_symlink()
+    assert (tmp_path / "victim").read_text() == ""
 
 
 def test_ports_stand_behind_addresses_and_none_twice() -> None:

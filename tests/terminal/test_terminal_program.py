@@ -129,6 +129,21 @@ def test_a_defect_of_ours_ends_it_and_shows_nobodys_values(here: Path) -> None:
     assert "token = '7'" not in said
 
 
+def test_keys_are_in_no_log_of_the_library(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEXTUAL_LOG", str(here / "textual.log"))
+    monkeypatch.setenv("TEXTUAL", "devtools,debug")
+    new_meter("k.meter")
+    with Terminal("hhu", "--address", "sim:k.meter") as terminal:
+        terminal.sees("What is wrong?")
+        terminal.press("1")
+        terminal.sees("Type the 20 digits")
+        terminal.press(credit("5.0", "--test-key"))
+        terminal.sees("Class 0: credit.")
+        terminal.press("\x11")
+        assert terminal.ends() == 0
+    assert not (here / "textual.log").exists()
+
+
 def test_hung_up_in_the_middle_of_a_delivery_it_is_resumed(here: Path) -> None:
     token = credit("25.0", "--test-key")
     with bench(here) as meter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def remember_companion(file: Path, companion: str) -> None:
 def _kept(file: Path, name: str) -> tuple[str, ...]:
     try:
         words = json.loads(file.read_text(encoding="utf-8"))[name]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return ()
     return tuple(map(str, words))[:_MOST] if isinstance(words, list) else ()
 
@@ -66,7 +67,10 @@ def _keep(file: Path, name: str, word: str) -> None:
     with contextlib.suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = file.with_name(file.name + ".new")
-        fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+            written.write(json.dumps(content, indent=1))
         fresh.replace(file)
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Final
 
 from vtc07.cli.failure import Failure
 from vtc07.cli.journalling import JournalOptions, now, opened
 from vtc07.cli.language import texts_for
 from vtc07.cli.output import Output
+
+#: With these Textual writes every key into a log or to another program: passwords, tokens.
+_LOGGING: Final = ("TEXTUAL", "TEXTUAL_DEBUG", "TEXTUAL_LOG")
 
 
 def run(output: Output, *, address: str | None, language: str | None, journal: str | None) -> None:
@@ -23,6 +27,8 @@ def run(output: Output, *, address: str | None, language: str | None, journal: s
             "the hand-held unit needs a terminal; in scripts use its parts: vtc07 send, vtc07 "
             "read, vtc07 route run, vtc07 hhu resume"
         )
+    for name in _LOGGING:
+        os.environ.pop(name, None)
     try:
         from vtc07.terminal.app import HandHeldUnit  # noqa: PLC0415 - an optional part
         from vtc07.terminal.setting import Setting  # noqa: PLC0415 - likewise
