@@ -72,7 +72,7 @@ def test_for_programs(meter: str) -> None:
         "code": "nothing-wrong",
         "weight": "good",
         "certainty": "certain",
-        "what": "nothing was found that is wrong with it",
+        "what": "nothing was found that is wrong with the meter",
         "advice": None,
     }
     (told,) = document["tokens"]

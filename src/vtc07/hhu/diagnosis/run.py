@@ -104,7 +104,8 @@ def explain(
             of_token += _of_token(examined, receipt, now, data, known)
             entry = next(iter(_entries(examined, token)), None)
     if not of_meter:
-        of_meter.append(good(Code.NOTHING_WRONG, said("nothing was found that is wrong with it")))
+        nothing = said("nothing was found that is wrong with the meter")
+        of_meter.append(good(Code.NOTHING_WRONG, nothing))
     return Diagnosis(
         examined,
         receipt,

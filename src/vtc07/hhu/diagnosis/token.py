@@ -123,7 +123,7 @@ def _overflow(case: Case) -> Iterator[Finding]:
     examined, value = case.examined, case.entry.value
     policy, balance = examined.companion.meter, examined.number("creditBalance")
     what = said("the meter cannot hold so much credit")
-    if policy is None or balance is None or value is None:
+    if policy is None or balance is None or value is None or _holds_less(case):
         yield problem(
             Code.OVERFLOW, what, said("enter the same token again when some credit is used up")
         )
@@ -137,6 +137,7 @@ def _overflow(case: Case) -> Iterator[Finding]:
                 amount=examined.amount(value),
             ),
             said("enter the same token again"),
+            Certainty.LIKELY,  # the meter's own maximum may be below that of its kind
         )
         return
     yield problem(
@@ -154,6 +155,18 @@ def _overflow(case: Case) -> Iterator[Finding]:
         if value <= policy.credit_maximum
         else said("no meter of this kind can hold so much; ask for smaller amounts"),
     )
+
+
+def _holds_less(case: Case) -> bool:
+    """Say whether the meter's own maximum is surely below that of its kind.
+
+    It is where all credit that it ever accepted and this token would have been below that.
+    """
+    examined, value = case.examined, case.entry.value
+    policy, accepted = examined.companion.meter, examined.number("totalCreditAccepted")
+    if policy is None or accepted is None or value is None:
+        return False
+    return accepted + value <= policy.credit_maximum
 
 
 def reserved_class() -> Finding:
