@@ -96,9 +96,12 @@ def test_a_meter_that_is_full_takes_the_token_another_day(
         assert unit.visit().meaning is Meaning.REFUSED
         assert results(unit.state()) == [TO_DO]
         assert str(unit.state().tasks[0].said) == "refused: OverflowError"
+        assert "try again when some is used" in unit.state().tasks[0].why
         bench.store.state = replace(bench.state, account=state.account)
         bench.power_fail()
-        assert unit.later().complete
+        visit = unit.later()
+        assert visit.complete
+        assert [visit.tried[0].task.why, unit.state().tasks[0].why] == ["", ""]
         assert bench.state.account.balance == WH
 
 

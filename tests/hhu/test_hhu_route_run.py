@@ -149,6 +149,9 @@ def test_a_refused_token_ends_the_deliveries_and_not_the_rest(
         assert results(state) == [DONE, REFUSED, TO_DO, DONE, DONE, DONE]
         assert state.result is StopResult.REFUSED
         assert str(state.tasks[1].said) == "refused: CRCError"
+        why = "a digit is wrong, or the token is for another meter or another key"
+        assert [task.why for task in state.tasks] == ["", why, "", "", "", ""]
+        assert [ended.task.why for ended in visit.tried] == ["", why, "", "", ""]
         assert "settled first" in str(state.tasks[2].said)
         again = unit.later()
         assert again.finding is Finding.REFUSED_BEFORE

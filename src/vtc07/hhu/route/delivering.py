@@ -27,7 +27,7 @@ from vtc07.hhu.route.facts import RouteToken, Stop
 from vtc07.hhu.route.ledger import BrokenOffError, Ledger
 from vtc07.hhu.route.registers import Came
 from vtc07.hhu.route.task import StopState, TaskKind, TaskResult, TaskState
-from vtc07.hhu.route.tokens import token_result
+from vtc07.hhu.route.tokens import token_result, why_refused
 from vtc07.hhu.session import Session
 from vtc07.hhu.texts import Said, said
 from vtc07.tokens.tokendata import TokenData
@@ -267,7 +267,8 @@ def _has_tid(digits: str) -> bool:
 
 
 def _came_of(outcome: Outcome) -> Came:
-    return Came(token_result(Result.of(outcome)), outcome.said)
+    result = Result.of(outcome)
+    return Came(token_result(result), outcome.said, why=why_refused(result))
 
 
 def _section_came(report: KeyChangeReport, place: int) -> Came:
@@ -275,7 +276,7 @@ def _section_came(report: KeyChangeReport, place: int) -> Came:
     came = _came_of(report.outcomes[place])
     stage = report.state.stage
     if stage is KeyChangeStage.COMPLETE:
-        return replace(came, result=TaskResult.DONE)
+        return replace(came, result=TaskResult.DONE, why="")
     if came.result is TaskResult.DONE:
         came = replace(came, result=TaskResult.TO_DO)
     if stage in _FRUITLESS and came.result is TaskResult.TO_DO:

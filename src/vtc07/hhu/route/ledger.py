@@ -121,6 +121,7 @@ class Ledger:
             entry=None,
             delivery=delivery,
             values=came.values,
+            why=came.why,
         )
         entry = task_entry(ended, stop, self.meter_pan, self.route, self._round)
         failure: BrokenOffError | None = None

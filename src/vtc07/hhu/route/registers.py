@@ -23,12 +23,13 @@ from vtc07.hhu.writing import WriteResult, write
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """What a task came to. ``problem``: what the journal could not take."""
+    """What a task came to. ``problem``: what the journal could not take; ``why``: as in a state."""
 
     result: TaskResult
     said: Said
     values: tuple[dict[str, Any], ...] = ()
     problem: str = ""
+    why: str = ""
 
 
 def write_word(

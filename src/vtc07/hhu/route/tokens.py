@@ -76,9 +76,9 @@ def token_tasks(
             # The meter changes its key with the last section, whoever entered the others.
             task = replace(state, result=TaskResult.DONE, said=_KEY_CHANGED, why="")
         elif blocked and state.result is TaskResult.TO_DO:
-            task = replace(state, said=_BLOCKED)
+            task = replace(state, said=_BLOCKED, why="")
         blocked |= task.result in (TaskResult.REFUSED, TaskResult.OPEN)
-        yield task
+        yield replace(task, why="") if task.why and task.result is TaskResult.DONE else task
 
 
 _EXECUTED: Final = (Delivered.__name__, Refused.__name__)
@@ -105,7 +105,7 @@ def _token_task(
     if decisive is None:
         return as_noted(state, last)
     result, words = _judged(decisive)
-    state = replace(state, why=_why(decisive))
+    state = replace(state, why=why_refused(decisive.ended))
     if (
         last is not None
         and result is TaskResult.TO_DO
@@ -164,9 +164,8 @@ def _judged(delivery: Delivery) -> tuple[TaskResult, Said]:
     return token_result(ended), words
 
 
-def _why(delivery: Delivery) -> str:
-    """Return what the refusal of a delivery means; empty for every other result."""
-    ended = delivery.ended
+def why_refused(ended: Result | None) -> str:
+    """Return what the refusal of a token means; empty for every other result."""
     if ended is None or ended.status is None or ended.outcome != Refused.__name__:
         return ""
     return EXPLANATIONS.get(ended.status, "")
