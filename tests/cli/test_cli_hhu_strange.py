@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_bench import here, one_sentence, vtc07
+from cli_bench import done, here, new_meter, one_sentence, vtc07
 from journal_bench import AT, DONE, PAN, S0, TOKEN
 
 from vtc07.hhu.journal.entries import EntryKind, NewEntry
@@ -113,3 +113,48 @@ def test_a_token_in_why_a_delivery_was_closed_is_masked(
     assert "it burnt" in " ".join(run.out.replace("│", "").split())
     assert TOKEN not in run.out
     assert TOKEN[8:12] not in run.out
+
+
+WRITES = f"lowCreditThreshold={TOKEN};installationReference={TOKEN}"
+
+
+@pytest.fixture
+def route_run(here: Path) -> None:
+    """A route that writes a token into a text, and into a register that cannot hold it."""
+    new_meter("k.meter")
+    (here / "r.csv").write_text(f"meter,write,read\n600727000000000009,{WRITES},KRN\n")
+    assert vtc07("route", "run", "r.csv", "sim:k.meter", "--journal", "j").code == 1
+
+
+def test_a_token_that_a_route_writes_somewhere_is_masked(route_run: None) -> None:
+    assert TOKEN in done("hhu", "export", "--journal", "j").out
+    assert TOKEN not in done("hhu", "export", "--mask", "--journal", "j").out
+    assert "verified    yes" in done("hhu", "verify", "j").out
+    report = done("route", "report", "r.csv", "--journal", "j", "--json").json
+    told = {task["subject"]: task["result"] for task in report["stops"][0]["tasks"]}
+    assert told == {
+        f"lowCreditThreshold={TOKEN}": "refused",
+        f"installationReference={TOKEN}": "done",
+        "KRN": "done",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kind", 7),
+        ("kind", []),
+        ("result", None),
+        ("result", "x"),
+        ("said", "x"),
+        ("said", {"template": "x", "values": [1]}),
+        ("values", 7),
+        ("values", "x"),
+        ("place", {}),
+    ],
+)
+def test_a_visit_that_is_none_of_ours_is_said(route_run: None, name: str, value: object) -> None:
+    changed("task", name, value)
+    run = vtc07("route", "report", "r.csv", "--journal", "j")
+    assert run.code == 2
+    assert "is not what was written" in one_sentence(run.err)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from vtc07.hhu.history.token_masking import MASK, text_without_tokens
+from vtc07.hhu.journal.deliveries import JournalError
 from vtc07.hhu.journal.entries import Entry, EntryKind, NewEntry
 from vtc07.hhu.route.facts import Route, Stop
 from vtc07.hhu.route.task import TaskKind, TaskResult, TaskState
@@ -17,6 +18,7 @@ from vtc07.hhu.texts import Said
 #: The kinds of a visit's entries.
 OF_A_VISIT: Final = (EntryKind.ARRIVED, EntryKind.TASK, EntryKind.LEFT)
 _TOLD: Final = ("value", "raw", "text")
+_SUBJECT: Final = "subject"  # the secret's name
 
 
 def visit_entry(
@@ -30,19 +32,23 @@ def visit_entry(
 def task_entry(task: TaskState, stop: Stop, meter_pan: str, route: Route, number: int) -> NewEntry:
     """Return the entry of what became of a task; ``task.time`` must be known.
 
-    A value with a token in it stands in the entry masked, and as it is among the secrets.
+    A subject or value with a token in it stands in the entry masked, and as it is among the
+    secrets; what was said of it stays masked.
     """
     assert task.time is not None
     secrets: dict[str, str] = {}
+    subject = text_without_tokens(task.subject)
+    if subject != task.subject:  # a text that is to be written
+        secrets[_SUBJECT] = task.subject
     values = [_kept(value, f"value {place}", secrets) for place, value in enumerate(task.values)]
     about = {
         "round": number,
         "line": stop.line,
         "kind": task.kind.value,
         "place": task.place,
-        "subject": task.subject,
+        "subject": subject,
         "result": task.result.name.lower(),
-        "said": task.said.document(),
+        "said": _masked(task.said.document()),
         "values": values,
     }
     return NewEntry(EntryKind.TASK, task.time, about, meter_pan, task.delivery, route.name, secrets)
@@ -59,8 +65,10 @@ def _kept(value: Mapping[str, Any], name: str, secrets: dict[str, str]) -> dict[
     return {**value, **masked, "secret": name}
 
 
-def _masked(text: Any) -> Any:
-    return text_without_tokens(text) if isinstance(text, str) else text
+def _masked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _masked(inner) for key, inner in value.items()}
+    return text_without_tokens(value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +87,25 @@ class Noted:
 
     @classmethod
     def of(cls, entry: Entry) -> Noted:
-        """Read an entry."""
+        """Read an entry; JournalError where it is not what `task_entry` made."""
         about = entry.members
-        return cls(
-            TaskKind(about["kind"]),
-            about["place"],
-            about["subject"],
-            TaskResult[about["result"].upper()],
-            Said.from_document(about["said"]),
-            entry.time,
-            entry.number,
-            entry.delivery,
-            tuple(_told(value, entry.secrets) for value in about["values"]),
-        )
+        try:
+            return cls(
+                TaskKind(about["kind"]),
+                int(about["place"]),
+                str(entry.secrets.get(_SUBJECT, about["subject"])),
+                TaskResult[about["result"].upper()],
+                Said.from_document(about["said"]),
+                entry.time,
+                entry.number,
+                entry.delivery,
+                tuple(_told(value, entry.secrets) for value in about["values"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError):
+            raise JournalError(
+                f"entry {entry.number} of the journal is not what was written; vtc07 hhu verify "
+                "finds what else is wrong"
+            ) from None
 
 
 def _told(value: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
