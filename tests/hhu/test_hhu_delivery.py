@@ -77,6 +77,7 @@ def _send(
     session: Session | None = None,
     resend_if_refusable: bool = False,
     has_tid: bool = True,
+    resume: bool = False,
 ) -> SendReport:
     return bench.run(
         send(
@@ -85,6 +86,7 @@ def _send(
             [TokenToSend(token, has_tid) for token in tokens or (TOKEN,)],
             wall_clock=wall_clock,
             resend_if_refusable=resend_if_refusable,
+            resume=resume,
         )
     )
 
@@ -617,6 +619,26 @@ def test_an_earlier_entry_of_the_same_token_may_be_resent(electricity: Companion
     report = _send(bench, TOKEN, journal=journal, resend_if_refusable=True)
     assert report.outcomes == (Delivered(TokenStatus.USED_ERROR, now_or_before=True),)
     assert report.meaning is Meaning.DONE
+
+
+def test_an_entry_that_was_closed_as_unknown_counts_when_its_token_is_resent(
+    electricity: Companion,
+) -> None:
+    """The first run was not permitted to send again, and its delivery is closed."""
+    bench, journal = ScriptedMeter(without(electricity, *SNAPSHOT)), MemoryJournal()
+    bench.entries.extend([UNCERTAIN, ACK])
+    bench.registers["tokenStatus"] = 10
+    assert _send(bench, TOKEN, journal=journal).meaning is Meaning.UNRESOLVED
+    assert not journal.unresolved()
+    report = _send(bench, TOKEN, journal=journal, resend_if_refusable=True)
+    now_or_before = Delivered(TokenStatus.USED_ERROR, now_or_before=True)
+    assert report.outcomes == (now_or_before,)
+    # From then on it counts as delivered for whoever goes on.
+    bench.entries.append(ACK)
+    bench.registers["tokenStatus"] = 1
+    report = _send(bench, TOKEN, OTHER_TOKEN, journal=journal, resume=True)
+    assert report.outcomes == (now_or_before, Delivered(ACCEPT))
+    assert not bench.entries
 
 
 @pytest.mark.parametrize("resend", [False, True])

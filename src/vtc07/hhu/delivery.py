@@ -16,7 +16,13 @@ from vtc07.carrier.events import EnterToken, Entry, TokenEntryAnswered
 from vtc07.carrier.registers import MAX_TOKEN_DATA
 from vtc07.carrier.status import ErrorCode
 from vtc07.hhu.entry_refused import out_of_order, refusal
-from vtc07.hhu.journal.deliveries import Delivery, Journal, JournalError, delivered_before
+from vtc07.hhu.journal.deliveries import (
+    Delivery,
+    Journal,
+    JournalError,
+    delivered_before,
+    in_doubt,
+)
 from vtc07.hhu.outcome import (
     Busy,
     Delivered,
@@ -213,12 +219,13 @@ class Deliverer:
         obstacle = yield from self._meet()
         if obstacle is not None:
             return obstacle
+        if self._resend:
+            self._uncertain_before |= in_doubt(self._journal.deliveries(self._pan)) & refusable
         for delivery in self._journal.unresolved(self._pan):
             doubtful = delivery.s0 is None and delivery.writes
             if self._resend and doubtful and delivery.token in refusable:
                 # What becomes of it is the outcome of the token to be sent.
                 yield from self._resolve_earlier(delivery)
-                self._uncertain_before.add(delivery.token)
                 continue
             outcome = yield from self._look_into(delivery)
             if isinstance(outcome, Unresolved):

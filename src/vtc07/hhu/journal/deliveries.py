@@ -15,7 +15,7 @@ from typing import Protocol
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.journal.entries import ActivityJournal, Entry, EntryKind
 from vtc07.hhu.journal.result import Result
-from vtc07.hhu.outcome import Delivered, Outcome
+from vtc07.hhu.outcome import Delivered, Meaning, Outcome, Refused
 from vtc07.hhu.resolution import Snapshot
 
 
@@ -231,16 +231,38 @@ def delivered_before(
     """
     known: dict[str, Delivered] = {}
     for delivery in deliveries:
-        taken = None if delivery.ended is None else delivery.ended.taken
-        if delivery.meter_pan == meter_pan and taken is not None:
-            known[delivery.token] = Delivered(taken)
+        ended = delivery.ended
+        if delivery.meter_pan != meter_pan or ended is None:
+            continue
+        if ended.taken is not None:
+            known[delivery.token] = Delivered(ended.taken)
+        elif ended.now_or_before and ended.status is not None:
+            known[delivery.token] = Delivered(ended.status, now_or_before=True)
     accepted = [
         place
         for place, token in enumerate(tokens)
-        if token in known and known[token].status is TokenStatus.ACCEPT
+        if token in known
+        and (known[token].status is TokenStatus.ACCEPT or known[token].now_or_before)
     ]
     return {
         place: known[token]
         for place, token in enumerate(tokens)
         if token in known and accepted and place <= accepted[-1]
     }
+
+
+def in_doubt(deliveries: Sequence[Delivery]) -> set[str]:
+    """Return the tokens that a meter may have taken without anybody knowing.
+
+    ``deliveries``: those to it, oldest first. Only a meter that does not tell what became of a
+    token leaves such behind, open or closed; what it said of a token later ends the doubt.
+    """
+    doubtful: set[str] = set()
+    for delivery in deliveries:
+        ended = delivery.ended
+        if ended is not None and ended.outcome in (Delivered.__name__, Refused.__name__):
+            doubtful.discard(delivery.token)
+        unknown = delivery.writes if ended is None else ended.meaning is Meaning.UNRESOLVED
+        if delivery.s0 is None and unknown:
+            doubtful.add(delivery.token)
+    return doubtful

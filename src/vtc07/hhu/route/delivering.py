@@ -8,12 +8,12 @@ from typing import Final
 
 from vtc07.carrier.endpoint import Procedure, durably
 from vtc07.hhu.delivery import Deliverer, EarlierDelivery, TokenToSend, resolve_earlier
+from vtc07.hhu.journal.deliveries import in_doubt
 from vtc07.hhu.journal.result import Result
 from vtc07.hhu.key_change.delivering import KeyChangeReport, deliver_key_change
 from vtc07.hhu.key_change.state import KeyChangeStage
 from vtc07.hhu.outcome import (
     Delivered,
-    Meaning,
     NoLink,
     NotSent,
     NotTaken,
@@ -44,14 +44,6 @@ _GONE: Final = frozenset(
 )
 #: Entering the set again as it is would not help.
 _FRUITLESS: Final = (KeyChangeStage.REFUSED, KeyChangeStage.OVERTAKEN, KeyChangeStage.MIXED)
-
-
-class _Doubting(Deliverer):
-    """A deliverer that is told of deliveries which ended without anybody knowing how."""
-
-    def doubt(self, tokens: set[str]) -> None:
-        """Take these for tokens that the meter may have taken already."""
-        self._uncertain_before |= tokens
 
 
 class Tokens:
@@ -109,13 +101,7 @@ class Tokens:
     def _doubt(self, stops: Sequence[Stop]) -> Procedure[None]:
         """Find the tokens of which nobody knows whether the meter has taken them."""
         journal, pan = self._ledger.journal, self._ledger.meter_pan
-        doubtful: set[str] = set()
-        for made in (yield from durably(lambda: journal.deliveries(pan))):
-            doubtful.discard(made.token)
-            ended = made.ended
-            unknown = made.writes if ended is None else ended.meaning is Meaning.UNRESOLVED
-            if made.s0 is None and unknown:
-                doubtful.add(made.token)
+        doubtful = in_doubt((yield from durably(lambda: journal.deliveries(pan))))
         tokens = {token.digits for stop in stops for token in stop.deliver}
         self.to_send_again = {digits for digits in doubtful & tokens if _has_tid(digits)}
 
@@ -185,8 +171,7 @@ class Tokens:
         journal = ledger.journal
         tokens = {token.digits for stop in stops for token in stop.deliver}
         refusable = {digits for digits in tokens if _has_tid(digits)} if self._resend else set()
-        deliverer = _Doubting(self._session, journal, ledger.wall_clock, resend=self._resend)
-        deliverer.doubt(self.to_send_again)
+        deliverer = Deliverer(self._session, journal, ledger.wall_clock, resend=self._resend)
         obstacle = yield from deliverer.begin(refusable)
         ledger.earlier += deliverer.report(()).earlier
         self._deliverer = deliverer
