@@ -158,3 +158,20 @@ def test_a_visit_that_is_none_of_ours_is_said(route_run: None, name: str, value:
     run = vtc07("route", "report", "r.csv", "--journal", "j")
     assert run.code == 2
     assert "is not what was written" in one_sentence(run.err)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_token_in_a_text_of_the_meter_is_masked_in_a_diagnosis(
+    here: Path, *, as_json: bool
+) -> None:
+    new_meter("k.meter")
+    done("write", "sim:k.meter", f"installationReference={TOKEN}")
+    options = ("--json",) if as_json else ()
+    told = "".join(done("diagnose", "sim:k.meter", *options).out.split())
+    assert TOKEN in told
+    told = "".join(done("diagnose", "sim:k.meter", "--mask", *options).out.split())
+    assert "installationReference" in told
+    assert TOKEN not in told
+    kept = done("hhu", "export", "--mask").out
+    assert '"kind":"diagnosed"' in kept
+    assert TOKEN not in kept

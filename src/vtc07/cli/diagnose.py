@@ -23,11 +23,12 @@ from vtc07.cli.lazy import examples
 from vtc07.cli.link_options import LinkOptions, link_options
 from vtc07.cli.output import Output, json_option
 from vtc07.cli.progress import Progressing
-from vtc07.hhu.diagnosis.document import document_of, entry_of, masked, seconds_ago
+from vtc07.hhu.diagnosis.document import document_of, entry_of, masked, said_of, seconds_ago
 from vtc07.hhu.diagnosis.facts import Finding, Receipt
 from vtc07.hhu.diagnosis.meter import span
 from vtc07.hhu.diagnosis.run import Diagnosis
 from vtc07.hhu.diagnosis.run import diagnose as diagnosed
+from vtc07.hhu.history.token_masking import value_without_tokens
 from vtc07.hhu.journal.deliveries import Delivery, JournalError, JournalMissing
 from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.journal.reading import open_for_reading
@@ -202,10 +203,10 @@ def _show(
         shown = masked(found.token) if mask else TokenData.from_digits(found.token).grouped
         output.line(f"token {shown}")
     for finding in found.of_token:
-        _show_finding(output, finding, texts)
+        _show_finding(output, finding, texts, mask=mask)
     output.line(f"meter {examined.meter.meter_pan or found.examined.meter.identity.flag}")
     for finding in found.of_meter:
-        _show_finding(output, finding, texts)
+        _show_finding(output, finding, texts, mask=mask)
     output.line()
     output.pairs(
         [
@@ -232,11 +233,12 @@ def _show(
         )
 
 
-def _show_finding(output: Output, finding: Finding, texts: Texts) -> None:
+def _show_finding(output: Output, finding: Finding, texts: Texts, *, mask: bool) -> None:
     weight, certainty = texts(finding.weight.value), texts(finding.certainty.value)
-    output.line(f"  {weight} ({certainty}) {finding.code}: {finding.what.words(texts)}")
+    what = said_of(finding.what, mask=mask, texts=texts)
+    output.line(f"  {weight} ({certainty}) {finding.code}: {what}")
     if finding.advice is not None:
-        output.line(f"    -> {finding.advice.words(texts)}")
+        output.line(f"    -> {said_of(finding.advice, mask=mask, texts=texts)}")
 
 
 def _value_text(found: Diagnosis, name: str, *, mask: bool) -> str:
@@ -244,6 +246,8 @@ def _value_text(found: Diagnosis, name: str, *, mask: bool) -> str:
     register, value = examined.companion.table.named(name), examined.values[name]
     if mask and name == "lastToken" and isinstance(value, str):
         return masked(value) or "none"
+    if mask:
+        value = value_without_tokens(register, value)
     return text_for_people(register, value, examined.companion)
 
 

@@ -17,6 +17,7 @@ from vtc07.carrier.events import CommandRefused, Write, Written
 from vtc07.carrier.registers import Register, Value
 from vtc07.carrier.status import ErrorCode
 from vtc07.hhu.history.recorded_members import of_value
+from vtc07.hhu.history.token_masking import text_without_tokens
 from vtc07.hhu.journal.deliveries import JournalError
 from vtc07.hhu.journal.entries import ActivityJournal, EntryKind, NewEntry
 from vtc07.hhu.progress import RegisterWritten
@@ -180,7 +181,7 @@ class _Settings:
             "setting": setting,
             "written": result.written,
             "error": None if result.error is None else result.error.value,
-            "error_text": result.error_text,
+            "error_text": text_without_tokens(result.error_text),
             "read_back": read_back,
         }
 

@@ -9,8 +9,10 @@ from vtc07.carrier.registers import Kind, Register
 from vtc07.hhu.diagnosis.examination import Examination
 from vtc07.hhu.diagnosis.facts import Finding
 from vtc07.hhu.diagnosis.run import Diagnosis
+from vtc07.hhu.history.token_masking import text_without_tokens, value_without_tokens
 from vtc07.hhu.journal.entries import EntryKind, NewEntry
 from vtc07.hhu.meter_log import ExecutedToken
+from vtc07.hhu.texts import ENGLISH, Said, Texts
 from vtc07.hhu.values import document
 
 #: What stands in place of a token that is not to be shown, before its last digits.
@@ -31,11 +33,15 @@ def document_of(diagnosis: Diagnosis, *, mask: bool = False) -> dict[str, Any]:
         "token_was_given": diagnosis.given,
         "result": None if diagnosis.entry is None else _result(examined, diagnosis.entry),
         "findings": [
-            *(_finding("token", finding) for finding in diagnosis.of_token),
-            *(_finding("meter", finding) for finding in diagnosis.of_meter),
+            *(_finding("token", finding, mask=mask) for finding in diagnosis.of_token),
+            *(_finding("meter", finding, mask=mask) for finding in diagnosis.of_meter),
         ],
         "registers": [
-            document(value.register, value.value, companion)
+            document(
+                value.register,
+                value_without_tokens(value.register, value.value) if mask else value.value,
+                companion,
+            )
             for value in examined.registers
             if not (mask and _is_token(value.register))
         ],
@@ -68,6 +74,12 @@ def entry_of(diagnosis: Diagnosis, time: datetime) -> NewEntry:
     return NewEntry(EntryKind.DIAGNOSED, time, shown, pan, secrets=secrets)
 
 
+def said_of(sentence: Said, *, mask: bool, texts: Texts = ENGLISH) -> str:
+    """Return a finding's words. ``mask``: without a token that the meter itself may have said."""
+    words = sentence.words(texts)
+    return text_without_tokens(words) if mask else words
+
+
 def seconds_ago(examined: Examination, entry: ExecutedToken) -> int | None:
     """Return how many powered seconds ago a token was executed, at least; None: not told."""
     time_s = None if examined.events is None else examined.events.time_of_token(entry.sequence)
@@ -78,14 +90,15 @@ def _result(examined: Examination, entry: ExecutedToken) -> str:
     return examined.companion.token_entry.status.describe(entry.status)
 
 
-def _finding(about: str, finding: Finding) -> dict[str, Any]:
+def _finding(about: str, finding: Finding, *, mask: bool) -> dict[str, Any]:
+    advice = None if finding.advice is None else said_of(finding.advice, mask=mask)
     return {
         "about": about,
         "code": str(finding.code),
         "weight": finding.weight.value,
         "certainty": finding.certainty.value,
-        "what": str(finding.what),
-        "advice": None if finding.advice is None else str(finding.advice),
+        "what": said_of(finding.what, mask=mask),
+        "advice": advice,
     }
 
 

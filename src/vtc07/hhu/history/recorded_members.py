@@ -17,7 +17,7 @@ under the same name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vtc07.carrier.companion import Companion
@@ -53,7 +53,7 @@ class Kept:
     """Members and secrets of an entry."""
 
     members: Mapping[str, Any]
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
 
 
 def of_command(command: Command) -> Kept:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.history.token_masking import text_without_tokens
 from vtc07.hhu.outcome import (
     Busy,
     Delivered,
@@ -84,12 +85,12 @@ class Result:
 
     @classmethod
     def of(cls, outcome: Outcome) -> Self:
-        """Return what is to be kept of an outcome."""
+        """Return what is to be kept of an outcome; a token in a meter's words is not."""
         reason = outcome.reason.name if isinstance(outcome, NotTaken | Unresolved) else None
         executed = outcome if isinstance(outcome, Delivered | Refused) else None
         return cls(
             type(outcome).__name__,
-            str(outcome),
+            text_without_tokens(str(outcome)),
             None if executed is None else executed.status,
             reason,
             None if executed is None else executed.sequence,
