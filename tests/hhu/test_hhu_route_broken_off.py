@@ -12,7 +12,7 @@ import pytest
 from hhu_bench import PAN, MeterLine, credit, without
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from key_change_bench import FOUR, NEW_KEY
+from key_change_bench import FOUR, NEW_KEY, OTHER_NEW_KEY, set_of_four
 from route_bench import (
     CrashError,
     Day,
@@ -31,7 +31,7 @@ from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.journal.deliveries import JournalError
 from vtc07.hhu.journal.memory import disk_error
-from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.outcome import Delivered, Meaning
 from vtc07.hhu.route.run import work
 from vtc07.hhu.route.task import StopResult, TaskKind, TaskResult
 from vtc07.hhu.route.visit import Finding, RouteVisit
@@ -334,3 +334,39 @@ def test_days_on_which_everything_goes_wrong(
             if unit.later().complete:
                 break
         assert_completed(unit)
+
+
+def test_a_last_section_that_is_found_accepted_later_is_not_taken_for_the_whole_set(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    """The cable is cut behind its entry; before it somebody entered one of another set."""
+    for strange in (False, True):
+        bench = MeterLine(electricity)
+        entries = answers = 0
+
+        def cut(
+            who: Sender,
+            char: int,
+            _index: int,
+            now_ns: int,
+            bench: MeterLine = bench,
+            strange: bool = strange,
+        ) -> int:
+            nonlocal entries, answers
+            if who == "client" and char == ord("W"):
+                entries += 1
+                if entries == 4 and strange:
+                    token = set_of_four(OTHER_NEW_KEY)[0]
+                    bench.line.schedule(now_ns, lambda: bench.keypad(token))
+            # While the other one is executed the entry is refused, and made once more.
+            answers += entries == 4 + strange and who == "server"
+            return UNPLUGGED if answers == 2 else char  # behind the ACK
+
+        bench.line.fault = cut
+        stop = {"meter": PAN, "deliver": sections(FOUR)}
+        with day(bench, route_of(tmp_path / "r.json", stop)) as unit:
+            assert unit.visit().meaning is Meaning.UNRESOLVED
+            later = unit.later()
+            assert [type(earlier.outcome) for earlier in later.earlier] == [Delivered]
+            assert (bench.state.key == NEW_KEY) is not strange
+            assert later.complete is not strange

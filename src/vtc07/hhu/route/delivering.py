@@ -117,6 +117,9 @@ class Tokens:
                 token = _token_of(state.stop, task)
                 if token is not None and token.digits == delivery.token:
                     came = _came_of(earlier.outcome)
+                    if token.of_key_change and came.result is TaskResult.DONE:
+                        # Whether it was this set that is complete now, the meter is asked next.
+                        came = replace(came, result=TaskResult.TO_DO)
                     yield from self._ledger.ended(state.stop, task, came, delivery.number)
 
     # --- delivering ----------------------------------------------------------------------------
