@@ -55,6 +55,13 @@ class Hand:
         """Press keys, one after the other."""
         await self._pilot.press(*keys)
 
+    def press_at_once(self, *keys: str) -> None:
+        """Have keys come in one piece, as over a slow line or from one that is held down."""
+        for name in keys:
+            key = Key(name, None)
+            key.set_sender(self.app)
+            self.app.post_message(key)
+
     async def type(self, text: str) -> None:
         """Type a text into the field that has the focus: faster than anybody can."""
         for char in text:

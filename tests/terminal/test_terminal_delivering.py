@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_bench import credit, done, here, new_meter, registers, vtc07
-from terminal_bench import Bench, Cable, Hand, Key, bench, happens, run
+from terminal_bench import Bench, Cable, Hand, bench, happens, run
 
 from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.outcome import Delivered, Meaning, NoLink, meaning_of
@@ -348,16 +348,11 @@ def test_a_line_that_fails_behind_a_delivered_token_hides_nothing() -> None:
 
 
 def test_keys_that_come_all_at_once_begin_one_piece_of_work(meter: Bench) -> None:
-    """As they do over a slow line, or from a key that is held down."""
-
     async def work() -> None:
         async with meter.hand() as hand:
             await hand.choose("Open deliveries")
             await hand.sees("Nothing is open")
-            for _ in range(5):
-                enter = Key("enter", "\r")
-                enter.set_sender(hand.app)
-                hand.app.post_message(enter)
+            hand.press_at_once(*["enter"] * 5)
             await hand.sees("Nothing is open at this meter")
             await hand.rests()
 
