@@ -100,6 +100,14 @@ def test_a_failure_with_braces_in_it_is_shown_as_it_stands(here: Path) -> None:
     assert "{x:>99999999} {0}" in vtc07("hhu", "show", "--journal", "j").out
 
 
+def test_an_export_of_an_infinite_version_is_none(here: Path) -> None:
+    header = '{"export":"vtc07 journal","masked":true,"selection":null,"version":Infinity}'
+    (here / "e.jsonl").write_text(header + "\n")
+    run = vtc07("hhu", "verify", "e.jsonl")
+    assert run.code == 2
+    assert "neither a journal nor an export" in one_sentence(run.err)
+
+
 @pytest.mark.parametrize("command", [("show",), ("list", "--json"), ("export",)])
 def test_a_token_in_why_a_delivery_was_closed_is_masked(
     here: Path, command: tuple[str, ...]

@@ -75,6 +75,22 @@ def test_a_value_commands_no_terminal_and_is_no_template() -> None:
     assert [str(Said(text)) for text in ("\x1b{x}", "\x1bx")] == ["?{x}", "?x"]
 
 
+def test_a_rule_of_plurals_that_divides_by_zero_hides_nothing() -> None:
+    class Dividing(gettext.NullTranslations):
+        def ngettext(self, one: str, many: str, n: int) -> str:
+            return (one, many)[n // 0]
+
+    tokens = counted("{count} token", "{count} tokens", 2)
+    assert tokens.words(Texts("fr", Dividing())) == "2 tokens"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xde\x12\x04\x95", b"\xde\x12\x04\x95" + 16 * b"\xff"])
+def test_a_damaged_catalogue_is_said(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "fr.mo").write_bytes(content)
+    with pytest.raises(ValueError, match=r"fr\.mo cannot be read"):
+        texts_of("fr", tmp_path)
+
+
 @given(st.text())
 def test_any_name_of_a_language_gives_texts(language: str) -> None:
     texts = texts_of(language)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gettext
 import string
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -35,7 +36,10 @@ class Texts:
 
     def plural(self, one: str, many: str, count: int) -> str:
         """Return the template for ``count`` of something."""
-        return self._translations.ngettext(one, many, count)
+        try:
+            return self._translations.ngettext(one, many, count)
+        except ArithmeticError:  # a catalogue whose rule of plurals divides by zero
+            return one if count == 1 else many
 
 
 ENGLISH: Final = Texts("en", gettext.NullTranslations())
@@ -162,7 +166,7 @@ def texts_of(language: str, folder: Path | None = None) -> Texts:
             try:
                 with path.open("rb") as file:
                     found = gettext.GNUTranslations(file)
-            except (OSError, ValueError, UnicodeDecodeError, IndexError) as error:
+            except (OSError, ValueError, UnicodeDecodeError, IndexError, struct.error) as error:
                 raise ValueError(
                     f"the catalogue {path} cannot be read ({error}); compile it again"
                 ) from error

@@ -210,7 +210,7 @@ class ExportFile:
             known = header["export"] == FORMAT and 0 < self.version < 1000
             self.masked = bool(header["masked"])
             self.whole = header["selection"] is None
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             known = False
         if not known:
             raise JournalError(f"{path} is neither a journal nor an export of one")
