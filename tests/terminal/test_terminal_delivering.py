@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cli_bench import credit, done, here, new_meter, registers, vtc07
 from terminal_bench import Bench, Cable, Hand, bench, happens, run
 
+from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.status import TokenStatus
+from vtc07.hhu.journal.entries import EntryKind, NewEntry
+from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.outcome import Delivered, Meaning, NoLink, meaning_of
 from vtc07.terminal.delivering import Told
+from vtc07.terminal.meter_line import Target
 
 assert here
 
@@ -355,5 +360,26 @@ def test_keys_that_come_all_at_once_begin_one_piece_of_work(meter: Bench) -> Non
             hand.press_at_once(*["enter"] * 5)
             await hand.sees("Nothing is open at this meter")
             await hand.rests()
+
+    run(work)
+
+
+def test_a_write_that_cannot_be_looked_into_is_not_told_as_nothing(meter: Bench) -> None:
+    """The line breaks when the register is read that was about to be written."""
+    pan = "600727000000000009"
+    with FileJournal(meter.folder / "deliveries.journal") as journal:
+        members = {"register": "installationReference", "value": "Flat 7"}
+        journal.record(NewEntry(EntryKind.SETTING, datetime.now(UTC), members, pan))
+    address = load_companion("electricity").table.named("installationReference").address
+
+    async def work() -> None:
+        with Cable(meter.address, f"R1\x02{address}".encode()) as cable:
+            async with meter.hand() as hand:
+                await hand.choose("Open deliveries")
+                await hand.sees("installationReference=Flat 7")
+                assert hand.app.target is not None
+                hand.app.target = Target.typed(cable.address, "fast.toml")
+                await hand.press("enter")
+                await hand.sees("Not everything is known yet.")
 
     run(work)

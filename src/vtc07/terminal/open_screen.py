@@ -188,9 +188,10 @@ class OpenScreen(Frame):
         results.focus()
         self.show_keys()
         self._look()
-        if report.obstacle is None and not report.deliveries and not report.settings:
+        looked_into = report.deliveries or report.settings
+        if report.obstacle is None and not looked_into and not report.left:
             self.tell(said("Nothing is open at this meter."), Mood.GOOD)
-        elif report.meaning is Meaning.DONE:
+        elif report.meaning is Meaning.DONE and not report.left:
             self.tell(said("What was open at this meter is known now."), Mood.GOOD)
         else:
             self.tell(said("Not everything is known yet."), Mood.CARE)
