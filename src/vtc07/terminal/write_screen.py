@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import ClassVar
 
@@ -38,7 +38,6 @@ class WriteScreen(Frame):
         super().__init__()
         self._registers: tuple[Register, ...] = ()
         self._chosen: Register | None = None
-        self._password_wanted = False
 
     def body(self) -> Iterable[Widget]:
         """Return the table of registers, and a field for a value."""
@@ -56,18 +55,24 @@ class WriteScreen(Frame):
         self._registers = selection.writable(companion)
         self._fill({})
         self._edit(None)
-        mode_c = companion.mode_c
-        knows = mode_c is not None and mode_c.password is not None
-        if companion.sign_on is SignOn.MODE_C and knows and target.password is None:
-            self._ask_for_password(target)
-        else:
-            self.action_again()
+        self._with_password(target, lambda _: self.action_again())
 
-    def _ask_for_password(self, target: Target) -> None:
+    def _with_password(self, target: Target, then: Callable[[Target], None]) -> None:
+        """Go on; ask for the password first where the meter wants one and none is at hand."""
+        overview = self.unit.overview
+        assert overview is not None
+        mode_c = overview.companion.mode_c
+        knows = mode_c is not None and mode_c.password is not None
+        if overview.companion.sign_on is SignOn.MODE_C and knows and target.password is None:
+            self._ask_for_password(target, then)
+        else:
+            then(target)
+
+    def _ask_for_password(self, target: Target, then: Callable[[Target], None]) -> None:
         def given(password: str | None) -> None:
-            if password is not None:
-                self.unit.target = replace(target, password=password)
-            self.action_again()
+            known = target if password is None else replace(target, password=password)
+            self.unit.target = known
+            then(known)
 
         question = said(
             "This meter wants a password before anything is written. It is kept until another "
@@ -182,6 +187,10 @@ class WriteScreen(Frame):
         )
 
     def _write(self, target: Target, register: Register, value: Value) -> None:
+        self._edit(None)
+        self._with_password(target, functools.partial(self._send, register=register, value=value))
+
+    def _send(self, target: Target, *, register: Register, value: Value) -> None:
         work = functools.partial(
             _write,
             target=target,
@@ -190,7 +199,6 @@ class WriteScreen(Frame):
             journal=self.unit.journal,
             wall_clock=self.unit.wall_clock,
         )
-        self._edit(None)
         self.with_meter(work, self._written)
 
     def _written(self, done: tuple[WriteResult, Registers]) -> None:
