@@ -73,6 +73,8 @@ class HandHeldUnit(App[None]):
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = DARK.name
+        if not self.is_headless:
+            self.set_interval(_LOOK_S, end_without_terminal)
         self.push_screen(ConnectScreen(self.setting.address))
 
     def whereabouts(self) -> Words:
@@ -175,8 +177,8 @@ class HandHeldUnit(App[None]):
             return
         question = said(
             "Tokens are being delivered. What was sent stands in the journal. If you leave now, do "
-            "not give a token of them to anybody before it is looked into: that happens as soon as "
-            "this meter is connected again, and nothing is entered twice."
+            "not give a token of them to anybody before it is looked into: connect to this meter "
+            "again and choose Open deliveries. Nothing is entered twice."
         )
 
         def answered(leave: bool | None) -> None:  # noqa: FBT001 - Textual's callback
@@ -337,3 +339,13 @@ class HandHeldUnit(App[None]):
     def on_unmount(self) -> None:
         """End the line with the application."""
         self.line.close()
+
+
+def end_without_terminal() -> None:
+    """End where the terminal is gone and nobody said so, as it does where the system says so.
+
+    A terminal whose program did not become its session's owner hangs up in silence; the
+    library would then read its end again and again, and keep the journal.
+    """
+    if sys.platform != "win32" and sys.__stdin__ is not None and not sys.__stdin__.isatty():
+        os.kill(os.getpid(), signal.SIGHUP)

@@ -287,8 +287,8 @@ class DeliverScreen(Frame):
                 self.words(
                     said(
                         "Delivery {number} stands open in the journal: nobody can tell from here "
-                        "whether the meter took the token. Connect to this meter again: it is "
-                        "looked into first, and nothing is entered twice.",
+                        "whether the meter took the token. Connect to this meter again and choose "
+                        "Open deliveries: the meter tells, and nothing is entered twice.",
                         number=still_open[0],
                     )
                 )
