@@ -63,6 +63,11 @@ class Terminal:
         self.process.wait(GUARD_S)
         os.close(self._end)
 
+    def vanish(self) -> None:
+        """Take the terminal away; nobody is told, for the program does not own it."""
+        os.close(self._end)
+        self._end = os.open(os.devnull, os.O_RDWR)
+
     def press(self, text: str) -> None:
         """Send keys."""
         os.write(self._end, text.encode())
@@ -164,6 +169,15 @@ def test_hung_up_in_the_middle_of_a_delivery_it_is_resumed(here: Path) -> None:
         assert "delivered: Accept" in resumed.out
         read = done("read", meter.address, "totalCreditAccepted", "--json").json
         assert registers(read)["totalCreditAccepted"] == 25_000
+
+
+def test_a_terminal_that_is_gone_in_silence_ends_it(here: Path) -> None:
+    with Terminal("hhu") as terminal:
+        terminal.sees("Connect")
+        terminal.vanish()
+        assert terminal.process.wait(GUARD_S) == -signal.SIGHUP
+    assert vtc07("hhu", "list").code == 0  # the journal is free again
+    done("send", f"sim:{new_meter()}", credit("4.0", "--test-key"))
 
 
 def test_without_a_terminal_it_says_what_to_do(here: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,6 +40,7 @@ T = TypeVar("T")
 
 #: So many messages of the line are kept to be looked at.
 MOST_PASSED: Final = 500
+_LOOK_S: Final = 1.0
 
 
 class HandHeldUnit(App[None]):
