@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
 from vtc07.cli.connection import Connection
+from vtc07.hhu.harmless import harmless
 from vtc07.hhu.outcome import Meaning
 from vtc07.hhu.route.facts import RouteError
 from vtc07.hhu.route.file import RouteFile
@@ -215,7 +216,7 @@ class RouteScreen(Frame):
                 )
             )
         self.query_one("#counts", Static).update(Content(counts))
-        columns = [texts(w) for w in (mark("place"), mark("meter"), mark("what"), mark("result"))]
+        columns = [texts(w) for w in (mark("meter"), mark("what"), mark("result"), mark("place"))]
         rows = [(str(place), self._cells(state)) for place, state in enumerate(shown.stops)]
         self.query_one(WordTable).fill(columns, rows, keep=True)
 
@@ -225,7 +226,8 @@ class RouteScreen(Frame):
         what = ", ".join(f"{texts(_TASKS[kind])} {n}" for kind, n in counts.items() if n)
         stop = state.stop
         place = f"{stop.place}: {stop.notes}" if stop.notes and stop.place else stop.place
-        return (place or stop.notes, stop.meter, what, texts(state.result.value))
+        # What can be long is the last, so that it puts nothing else out of sight.
+        return (stop.meter, what, texts(state.result.value), place or stop.notes)
 
     def action_all(self) -> None:
         """Show all stops, or only those where something is left to be done."""
@@ -320,7 +322,7 @@ class RouteScreen(Frame):
         log = self.query_one(RichLog)
         log.clear()
         for line in lines:
-            log.write(Text(line))
+            log.write(Text(harmless(line)))
 
     def failed_with(self, error: Exception) -> bool:
         """Look again after a visit that failed: some of it may have been done."""
