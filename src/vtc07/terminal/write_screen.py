@@ -83,7 +83,7 @@ class WriteScreen(Frame):
     def offered(self) -> Iterable[Key]:
         """Return the keys of the moment."""
         if self._chosen is not None:
-            return ((ENTER, mark("write")), BACK, LINE)
+            return ((ENTER, mark("write it")), BACK, LINE)
         return ((ENTER, mark("change")), ("F5", mark("read again")), BACK, LINE)
 
     def _fill(self, values: dict[Register, Value]) -> None:
@@ -183,7 +183,7 @@ class WriteScreen(Frame):
             "Nothing is typed. Take away what stands in {register}?", register=register.name
         )
         self.app.push_screen(
-            Question(question, mark("write"), yes_key="f8", shown_key="F8"), answered
+            Question(question, mark("write it"), yes_key="f8", shown_key="F8"), answered
         )
 
     def _write(self, target: Target, register: Register, value: Value) -> None:
