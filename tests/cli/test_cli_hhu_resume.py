@@ -86,7 +86,7 @@ def test_the_meter_says_what_became_of_a_token(meter: str, pan: str) -> None:
     _open(OTHER_PAN, lost)
     resumed = done("hhu", "resume", f"sim:{meter}", *KEPT)
     assert "delivered: Accept" in resumed.out
-    assert "not taken: no entry reached the meter" in resumed.out
+    assert "not taken: the meter has executed no entry of it" in resumed.out
     assert "Open at other meters" in resumed.out
     assert OTHER_PAN in resumed.out
     again = done("hhu", "resume", f"sim:{meter}", *KEPT, "--json").json

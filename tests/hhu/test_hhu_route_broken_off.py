@@ -283,7 +283,7 @@ def test_an_open_delivery_of_another_token_is_resolved_first(
         visit = unit.later()
         assert visit.complete
         assert [str(earlier.outcome) for earlier in visit.earlier] == [
-            "not taken: no entry reached the meter"
+            "not taken: the meter has executed no entry of it"
         ]
         unit.route = first
         assert results(unit.state()) == [TaskResult.TO_DO]

@@ -222,7 +222,7 @@ def test_while_a_delivery_stays_open_nothing_is_changed_at_the_meter(
         later = unit.later()
         assert later.complete
         assert [str(earlier.outcome) for earlier in later.earlier] == [
-            "not taken: no entry reached the meter"
+            "not taken: the meter has executed no entry of it"
         ]
 
 

@@ -74,7 +74,8 @@ def list_command(
             elif everything:
                 _write_lines(output, found, mask=mask)
             else:
-                _write_table(output, list(found), mask=mask)
+                none = "no delivery is open" if only_open else "there is no such delivery"
+                _write_table(output, list(found), mask=mask, none=none)
     except JournalMissing as missing:
         if journal.file is not None:
             raise
@@ -83,11 +84,11 @@ def list_command(
             output.document([])
 
 
-def _write_table(output: Output, found: list[Delivery], *, mask: bool) -> None:
+def _write_table(output: Output, found: list[Delivery], *, mask: bool, none: str) -> None:
     if found:
         output.table(_COLUMNS, [_row(delivery, mask=mask) for delivery in found])
     else:
-        output.line("there is no such delivery")
+        output.line(none)
 
 
 def _write_lines(output: Output, found: Iterable[Delivery], *, mask: bool) -> None:

@@ -115,7 +115,7 @@ class NotTakenReason(enum.Enum):
     LOCKOUT = mark("the meter has locked token entry after too many wrong tokens")
     EXECUTING = mark("the meter kept executing another token")
     OUT_OF_ORDER = mark("the meter is out of order, for its store is faulty; nothing was sent")
-    NOT_ARRIVED = mark("no entry reached the meter")
+    NOT_ARRIVED = mark("the meter has executed no entry of it")
     ANOTHER_METER = mark("another meter is there; nothing was sent")
     SIGN_ON_REFUSED = mark("the meter did not let this client in; nothing was sent")
     PAN_UNKNOWN = mark("the MeterPAN could not be read and compared; nothing was sent")
