@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -192,11 +192,6 @@ class DiskConnection:
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> apsw.Cursor:
         with _sqlite_errors(self._disk):
             return self._connection.execute(sql, tuple(parameters))
-
-    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
-        for each in parameters:
-            self.execute(sql, each)
-        return None
 
     def close(self) -> None:
         if not self._disk.off:

@@ -22,9 +22,9 @@ from journal_power_proof import (
 )
 from power_life import Life, Tally
 
+from vtc07.durable.database import Connection
 from vtc07.hhu.journal import sqlite as journal_sqlite
 from vtc07.hhu.journal.file import FileJournal
-from vtc07.hhu.journal.place import Connection
 from vtc07.hhu.journal.schema import make_durable
 
 

@@ -14,6 +14,7 @@ from hhu_bench import AT, PAN, MeterLine
 from vtc07.carrier.client import Client
 from vtc07.carrier.companion import S
 from vtc07.carrier.endpoint import Durably, Procedure
+from vtc07.durable.database import PowerLost
 from vtc07.hhu.journal.memory import MemoryPlace
 from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.route.file import RouteFile, open_route
@@ -26,7 +27,7 @@ from vtc07.hhu.session import Session
 T = TypeVar("T")
 
 
-class CrashError(BaseException):
+class CrashError(PowerLost):
     """The hand-held unit is gone, in the middle of whatever it did."""
 
 

@@ -8,13 +8,15 @@ from collections.abc import Callable
 import pytest
 from journal_bench import AT, DONE, PAN, S0, TOKEN, fill, note, salts
 
+from vtc07.durable.database import PowerLost
+from vtc07.durable.memory import disk_error
 from vtc07.hhu.journal.check import first_wrong
 from vtc07.hhu.journal.deliveries import JournalError, JournalLocked
-from vtc07.hhu.journal.memory import MemoryPlace, disk_error
+from vtc07.hhu.journal.memory import MemoryPlace
 from vtc07.hhu.journal.sqlite import SQLiteJournal
 
 
-class _PowerFails(BaseException):
+class _PowerFails(PowerLost):
     pass
 
 

@@ -13,9 +13,9 @@ from vtc07.carrier.endpoint import Procedure, perform
 from vtc07.carrier.events import Failure, Identify
 from vtc07.carrier.grammar import ACK, DAMAGED
 from vtc07.carrier.registers import Register, Value
+from vtc07.durable.memory import disk_error
 from vtc07.hhu.delivery import resolve_earlier, send
 from vtc07.hhu.journal.entries import Entry, EntryKind
-from vtc07.hhu.journal.memory import disk_error
 from vtc07.hhu.outcome import Delivered, NotTaken, NotTakenReason, Unresolved
 from vtc07.hhu.reading import read
 from vtc07.hhu.session import NoLink, Session

@@ -12,6 +12,7 @@ from recorded_unit import Unit, tokens, unit
 from true_outcomes import TOKEN, WH
 
 from vtc07.carrier.companion import Companion, S
+from vtc07.durable.database import PowerLost
 from vtc07.hhu.delivery import resolve_earlier, send
 from vtc07.hhu.history.sequence import sequence_of
 from vtc07.hhu.history.sequence_text import text_lines
@@ -21,7 +22,7 @@ from vtc07.hhu.journal.memory import MemoryPlace
 from vtc07.hhu.outcome import Delivered
 
 
-class Ended(BaseException):
+class Ended(PowerLost):
     """The unit lost power, or somebody pressed Ctrl-C."""
 
 

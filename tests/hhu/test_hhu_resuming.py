@@ -21,10 +21,11 @@ from vtc07.carrier.companion import Companion
 from vtc07.carrier.endpoint import Effect, Perform, Procedure
 from vtc07.carrier.events import ClientEvent, Command, EnterToken, Read, ReadSnapshot
 from vtc07.carrier.status import TokenStatus
+from vtc07.durable.memory import disk_error
 from vtc07.hhu.delivery import TokenToSend, send
 from vtc07.hhu.journal.deliveries import JournalError
 from vtc07.hhu.journal.entries import EntryKind, NewEntry
-from vtc07.hhu.journal.memory import MemoryPlace, disk_error
+from vtc07.hhu.journal.memory import MemoryPlace
 from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.outcome import (
     Delivered,

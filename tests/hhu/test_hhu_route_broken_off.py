@@ -29,8 +29,8 @@ from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.grammar import DAMAGED
 from vtc07.carrier.status import TokenStatus
+from vtc07.durable.memory import disk_error
 from vtc07.hhu.journal.deliveries import JournalError
-from vtc07.hhu.journal.memory import disk_error
 from vtc07.hhu.outcome import Delivered, Meaning
 from vtc07.hhu.route.run import work
 from vtc07.hhu.route.task import StopResult, TaskKind, TaskResult

@@ -11,6 +11,7 @@ from true_outcomes import TOKEN
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.status import TokenStatus
+from vtc07.durable.database import PowerLost
 from vtc07.hhu.delivery import resolve_earlier, send
 from vtc07.hhu.history.sequence import DeliverySequence, StepKind, sequence_of
 from vtc07.hhu.journal.deliveries import JournalError
@@ -33,7 +34,7 @@ from vtc07.hhu.outcome import (
 from vtc07.hhu.reading import read
 
 
-class PowerFailed(BaseException):
+class PowerFailed(PowerLost):
     """The unit's battery is flat."""
 
 

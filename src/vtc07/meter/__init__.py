@@ -5,6 +5,8 @@ a `MemoryDatabase`), `Meter` runs it, and `MeterServer` puts it on a line. `OutO
 what is left of a meter whose store is damaged.
 """
 
+from vtc07.durable.database import Connection, PowerLost
+from vtc07.durable.memory import disk_error
 from vtc07.meter.accounting import ConstantLoad, Demand, DisconnectReason, Load
 from vtc07.meter.companion_source import CompanionSource
 from vtc07.meter.events import (
@@ -27,7 +29,7 @@ from vtc07.meter.rules import CompanionUnfit, Rules
 from vtc07.meter.server import MeterServer
 from vtc07.meter.state import MeterState, Nameplate
 from vtc07.meter.store import SQLiteStore, make_store, open_store
-from vtc07.meter.store_database import Connection, Database, PowerLost
+from vtc07.meter.store_database import Database
 from vtc07.meter.store_errors import (
     NewerStore,
     NotAStore,
@@ -45,7 +47,7 @@ from vtc07.meter.store_key import (
     StoreKeyError,
     find_store_key,
 )
-from vtc07.meter.store_memory import MemoryDatabase, disk_error
+from vtc07.meter.store_memory import MemoryDatabase
 from vtc07.meter.store_remains import Remains, find_remains
 
 __all__ = [

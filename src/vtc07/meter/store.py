@@ -26,6 +26,7 @@ from typing import Any, Final, Self
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import CompanionError
+from vtc07.durable.database import Connection, PowerLost
 from vtc07.meter import encoding, store_errors, store_file
 from vtc07.meter.companion_source import CompanionSource
 from vtc07.meter.encoding import RecordsBroken
@@ -41,7 +42,7 @@ from vtc07.meter.store_contents import (
     unnamed,
     written_with,
 )
-from vtc07.meter.store_database import Connection, Database, PowerLost, lock, make_durable
+from vtc07.meter.store_database import Database, lock, make_durable
 from vtc07.meter.store_errors import (
     NewerStore,
     StoreError,
@@ -308,7 +309,8 @@ class SQLiteStore:
         connection.execute(_SCHEMA)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.executemany(_PUT, [*contents.rows.values(), contents.check])
+        for row in (*contents.rows.values(), contents.check):
+            connection.execute(_PUT, row)
         connection.execute("COMMIT")
         self._state, self._source, self._contents = state, companion, contents
 
@@ -428,8 +430,10 @@ def _write(
     connection: Connection, put: list[Row], gone: list[Name], *, version: int | None = None
 ) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    connection.executemany(_DELETE, gone)
-    connection.executemany(_PUT, put)
+    for name in gone:
+        connection.execute(_DELETE, name)
+    for row in put:
+        connection.execute(_PUT, row)
     if version is not None:
         connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("COMMIT")

@@ -7,39 +7,9 @@ and every statement, check and precaution is the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-
-class PowerLost(BaseException):
-    """Power failed while the store worked, as simulations have it.
-
-    Not an Exception: nothing that runs on a device without power can handle it. Whoever raises it
-    refuses every further use of the connection with it, and what was not committed is gone.
-    """
-
-
-class Rows(Protocol):
-    """The result of a statement."""
-
-    def fetchone(self) -> Any:
-        """Return the next row, or None."""
-
-    def fetchall(self) -> list[Any]:
-        """Return the rows that are left."""
-
-
-class Connection(Protocol):
-    """An open database; every failure is a `sqlite3.Error` with its ``sqlite_errorname``."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Rows:
-        """Run a statement as it is written: no transaction is begun or ended by itself."""
-
-    def executemany(self, sql: str, parameters: Iterable[Sequence[Any]], /) -> object:
-        """Run a statement once for each set of parameters."""
-
-    def close(self) -> None:
-        """Let go of it; an open transaction is rolled back."""
+from vtc07.durable.database import Connection
 
 
 class Database(Protocol):

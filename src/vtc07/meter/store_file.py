@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
+from vtc07.durable.folder import sync_folder
 from vtc07.meter.store_errors import StoreError, in_use
 
 APPLICATION_ID: Final = 0x56544337  # "VTC7"
@@ -151,11 +152,7 @@ def journal_of(path: Path) -> Path:
 def sync_directory(path: Path) -> None:
     """Make a new file's name durable, where the system lets a directory be synchronized."""
     with suppress(OSError):
-        descriptor = os.open(path.absolute().parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(path.absolute().parent)
 
 
 def _identity(path: Path) -> _Identity:

@@ -26,10 +26,10 @@ from vtc07.carrier.mode_c_client import ModeCClient
 from vtc07.carrier.registers import Value
 from vtc07.carrier.states import ClientInput
 from vtc07.carrier.status import ErrorCode, TokenStatus
+from vtc07.durable.database import Connection, Rows
 from vtc07.hhu.delivery import Deliverer, TokenToSend
 from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.journal.memory import MemoryPlace
-from vtc07.hhu.journal.place import Connection, Rows
 from vtc07.hhu.outcome import (
     Delivered,
     NoLink,

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 
+from vtc07.durable.database import PowerLost
 from vtc07.hhu.journal.chain import SALT_LENGTH
 from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.journal.memory import MemoryPlace
@@ -19,7 +20,7 @@ from vtc07.simulation.faults import CrashAtJournal
 from vtc07.simulation.ledger import Violation
 
 
-class UnitCrashed(BaseException):
+class UnitCrashed(PowerLost):
     """The hand-held unit lost its program and its memory; what it wrote down is left."""
 
 

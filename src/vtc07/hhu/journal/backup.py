@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vtc07.durable.folder import sync_folder
 from vtc07.hhu.journal.deliveries import JournalError
-from vtc07.hhu.journal.disk import beside, refuse_what_is_there, sync_folder, write_new
+from vtc07.hhu.journal.disk import beside, refuse_what_is_there, write_new
 from vtc07.hhu.journal.reading import ReadOnlyJournal
 from vtc07.hhu.journal.rows import said_of
 from vtc07.hhu.journal.schema import SCHEMA_VERSION

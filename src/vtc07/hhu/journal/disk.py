@@ -45,14 +45,3 @@ def append_once(file: Path, line: bytes) -> None:
         if not kept.read().endswith(line):
             kept.write(line)
         os.fsync(kept.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make new names in a folder durable."""
-    if sys.platform == "win32":
-        return  # a folder cannot be opened there; the file system journals its entries
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,10 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from vtc07.durable.folder import sync_folder
 from vtc07.hhu.journal.chain import NO_COMMITMENTS, canonical
 from vtc07.hhu.journal.check import Link, links
 from vtc07.hhu.journal.deliveries import JournalError
-from vtc07.hhu.journal.disk import beside, refuse_what_is_there, sync_folder, write_new
+from vtc07.hhu.journal.disk import beside, refuse_what_is_there, write_new
 from vtc07.hhu.journal.rows import Head, JournalRows
 from vtc07.hhu.journal.schema import SCHEMA_VERSION
 

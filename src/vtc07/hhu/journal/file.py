@@ -26,10 +26,11 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from vtc07.durable.folder import sync_folder
 from vtc07.hhu.journal import lines as journal_lines
 from vtc07.hhu.journal.check import first_wrong
 from vtc07.hhu.journal.deliveries import JournalError, JournalLocked
-from vtc07.hhu.journal.disk import OWNER_ONLY, beside, sync_folder, write_new
+from vtc07.hhu.journal.disk import OWNER_ONLY, beside, write_new
 from vtc07.hhu.journal.schema import APPLICATION_ID
 from vtc07.hhu.journal.sqlite import SQLiteJournal
 from vtc07.hhu.journal.takeover import take_over

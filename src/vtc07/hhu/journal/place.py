@@ -7,28 +7,9 @@ is a file (`vtc07.hhu.journal.file`), of a simulation a piece of memory
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-
-class Rows(Protocol):
-    """The result of a statement."""
-
-    def fetchone(self) -> Any:
-        """Return the next row, or None."""
-
-    def fetchall(self) -> list[Any]:
-        """Return the rows that are left."""
-
-
-class Connection(Protocol):
-    """An open database; every failure is a `sqlite3.Error` with its ``sqlite_errorname``."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Rows:
-        """Run a statement as it is written: no transaction is begun or ended by itself."""
-
-    def close(self) -> None:
-        """Let go of it; an open transaction is rolled back."""
+from vtc07.durable.database import Connection
 
 
 class Place(Protocol):

@@ -10,11 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from vtc07.durable.database import Connection
 from vtc07.hhu.journal.deliveries import JournalError, JournalMissing
 from vtc07.hhu.journal.disk import beside
 from vtc07.hhu.journal.file import connect, is_database, require_journal
 from vtc07.hhu.journal.memory import MemoryPlace
-from vtc07.hhu.journal.place import Connection
 from vtc07.hhu.journal.rows import JournalRows, said_of
 from vtc07.hhu.journal.schema import SCHEMA_VERSION, be_wary, check_tables, is_empty
 from vtc07.hhu.journal.sqlite import SQLiteJournal

@@ -16,10 +16,10 @@ from datetime import datetime
 from threading import RLock
 from typing import Any, Final
 
+from vtc07.durable.database import Connection
 from vtc07.hhu.journal.chain import NO_COMMITMENTS, START
 from vtc07.hhu.journal.deliveries import Delivery, JournalError
 from vtc07.hhu.journal.entries import Entry, EntryKind
-from vtc07.hhu.journal.place import Connection
 from vtc07.hhu.journal.result import Result
 from vtc07.hhu.resolution import Snapshot
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from vtc07.durable.database import Connection
 from vtc07.hhu.journal.deliveries import JournalError
-from vtc07.hhu.journal.place import Connection
 
 APPLICATION_ID: Final = 0x5654434A  # "VTCJ"
 #: Version 1 was JSON Lines (`vtc07.hhu.journal.lines`).

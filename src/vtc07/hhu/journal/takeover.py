@@ -17,9 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from vtc07.durable.folder import sync_folder
 from vtc07.hhu.journal import lines as journal_lines
 from vtc07.hhu.journal.deliveries import DeliveryBook
-from vtc07.hhu.journal.disk import append_once, beside, sync_folder, write_new
+from vtc07.hhu.journal.disk import append_once, beside, write_new
 from vtc07.hhu.journal.entries import EntryKind, NewEntry
 from vtc07.hhu.journal.result import Result
 from vtc07.hhu.journal.rows import LAST_TOKEN, TOKEN
