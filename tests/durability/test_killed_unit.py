@@ -19,7 +19,10 @@ def test_a_delivery_killed_at_every_entry_of_its_own() -> None:
     assert report.kills == 12  # of two tokens: opened, announced, result, each before and after
     assert report.tokens == 24
     assert report.resumes_killed > 1
-    assert set(report.resolved) == {"delivered: Accept", "not taken: the meter has executed no entry of it"}
+    assert set(report.resolved) == {
+        "delivered: Accept",
+        "not taken: the meter has executed no entry of it",
+    }
 
 
 def test_a_delivery_killed_anywhere() -> None:
