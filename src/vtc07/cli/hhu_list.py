@@ -12,7 +12,7 @@ from vtc07.cli import parameters
 from vtc07.cli.journalling import JournalOptions, journal_option
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 from vtc07.hhu.journal.deliveries import Delivery, JournalMissing
 from vtc07.hhu.journal.reading import open_for_reading
 from vtc07.tokens import MeterPAN, TokenData

@@ -15,7 +15,7 @@ from vtc07.cli.journalling import JournalOptions, journal_option
 from vtc07.cli.language import texts_for
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output, json_option
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 from vtc07.hhu.history.sequence import DeliverySequence, SequencePart, Step, sequence_of
 from vtc07.hhu.history.sequence_text import LEAST_WIDTH, PLAIN_STROKES, STROKES, Strokes, text_lines
 from vtc07.hhu.journal.reading import open_for_reading

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import click
 
 from vtc07.cli.failure import ExitCode
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -20,7 +20,7 @@ from vtc07.cli.language import texts_for
 from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output
 from vtc07.cli.report_files import STDOUT, report_file, require_apart
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 from vtc07.hhu.history.sequence_drawing import figure
 from vtc07.hhu.journal.reading import open_for_reading
 from vtc07.hhu.journal.schema import SCHEMA_VERSION

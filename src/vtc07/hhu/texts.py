@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 
 DOMAIN: Final = "vtc07"
 

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 from vtc07.hhu.texts import Said, mark
 from vtc07.terminal.frame import ENTER, ESCAPE, PLAIN, Menu, still
 

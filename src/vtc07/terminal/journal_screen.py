@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, RichLog
 
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 from vtc07.hhu.history.sequence import sequence_of
 from vtc07.hhu.history.sequence_text import text_lines
 from vtc07.hhu.journal.deliveries import Delivery

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.widget import Widget
 from textual.widgets import RichLog
 
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 from vtc07.hhu.texts import mark, said
 from vtc07.terminal.app import MOST_PASSED
 from vtc07.terminal.frame import BACK, Frame, Key

@@ -13,7 +13,7 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 from vtc07.hhu.texts import counted, mark, said
 from vtc07.terminal.connect_screen import look_at
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Menu, Mood

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import RichLog, Static
 
 from vtc07.cli.connection import Connection
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 from vtc07.hhu.outcome import Meaning
 from vtc07.hhu.route.facts import RouteError
 from vtc07.hhu.route.file import RouteFile

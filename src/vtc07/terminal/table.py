@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.actions import SkipAction
 from textual.widgets import DataTable
 
-from vtc07.hhu.harmless import harmless
+from vtc07.harmless import harmless
 
 
 class WordTable(DataTable[Text]):

@@ -14,9 +14,9 @@ from textual.widgets import DataTable, Input, Static
 from vtc07.carrier.companion import SignOn
 from vtc07.carrier.registers import Register, Value
 from vtc07.cli.connection import Connection
+from vtc07.harmless import harmless
 from vtc07.hhu import selection
 from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.harmless import harmless
 from vtc07.hhu.journal.entries import ActivityJournal
 from vtc07.hhu.reading import Registers, read
 from vtc07.hhu.texts import mark, said
