@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -24,8 +25,10 @@ from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.journal.reading import ReadOnlyJournal, open_for_reading
 from vtc07.hhu.journal.verify import verify
 
+_NOBODY = 65534
 _WRITER = """
 import sys
+import tempfile
 from pathlib import Path
 from datetime import UTC, datetime
 from vtc07.hhu.journal.entries import EntryKind, NewEntry
@@ -197,16 +200,34 @@ def test_readers_and_the_writer_of_one_process_do_not_disturb_each_other(path: P
     assert verify(path).good
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="rights of this kind are POSIX's")
 def test_a_journal_that_cannot_be_written_to_is_read(path: Path) -> None:
-    if sys.platform == "win32" or os.geteuid() == 0:
-        pytest.skip("needs rights that can be missing")
-    path.chmod(0o400)
-    path.parent.chmod(0o500)
+    with tempfile.TemporaryDirectory() as folder, open_for_reading(path) as journal:
+        kept = journal.head()
+        copy = Path(folder) / "kept"
+        shutil.copy(path, copy)
+        copy.chmod(0o400)
+        Path(folder).chmod(0o500)
+        with _without_all_rights(folder, copy), pytest.raises(PermissionError):
+            (Path(folder) / "new").touch()
+        with _without_all_rights(folder, copy), open_for_reading(copy) as reader:
+            assert reader.head() == kept
+        Path(folder).chmod(0o700)
+
+
+@contextmanager
+def _without_all_rights(*owned: str | Path) -> Iterator[None]:
+    """Be somebody whom rights can hold back, the owner of these, where root is not."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for name in owned:
+        os.chown(name, _NOBODY, -1)
+    os.setresuid(_NOBODY, _NOBODY, 0)
     try:
-        with open_for_reading(path) as journal:
-            assert journal.head().number == 12
+        yield
     finally:
-        path.parent.chmod(0o700)
+        os.setresuid(0, 0, 0)
 
 
 @pytest.mark.parametrize("made", ["nothing", "an empty file", "no tables"])
