@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -109,28 +110,37 @@ def test_the_cable_is_cut_after_the_meter_has_the_token(meter: Bench) -> None:
     assert credit_at(meter) == 25_000
 
 
+@asynccontextmanager
+async def hanging(
+    meter: Bench, token: str, *, whole: bool = False, typed: str = ""
+) -> AsyncIterator[tuple[Hand, Cable]]:
+    """Deliver what is typed over a cable that hangs at the token, and wait until it does."""
+    with Cable(meter.address, token.encode(), whole=whole, hangs=True) as cable:
+        async with meter.hand(cable.address) as hand:
+            await to_deliver(hand)
+            await hand.paste(typed or token)
+            await hand.press("enter")
+            await happens(cable.failed)
+            yield hand, cable
+
+
 def test_leaving_in_the_middle_is_asked_for_safe_and_says_so(meter: Bench) -> None:
     token = credit("25.0", "--test-key")
 
     async def work() -> None:
-        with Cable(meter.address, token.encode(), whole=True, hangs=True) as cable:
-            async with meter.hand(cable.address) as hand:
-                await to_deliver(hand)
-                await hand.paste(token)
-                await hand.press("enter")
-                await happens(cable.failed)
-                await hand.press("escape")
-                await hand.sees("Tokens are being delivered.")
-                await hand.press("escape")  # go on waiting
-                assert hand.busy()
-                await hand.press("escape")
-                await hand.sees("Tokens are being delivered.")
-                await hand.press("enter")  # not the key for it
-                await hand.sees("Tokens are being delivered.")
-                await hand.press("l")
-                await hand.sees("Left", "Delivery 1 stands open in the journal")
-                assert not hand.busy()
-                assert [d.number for d in hand.app.journal.unresolved()] == [1]
+        async with hanging(meter, token, whole=True) as (hand, _):
+            await hand.press("escape")
+            await hand.sees("Tokens are being delivered.")
+            await hand.press("escape")  # go on waiting
+            assert hand.busy()
+            await hand.press("escape")
+            await hand.sees("Tokens are being delivered.")
+            await hand.press("enter")  # not the key for it
+            await hand.sees("Tokens are being delivered.")
+            await hand.press("l")
+            await hand.sees("Left", "Delivery 1 stands open in the journal")
+            assert not hand.busy()
+            assert [d.number for d in hand.app.journal.unresolved()] == [1]
         async with meter.hand() as hand:
             await hand.sees("1 delivery to this meter is open")
 
@@ -142,18 +152,13 @@ def test_quitting_in_the_middle_is_asked_for_first(meter: Bench) -> None:
     token = credit("25.0", "--test-key")
 
     async def work() -> None:
-        with Cable(meter.address, token.encode(), hangs=True) as cable:
-            async with meter.hand(cable.address) as hand:
-                await to_deliver(hand)
-                await hand.paste(token)
-                await hand.press("enter")
-                await happens(cable.failed)
-                await hand.press("ctrl+q")
-                await hand.sees("Tokens are being delivered.")
-                await hand.press("l")
-                await hand.sees("stands open in the journal")
-                await hand.press("ctrl+q")
-                assert hand.app._exit
+        async with hanging(meter, token) as (hand, _):
+            await hand.press("ctrl+q")
+            await hand.sees("Tokens are being delivered.")
+            await hand.press("l")
+            await hand.sees("stands open in the journal")
+            await hand.press("ctrl+q")
+            assert hand.app._exit
 
     run(work)
     assert credit_at(meter) == 0
@@ -163,17 +168,12 @@ def test_a_question_whether_to_leave_goes_when_the_delivery_has_ended(meter: Ben
     token = credit("25.0", "--test-key")
 
     async def work() -> None:
-        with Cable(meter.address, token.encode(), hangs=True) as cable:
-            async with meter.hand(cable.address) as hand:
-                await to_deliver(hand)
-                await hand.paste(token)
-                await hand.press("enter")
-                await happens(cable.failed)
-                await hand.press("escape")
-                await hand.sees("Tokens are being delivered.")
-                cable._pull()
-                await hand.sees("Nobody can tell from here")
-                assert "Tokens are being delivered." not in hand.screen()
+        async with hanging(meter, token) as (hand, cable):
+            await hand.press("escape")
+            await hand.sees("Tokens are being delivered.")
+            cable._pull()
+            await hand.sees("Nobody can tell from here")
+            assert "Tokens are being delivered." not in hand.screen()
 
     run(work)
 
@@ -310,17 +310,12 @@ def test_what_is_known_of_each_token_is_told_after_leaving(meter: Bench) -> None
     first, second = credit("5.0", "--test-key"), credit("6.0", "--test-key", at="2026-03-02T12:00")
 
     async def work() -> None:
-        with Cable(meter.address, second.encode(), hangs=True) as cable:
-            async with meter.hand(cable.address) as hand:
-                await to_deliver(hand)
-                await hand.paste(f"{first} {second}")
-                await hand.press("enter")
-                await happens(cable.failed)
-                await hand.press("escape")
-                await hand.sees("Tokens are being delivered.")
-                await hand.press("l")
-                screen = await hand.sees("Left", "Delivery 2 stands open in the journal")
-                assert screen.count("delivered: Accept") == 1
+        async with hanging(meter, second, typed=f"{first} {second}") as (hand, _):
+            await hand.press("escape")
+            await hand.sees("Tokens are being delivered.")
+            await hand.press("l")
+            screen = await hand.sees("Left", "Delivery 2 stands open in the journal")
+            assert screen.count("delivered: Accept") == 1
 
     run(work)
 

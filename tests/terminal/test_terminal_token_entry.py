@@ -12,7 +12,6 @@ from vtc07.terminal.token_entry import (
     Tokens,
     check,
     digits_of,
-    grouped,
     regrouped,
     tokens_in,
 )
@@ -24,6 +23,7 @@ from vtc07.tokens import (
     encode,
     seal,
 )
+from vtc07.trace.values import grouped
 
 DIGITS = st.text("0123456789", max_size=20)
 

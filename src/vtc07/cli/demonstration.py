@@ -54,6 +54,7 @@ from vtc07.tokens import (
     encode,
     key_change_set,
 )
+from vtc07.trace.values import grouped
 
 _ISSUED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _UNPLUGGED_FOR_NS = 9_000_000_000  # long enough for three attempts to fail
@@ -338,7 +339,7 @@ class Demonstration:
 
     def _deliver(self, tokens: Sequence[str]) -> SendReport:
         for token in tokens:
-            self._tell("token " + " ".join(token[at : at + 4] for at in range(0, 20, 4)))
+            self._tell(f"token {grouped(token)}")
         report = self._run(
             send(
                 self._session,

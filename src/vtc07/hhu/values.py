@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.registers import Kind, Register, Value
-from vtc07.trace.values import meaning_text, number_text
+from vtc07.trace.values import grouped, meaning_text, number_text
 
 #: Names of numbers, by register. What a register's own meaning lists is found there.
 _NAMES: Final[Mapping[str, Mapping[int, str]]] = {
@@ -72,8 +72,7 @@ def _token_log(entry: str, companion: Companion) -> str:
     if len(parts) != 6 or not parts[5].isdigit():
         return entry
     sequence, token, tid, kind, value, status = parts
-    grouped = " ".join(token[at : at + 4] for at in range(0, len(token), 4))
-    said = [f"#{sequence}", grouped, companion.token_entry.status.describe(int(status))]
+    said = [f"#{sequence}", grouped(token), companion.token_entry.status.describe(int(status))]
     for name, part in (("class", kind), ("TID", tid), ("value", value)):
         if part:
             said.append(f"{name} {part}")

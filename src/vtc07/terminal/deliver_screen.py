@@ -32,10 +32,10 @@ from vtc07.terminal.token_entry import (
     Tokens,
     check,
     digits_of,
-    grouped,
     regrouped,
 )
 from vtc07.terminal.token_field import TokenInput
+from vtc07.trace.values import grouped
 
 _MOODS: Final = {
     Standing.GOOD: Mood.GOOD,

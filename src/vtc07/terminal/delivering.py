@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from vtc07.carrier.status import TokenStatus
 from vtc07.cli.connection import Connection
 from vtc07.hhu import selection
-from vtc07.hhu.delivery import EarlierDelivery, TokenToSend, WallClock, send
+from vtc07.hhu.delivery import EarlierDelivery, SendReport, TokenToSend, WallClock, send
 from vtc07.hhu.journal.deliveries import Delivery, Journal
 from vtc07.hhu.journal.result import Result
-from vtc07.hhu.key_change.delivering import deliver_key_change
+from vtc07.hhu.key_change.delivering import KeyChangeReport, deliver_key_change
 from vtc07.hhu.outcome import (
     EXPLANATIONS,
     Delivered,
@@ -32,8 +32,9 @@ from vtc07.links.link import LinkUnavailable
 from vtc07.terminal.frame import Mood
 from vtc07.terminal.meter_line import Target, greeted
 from vtc07.terminal.overview import Overview
-from vtc07.terminal.token_entry import Sighting, grouped
+from vtc07.terminal.token_entry import Sighting
 from vtc07.tokens import TokenData
+from vtc07.trace.values import grouped
 
 _MOODS = {
     Meaning.DONE: Mood.GOOD,
@@ -147,14 +148,7 @@ def deliver(
         for place, (digits, outcome) in enumerate(zip(tokens, report.outcomes, strict=True))
         if digits in taken - entered and isinstance(outcome, Delivered)
     )
-    return Told(
-        report.outcomes,
-        report.meaning,
-        report.earlier,
-        report.problems,
-        known,
-        _looked_at(connection, report.meaning),
-    )
+    return _told(connection, report, known)
 
 
 def deliver_set(
@@ -175,14 +169,18 @@ def deliver_set(
         for place, outcome in enumerate(report.outcomes)
         if isinstance(outcome, Delivered) and place not in report.entered
     )
+    return _told(connection, report, known, report.state.said)
+
+
+def _told(
+    connection: Connection,
+    report: SendReport | KeyChangeReport,
+    known: frozenset[int],
+    state: Said | None = None,
+) -> Told:
+    looked_at = _looked_at(connection, report.meaning)
     return Told(
-        report.outcomes,
-        report.meaning,
-        report.earlier,
-        report.problems,
-        known,
-        _looked_at(connection, report.meaning),
-        report.state.said,
+        report.outcomes, report.meaning, report.earlier, report.problems, known, looked_at, state
     )
 
 

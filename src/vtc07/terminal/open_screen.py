@@ -22,7 +22,7 @@ from vtc07.terminal.dialogs import Wanted
 from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
 from vtc07.terminal.meter_line import Target
 from vtc07.terminal.table import WordTable
-from vtc07.terminal.token_entry import grouped
+from vtc07.trace.values import grouped
 
 
 class OpenScreen(Frame):

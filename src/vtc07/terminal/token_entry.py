@@ -17,6 +17,7 @@ from vtc07.tokens import (
     interpret,
     open_token,
 )
+from vtc07.trace.values import grouped
 
 DIGITS: Final = 20
 _GROUP: Final = 4
@@ -66,11 +67,6 @@ class Sighting:
 def digits_of(text: str) -> str:
     """Return the decimal digits of a text."""
     return re.sub(r"[^0-9]", "", text)
-
-
-def grouped(digits: str) -> str:
-    """Return digits in groups of four, as a slip has them."""
-    return " ".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
 
 
 def regrouped(text: str, cursor: int) -> tuple[str, int]:

@@ -16,6 +16,11 @@ _NUMBERED = re.compile(r"([0-9]+) ([^,;]+)")
 _ELSE_STATUS = "else the tokenStatus number"
 
 
+def grouped(digits: str) -> str:
+    """Return a token's digits in groups of four, as a slip has them."""
+    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+
+
 def number_text(register: Register, value: Value) -> str:
     """Return a value in the register's unit, without the unit.
 
@@ -24,7 +29,7 @@ def number_text(register: Register, value: Value) -> str:
     if isinstance(value, int):
         return format(Decimal(value).scaleb(register.scaler), "f")
     if register.data_type.kind is Kind.TOKEN and value:
-        return " ".join(value[at : at + 4] for at in range(0, len(value), 4))
+        return grouped(value)
     if " " in value or "," in value:
         return f'"{value}"'
     return value or "(empty)"

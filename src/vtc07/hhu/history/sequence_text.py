@@ -14,6 +14,7 @@ from typing import Final
 
 from vtc07.hhu.history.sequence import DeliverySequence, SequencePart, Step, StepKind
 from vtc07.hhu.texts import ENGLISH, Said, Texts, said
+from vtc07.trace.values import grouped
 
 #: A pause on the line that is worth a line of its own, in ns.
 LONG_PAUSE_NS: Final = 1_000_000_000
@@ -86,8 +87,7 @@ def facts(sequence: DeliverySequence, zone: tzinfo | None) -> list[tuple[Said, S
     """Return what is said of a delivery as a whole: names and values."""
     token = said("not shown")
     if sequence.token is not None:
-        digits = sequence.token
-        token = Said(" ".join(digits[at : at + 4] for at in range(0, len(digits), 4)))
+        token = Said(grouped(sequence.token))
     rows = [
         (said("delivery"), Said(str(sequence.number))),
         (said("meter"), Said(sequence.meter_pan)),

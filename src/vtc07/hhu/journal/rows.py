@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from threading import RLock
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from vtc07.durable.database import Connection
 from vtc07.hhu.journal.chain import NO_COMMITMENTS, START
@@ -47,6 +48,21 @@ class JournalRows:
         self._name = name
         self._connection = connection
         self._guard = RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database. A second call does nothing."""
+        self._connection.close()
 
     # --- entries -------------------------------------------------------------------------------
 

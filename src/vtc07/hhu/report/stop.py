@@ -12,6 +12,7 @@ from vtc07.hhu.outcome import EXPLANATIONS, Refused
 from vtc07.hhu.report.markup import Markup
 from vtc07.hhu.route.facts import RouteToken
 from vtc07.hhu.route.task import StopState, TaskKind, TaskState
+from vtc07.trace.values import grouped
 
 _SHOWN_DIGITS = 4
 
@@ -83,7 +84,7 @@ def shown_token(digits: str, *, mask: bool) -> str:
     """Return a token's digits in groups of four; masked, only the last four are digits."""
     if mask:
         digits = MASK * (len(digits) - _SHOWN_DIGITS) + digits[-_SHOWN_DIGITS:]
-    return " ".join(digits[at : at + 4] for at in range(0, len(digits), 4))
+    return grouped(digits)
 
 
 def _explanation(delivery: Delivery | None) -> str:
