@@ -131,9 +131,11 @@ class ResumeReport:
         Whatever became of a delivery, `Meaning.DONE` once it is known. What is open at other
         meters does not count.
         """
-        bad = [e.outcome for e in self.deliveries if isinstance(e.outcome, Unresolved)]
+        bad: list[Outcome] = [
+            e.outcome for e in self.deliveries if isinstance(e.outcome, Unresolved)
+        ]
         if self.obstacle is not None:
-            bad.append(self.obstacle)  # type: ignore[arg-type]
+            bad.append(self.obstacle)
         if self.left.deliveries and self.obstacle is None:
             return Meaning.UNRESOLVED
         return meaning_of(tuple(bad))
