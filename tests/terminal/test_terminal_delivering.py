@@ -16,8 +16,8 @@ from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.journal.entries import EntryKind, NewEntry
 from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.outcome import Delivered, Meaning, NoLink, meaning_of
-from vtc07.terminal.delivering import Told
-from vtc07.terminal.meter_line import Target
+from vtc07.screens.delivering import Told
+from vtc07.screens.meter_line import Target
 
 assert here
 

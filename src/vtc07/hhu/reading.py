@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from vtc07.carrier.endpoint import Procedure
@@ -11,6 +11,10 @@ from vtc07.carrier.registers import Register, Value
 from vtc07.hhu.plan import CannotRead, Planner
 from vtc07.hhu.progress import Reading
 from vtc07.hhu.session import METER_PAN, Session
+
+#: Told of all that was read so far, in the order in which it was wanted; on the thread that runs
+#: the procedure, must not block. What came of another meter is not among it the next time.
+OnValues = Callable[[tuple[RegisterValue, ...]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ def read(
     wanted: Iterable[Register],
     *,
     together: Iterable[Collection[Register]] = (),
+    on_values: OnValues | None = None,
 ) -> Procedure[Registers]:
     """Read registers, hailing the meter first where need be.
 
@@ -56,6 +61,7 @@ def read(
     ``together``: groups whose values must be of one instant. A register at which the meter refuses
     to begin is reported in `Registers.refused` (a group as a whole), and the others are read all
     the same. What may be read is by the access level that the session's sign-on opens.
+    ``on_values``: told after each answer, once it is known that the meter is the one that is meant.
 
     Raises CannotRead, NoLink or AnotherMeter.
     """
@@ -108,6 +114,8 @@ def read(
         if session.hailed_only and pan in values:
             session.meter_pan_told(values[pan].value)
         spans = left
+        if on_values is not None and not session.hailed_only:
+            on_values(tuple(values[r] for r in order if r in values))
     return Registers(
         tuple(values[r] for r in order if r in values),
         tuple(refused[r] for r in order if r in refused and r not in values),

@@ -23,17 +23,17 @@ from vtc07.hhu.progress import Progress, told
 from vtc07.hhu.session import AnotherMeter, SignOnRefused
 from vtc07.hhu.texts import Said, mark, said
 from vtc07.links.blocking import Interrupted
-from vtc07.terminal.delivering import sighting
+from vtc07.screens.known import made_since, settled, sightings
+from vtc07.screens.meter_line import MeterLine, Target
+from vtc07.screens.overview import Overview
+from vtc07.screens.passing import Passed
+from vtc07.screens.places import PLACES, own_companions, remember, used_before
+from vtc07.screens.token_entry import Sighting
+from vtc07.screens.way import WayError
 from vtc07.terminal.dialogs import Question, Wanted
 from vtc07.terminal.frame import Frame, Words
 from vtc07.terminal.look import CSS, DARK, LIGHT
-from vtc07.terminal.meter_line import MeterLine, Target
-from vtc07.terminal.overview import Overview
-from vtc07.terminal.passing import Passed
-from vtc07.terminal.places import PLACES, own_companions, remember, used_before
 from vtc07.terminal.setting import OnTheLine, Setting, Stepped
-from vtc07.terminal.token_entry import Sighting
-from vtc07.terminal.way import WayError
 from vtc07.trace.message import TraceMessage, TraceSpeed
 
 T = TypeVar("T")
@@ -299,31 +299,17 @@ class HandHeldUnit(App[None]):
     def sightings(self, digits: str) -> tuple[Sighting, ...]:
         """Return what the journal knows of a token, at the meter that is meant."""
         pan = None if self.target is None else self.target.meter_pan
-        if pan is None:
-            return ()
-        found = self.journal.deliveries_of(digits)
-        here = [delivery for delivery in found if delivery.meter_pan == pan]
-        elsewhere = [delivery for delivery in found if delivery.meter_pan != pan]
-        return tuple(sighting(each, pan) for each in (*here[-1:], *elsewhere[-1:]))
+        return sightings(self.journal, digits, pan)
 
     def settled(self, tokens: tuple[str, ...]) -> frozenset[int]:
         """Return the deliveries of these tokens that have a result."""
-        made = (delivery for digits in tokens for delivery in self.journal.deliveries_of(digits))
-        return frozenset(delivery.number for delivery in made if delivery.ended is not None)
+        return settled(self.journal, tokens)
 
     def made_since(
-        self, tokens: tuple[str, ...], settled: frozenset[int] | None
+        self, tokens: tuple[str, ...], before: frozenset[int] | None
     ) -> tuple[Delivery | None, ...]:
-        """Return the last delivery of each token but those that were ``settled`` before.
-
-        None: all that are, so that only open ones are left.
-        """
-        settled = self.settled(tokens) if settled is None else settled
-        found = []
-        for digits in tokens:
-            made = [d for d in self.journal.deliveries_of(digits) if d.number not in settled]
-            found.append(made[-1] if made else None)
-        return tuple(found)
+        """Return the last delivery of each token but those that were settled ``before``."""
+        return made_since(self.journal, tokens, before)
 
     # --- defects ---------------------------------------------------------------------------------
 

@@ -11,19 +11,18 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import OptionList
 
-from vtc07.carrier.companion import Companion
-from vtc07.cli.connection import Connection, UnknownCompanion
+from vtc07.cli.connection import UnknownCompanion
 from vtc07.cli.link_options import AUTO
-from vtc07.hhu import selection
-from vtc07.hhu.reading import read
 from vtc07.hhu.texts import counted, mark, said
 from vtc07.links.ports import serial_ports
+from vtc07.screens.looking import look_at
+from vtc07.screens.meter_line import Target
+from vtc07.screens.mood import Mood
+from vtc07.screens.overview import Overview
+from vtc07.screens.places import PLACES, Place, places, remember, remember_companion, used_before
+from vtc07.screens.way import WayError
 from vtc07.terminal.dialogs import Wanted
-from vtc07.terminal.frame import ENTER, LINE, Frame, Key, Menu, Mood, Words
-from vtc07.terminal.meter_line import Target, greeted
-from vtc07.terminal.overview import Overview
-from vtc07.terminal.places import PLACES, Place, places, remember, remember_companion, used_before
-from vtc07.terminal.way import WayError
+from vtc07.terminal.frame import ENTER, LINE, Frame, Key, Menu, Words
 
 _AT: Final = "at "
 _OTHER: Final = "other"
@@ -175,14 +174,6 @@ class ConnectScreen(Frame):
 
     def go_back(self) -> None:
         """Stay: there is nothing behind the first screen."""
-
-
-def look_at(connection: Connection, *, target: Target) -> Overview:
-    """Greet the meter and read what is looked at first."""
-    meter = greeted(connection, target)
-    companion: Companion = connection.companion
-    found = connection.run(read(connection.session, selection.overview(companion)))
-    return Overview(companion, meter.meter_pan, found.values, connection.unusual_speed)
 
 
 def _described(place: Place) -> str:

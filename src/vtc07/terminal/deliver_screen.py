@@ -15,17 +15,15 @@ from textual.widgets import Input, Static
 from vtc07.cli.connection import Connection
 from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.texts import Said, counted, mark, said
-from vtc07.terminal.delivering import (
+from vtc07.screens.delivering import (
     Told,
     can_be_key_change,
     deliver,
     deliver_set,
     result_said,
 )
-from vtc07.terminal.diagnose_screen import DiagnoseScreen
-from vtc07.terminal.dialogs import Choice
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
-from vtc07.terminal.token_entry import (
+from vtc07.screens.mood import Mood
+from vtc07.screens.token_entry import (
     Check,
     Sighting,
     Standing,
@@ -34,6 +32,9 @@ from vtc07.terminal.token_entry import (
     digits_of,
     regrouped,
 )
+from vtc07.terminal.diagnose_screen import DiagnoseScreen
+from vtc07.terminal.dialogs import Choice
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key
 from vtc07.terminal.token_field import TokenInput
 from vtc07.trace.values import grouped
 

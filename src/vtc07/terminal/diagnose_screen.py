@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -12,26 +12,13 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 from textual.widgets import Input, RichLog, Static
 
-from vtc07.cli.connection import Connection
-from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.diagnosis.document import entry_of
-from vtc07.hhu.diagnosis.facts import Certainty, Finding, Receipt, Weight
-from vtc07.hhu.diagnosis.run import Diagnosis, diagnose
-from vtc07.hhu.journal.deliveries import UnitJournal
-from vtc07.hhu.texts import counted, mark, said
-from vtc07.terminal.frame import BACK, ENTER, LINE, PLAIN, Frame, Key, Mood
-from vtc07.terminal.meter_line import Target, greeted
-from vtc07.terminal.receipt_entry import FIELDS, ReceiptError, receipt_of
-
-_SIGNS: Final = {
-    Weight.GOOD: Mood.GOOD,
-    Weight.NOTICE: Mood.CARE,
-    Weight.PROBLEM: Mood.BAD,
-}
-_CERTAINTY: Final = {
-    Certainty.LIKELY: mark("likely"),
-    Certainty.POSSIBLE: mark("possible"),
-}
+from vtc07.hhu.diagnosis.facts import Finding, Receipt
+from vtc07.hhu.diagnosis.run import Diagnosis
+from vtc07.hhu.texts import mark, said
+from vtc07.screens.diagnosing import CERTAINTY, SIGNS, look_into, verdict
+from vtc07.screens.mood import Mood
+from vtc07.screens.receipt_entry import FIELDS, ReceiptError, receipt_of
+from vtc07.terminal.frame import BACK, ENTER, LINE, PLAIN, Frame, Key
 
 
 class DiagnoseScreen(Frame):
@@ -124,7 +111,7 @@ class DiagnoseScreen(Frame):
             self.tell(error.said, Mood.BAD)
             return
         work = functools.partial(
-            _diagnose,
+            look_into,
             target=target,
             receipt=receipt,
             journal=self.unit.journal,
@@ -143,19 +130,13 @@ class DiagnoseScreen(Frame):
         for finding in found.findings:
             for line in self._lines(finding):
                 log.write(line)
-        wrong = sum(finding.weight is Weight.PROBLEM for finding in found.findings)
-        if wrong:
-            self.tell(
-                counted("{count} thing is wrong.", "{count} things are wrong.", wrong), Mood.BAD
-            )
-        else:
-            self.tell(said("Nothing is wrong that can be seen from here."), Mood.GOOD)
+        self.tell(*verdict(found))
 
     def _lines(self, finding: Finding) -> Iterable[Text]:
-        sure = _CERTAINTY.get(finding.certainty)
+        sure = CERTAINTY.get(finding.certainty)
         sureness = "" if sure is None else f"({self.unit.texts(sure)}) "
         what = self.words(finding.what)
-        yield Text(f"{_SIGNS[finding.weight].value} {sureness}{what}", style="bold")
+        yield Text(f"{SIGNS[finding.weight].value} {sureness}{what}", style="bold")
         if finding.advice is not None:
             yield Text(f"  → {self.words(finding.advice)}")
 
@@ -166,24 +147,3 @@ class DiagnoseScreen(Frame):
         else:
             self.tell("")
             self._show_fields(shown=True)
-
-
-def _diagnose(
-    connection: Connection,
-    *,
-    target: Target,
-    receipt: Receipt,
-    journal: UnitJournal,
-    wall_clock: WallClock,
-) -> Diagnosis:
-    meter = greeted(connection, target)
-    found = connection.run(
-        diagnose(
-            connection.session,
-            receipt,
-            wall_clock=wall_clock,
-            deliveries=lambda: journal.deliveries(meter.meter_pan),
-        )
-    )
-    journal.record(entry_of(found, wall_clock()))
-    return found

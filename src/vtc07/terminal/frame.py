@@ -5,7 +5,6 @@ Nothing is told by colour alone, and nothing moves by itself: it is read over sl
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
@@ -23,10 +22,11 @@ from textual.widgets.option_list import Option
 from vtc07.cli.connection import Connection
 from vtc07.harmless import harmless
 from vtc07.hhu.texts import Said, mark, said
+from vtc07.screens.mood import Mood
 
 if TYPE_CHECKING:
+    from vtc07.screens.meter_line import Target
     from vtc07.terminal.app import HandHeldUnit
-    from vtc07.terminal.meter_line import Target
 
 T = TypeVar("T")
 
@@ -41,16 +41,6 @@ Key = tuple[str, str]
 
 BACK: Final[Key] = (ESCAPE, mark("back"))
 LINE: Final[Key] = ("F2", mark("line"))
-
-
-class Mood(enum.Enum):
-    """How something is said; the sign stands before it, so that colour is not needed."""
-
-    PLAIN = ""
-    BUSY = "…"
-    GOOD = "✓"
-    CARE = "!"
-    BAD = "✗"
 
 
 #: What may be typed or pasted into a field: nothing that the terminal would obey when it is shown.

@@ -16,8 +16,9 @@ from vtc07.hhu.history.sequence import sequence_of
 from vtc07.hhu.history.sequence_text import text_lines
 from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.texts import Said, mark, said
-from vtc07.terminal.delivering import result_said
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
+from vtc07.screens.delivering import result_said
+from vtc07.screens.mood import Mood
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key
 from vtc07.terminal.table import WordTable
 
 #: So many deliveries are shown at once; a journal may hold many more.

@@ -11,9 +11,9 @@ from textual.widgets import RichLog
 
 from vtc07.harmless import harmless
 from vtc07.hhu.texts import mark, said
+from vtc07.screens.passing import Passed
 from vtc07.terminal.app import MOST_PASSED
 from vtc07.terminal.frame import BACK, Frame, Key
-from vtc07.terminal.passing import Passed
 
 
 class LineScreen(Frame):

@@ -15,9 +15,10 @@ from textual.widgets import OptionList, Static
 
 from vtc07.harmless import harmless
 from vtc07.hhu.texts import counted, mark, said
-from vtc07.terminal.connect_screen import look_at
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Menu, Mood
-from vtc07.terminal.overview import Overview
+from vtc07.screens.looking import look_at
+from vtc07.screens.mood import Mood
+from vtc07.screens.overview import Overview
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Menu
 
 _ITEMS: Final = (
     ("deliver", mark("Deliver tokens")),

@@ -12,15 +12,14 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from vtc07.cli.connection import Connection
-from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.journal.deliveries import Delivery, UnitJournal
-from vtc07.hhu.outcome import Meaning
-from vtc07.hhu.resuming import OpenWork, ResumeReport, advice, close_by_hand, open_work, resume
+from vtc07.hhu.journal.deliveries import Delivery
+from vtc07.hhu.resuming import OpenWork, ResumeReport, advice, close_by_hand, open_work
 from vtc07.hhu.texts import Said, mark, said
+from vtc07.screens.meter_line import Target
+from vtc07.screens.mood import Mood
+from vtc07.screens.resuming import resume_open, resumed_lines, resumed_said
 from vtc07.terminal.dialogs import Wanted
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
-from vtc07.terminal.meter_line import Target
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key
 from vtc07.terminal.table import WordTable
 from vtc07.trace.values import grouped
 
@@ -155,48 +154,17 @@ class OpenScreen(Frame):
 
     def _resume(self, target: Target) -> None:
         work = functools.partial(
-            _resume, journal=self.unit.journal, wall_clock=self.unit.wall_clock
+            resume_open, journal=self.unit.journal, wall_clock=self.unit.wall_clock
         )
         self.with_meter(work, self._resumed, target=target)
 
     def _resumed(self, report: ResumeReport) -> None:
         self._asked = True
-        lines: list[str] = []
-        if report.meter_pan is not None:
-            lines.append(self.words(said("Meter {pan}:", pan=report.meter_pan)))
-        if report.obstacle is not None:
-            lines.append(self.words(report.obstacle.said))
-        lines += [
-            self.words(
-                said(
-                    "Delivery {number}, {token}: {outcome}",
-                    number=earlier.delivery.number,
-                    token=grouped(earlier.delivery.token),
-                    outcome=earlier.outcome.said,
-                )
-            )
-            for earlier in report.deliveries
-        ]
-        lines += [
-            self.words(said("{register}: {result}", register=f.setting.register, result=f.said))
-            for f in report.settings
-        ]
-        lines += map(self.words, report.problems)
+        lines = [self.words(line) for line in resumed_lines(report)]
         self.query_one("#found", Static).update(Content("\n".join(lines)))
         results = self.query_one("#results")
         results.can_focus = True  # what does not fit is looked at by the arrow keys
         results.focus()
         self.show_keys()
         self._look()
-        looked_into = report.deliveries or report.settings
-        if report.obstacle is None and not looked_into and not report.left:
-            self.tell(said("Nothing is open at this meter."), Mood.GOOD)
-        elif report.meaning is Meaning.DONE and not report.left:
-            self.tell(said("What was open at this meter is known now."), Mood.GOOD)
-        else:
-            self.tell(said("Not everything is known yet."), Mood.CARE)
-
-
-def _resume(connection: Connection, *, journal: UnitJournal, wall_clock: WallClock) -> ResumeReport:
-    connection.greet(compare=False)
-    return connection.run(resume(connection.session, journal, wall_clock=wall_clock))
+        self.tell(*resumed_said(report))

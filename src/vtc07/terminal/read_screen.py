@@ -12,15 +12,14 @@ from textual.widgets import OptionList
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.events import RegisterValue
-from vtc07.carrier.registers import Register
-from vtc07.cli.connection import Connection
 from vtc07.hhu import selection
-from vtc07.hhu.reading import Registers, read
+from vtc07.hhu.reading import Registers
 from vtc07.hhu.texts import counted, mark, said
 from vtc07.hhu.values import text_for_people
+from vtc07.screens.mood import Mood
+from vtc07.screens.registers import is_unused, read_wanted
 from vtc07.terminal.dialogs import Wanted
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Menu, Mood
-from vtc07.terminal.meter_line import Target, greeted
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Menu
 from vtc07.terminal.table import WordTable
 
 _CHOSEN: Final = "chosen"
@@ -113,7 +112,7 @@ class ReadScreen(Frame):
         target = self.unit.target
         if target is None or not self._what:
             return
-        work = functools.partial(_read, target=target, what=self._what, words=self._words)
+        work = functools.partial(read_wanted, target=target, what=self._what, words=self._words)
         self.with_meter(work, self._show)
 
     def _show(self, found: Registers) -> None:
@@ -124,7 +123,7 @@ class ReadScreen(Frame):
         rows = [
             (v.register.address, _row(v, companion))
             for v in found.values
-            if not _is_unused(v, len(found.values))
+            if not is_unused(v, len(found.values))
         ]
         rows += [
             (r.register.address, (r.register.address, r.register.name, texts(r.why)))
@@ -160,26 +159,6 @@ class ReadScreen(Frame):
             self._show_menu(shown=True)
 
 
-def _read(
-    connection: Connection, *, target: Target, what: str, words: tuple[str, ...]
-) -> Registers:
-    greeted(connection, target)
-    return connection.run(read(connection.session, _wanted(connection.companion, what, words)))
-
-
-def _wanted(companion: Companion, what: str, words: tuple[str, ...]) -> tuple[Register, ...]:
-    if what == "everything":
-        return selection.readable(companion)
-    return (
-        selection.overview(companion) if what == "overview" else selection.select(companion, words)
-    )
-
-
 def _row(found: RegisterValue, companion: Companion) -> tuple[str, str, str]:
     register = found.register
     return register.address, register.name, text_for_people(register, found.value, companion)
-
-
-def _is_unused(found: RegisterValue, beside: int) -> bool:
-    """Say whether this is an empty entry of a log."""
-    return beside > 1 and found.value == "" and found.register.name[-1:].isdigit()

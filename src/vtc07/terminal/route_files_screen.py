@@ -12,8 +12,9 @@ from textual.widgets import OptionList
 
 from vtc07.hhu.route.file import RouteFile, open_route
 from vtc07.hhu.texts import mark, said
+from vtc07.screens.mood import Mood
 from vtc07.terminal.dialogs import Wanted
-from vtc07.terminal.frame import BACK, ENTER, Frame, Key, Menu, Mood
+from vtc07.terminal.frame import BACK, ENTER, Frame, Key, Menu
 from vtc07.terminal.route_screen import RouteScreen
 
 _OTHER: Final = "other"

@@ -17,7 +17,6 @@ from textual.widgets import RichLog, Static
 
 from vtc07.cli.connection import Connection
 from vtc07.harmless import harmless
-from vtc07.hhu.outcome import Meaning
 from vtc07.hhu.route.facts import RouteError
 from vtc07.hhu.route.file import RouteFile
 from vtc07.hhu.route.round import (
@@ -26,29 +25,19 @@ from vtc07.hhu.route.round import (
     continue_round,
     round_of_another_file,
 )
-from vtc07.hhu.route.run import work
 from vtc07.hhu.route.state import RouteStates
 from vtc07.hhu.route.task import RouteSummary, StopResult, StopState, TaskKind
-from vtc07.hhu.route.visit import Arrived, RouteStep, RouteVisit, TaskBegins
+from vtc07.hhu.route.visit import RouteStep, RouteVisit, TaskBegins
 from vtc07.hhu.texts import Said, counted, mark, said
+from vtc07.screens.meter_line import Target
+from vtc07.screens.mood import MOODS, Mood
+from vtc07.screens.visiting import TASKS, counts_said, step_said, visit, visit_lines
 from vtc07.terminal.dialogs import Choice, Question
-from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key, Mood
-from vtc07.terminal.meter_line import Target
+from vtc07.terminal.frame import BACK, ENTER, LINE, Frame, Key
 from vtc07.terminal.table import WordTable
 
 #: So many stops are shown at once; a route may have many more.
 PAGE: Final = 100
-_MOODS: Final = {
-    Meaning.DONE: Mood.GOOD,
-    Meaning.REFUSED: Mood.BAD,
-    Meaning.NO_LINK: Mood.BAD,
-    Meaning.UNRESOLVED: Mood.CARE,
-}
-_TASKS: Final = {
-    TaskKind.DELIVER: mark("deliver"),
-    TaskKind.WRITE: mark("write"),
-    TaskKind.READ: mark("read"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +185,7 @@ class RouteScreen(Frame):
     def _show(self, shown: _Shown) -> None:
         self._more = shown.more
         summary, texts = shown.summary, self.unit.texts
-        line = said(
-            "{done} of {size} meters done, {open} open, {refused} refused, {left} not visited",
-            done=summary.stops[StopResult.DONE],
-            size=summary.size,
-            open=summary.stops[StopResult.OPEN],
-            refused=summary.stops[StopResult.REFUSED],
-            left=summary.stops[StopResult.NOT_VISITED],
-        )
-        counts = self.words(line)
+        counts = self.words(counts_said(summary))
         if summary.finished == summary.size:
             counts += "\n✓ " + self.words(said("There is nothing left to do on this route."))
         if self._route.faulty:
@@ -223,7 +204,7 @@ class RouteScreen(Frame):
     def _cells(self, state: StopState) -> tuple[str, ...]:
         texts = self.unit.texts
         counts = {kind: sum(t.kind is kind for t in state.tasks) for kind in TaskKind}
-        what = ", ".join(f"{texts(_TASKS[kind])} {n}" for kind, n in counts.items() if n)
+        what = ", ".join(f"{texts(TASKS[kind])} {n}" for kind, n in counts.items() if n)
         stop = state.stop
         place = f"{stop.place}: {stop.notes}" if stop.notes and stop.place else stop.place
         # What can be long is the last, so that it puts nothing else out of sight.
@@ -260,62 +241,27 @@ class RouteScreen(Frame):
         self.with_meter(self._visit, self._visited, target=target)
 
     def _visit(self, connection: Connection) -> RouteVisit:
-        connection.greet(compare=False)
-        if connection.recording is not None:
-            connection.recording.route = self._route.name
-        return connection.run(
-            work(
-                connection.session,
-                self.unit.journal,
-                self._route,
-                wall_clock=self.unit.wall_clock,
-                on_task=self._on_task,
-            )
+        return visit(
+            connection,
+            journal=self.unit.journal,
+            route=self._route,
+            wall_clock=self.unit.wall_clock,
+            on_task=self._on_task,
         )
 
     def _on_task(self, step: RouteStep) -> None:
         """Take a step, in the line's thread."""
         if isinstance(step, TaskBegins):
             self.unit.token_on_its_way = step.task.kind is TaskKind.DELIVER
-            self.unit.say(
-                said(
-                    "task {number} of {of}: {what} {subject}",
-                    number=step.number,
-                    of=step.of,
-                    what=Said(_TASKS[step.task.kind]),
-                    subject=step.task.subject,
-                )
-            )
-        elif isinstance(step, Arrived):
-            self.unit.say(said("meter {pan} is there", pan=step.meter_pan))
+        if (what := step_said(step)) is not None:
+            self.unit.say(what)
 
-    def _visited(self, visit: RouteVisit) -> None:
+    def _visited(self, visited: RouteVisit) -> None:
         self._visiting = False
-        lines = []
-        if visit.meter_pan is not None:
-            places = ", ".join(stop.stop.place for stop in visit.stops if stop.stop.place)
-            lines.append(f"{visit.meter_pan}  {places}")
-        lines += [
-            self.words(
-                said(
-                    "Earlier delivery {number}: {outcome}",
-                    number=e.delivery.number,
-                    outcome=e.outcome.said,
-                )
-            )
-            for e in visit.earlier
-        ]
-        for ended in visit.tried:
-            task = ended.task
-            what = self.unit.texts(_TASKS[task.kind])
-            read = ", ".join(str(value["text"]) for value in task.shown_values)
-            told = read or self.words(task.said)
-            why = f": {self.unit.texts(task.why)}" if task.why else ""
-            lines.append(f"  {what} {task.subject}: {told}{why}")
-        lines += visit.problems
+        lines = visit_lines(visited, self.unit.texts)
         self._show_visit(shown=True)
         self.call_after_refresh(self._write, lines)
-        self.tell(visit.said, _MOODS[visit.meaning])
+        self.tell(visited.said, MOODS[visited.meaning])
         self._look()
 
     def _write(self, lines: list[str]) -> None:

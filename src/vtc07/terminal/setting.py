@@ -11,7 +11,7 @@ from vtc07.cli.link_options import AUTO
 from vtc07.hhu.delivery import WallClock
 from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.texts import Said, Texts
-from vtc07.terminal.passing import Passed
+from vtc07.screens.passing import Passed
 
 
 class Stepped(Message):

@@ -8,7 +8,7 @@ from textual import events
 from textual.message import Message
 from textual.widgets import Input
 
-from vtc07.terminal.token_entry import digits_of, tokens_in
+from vtc07.screens.token_entry import digits_of, tokens_in
 
 
 class TokenInput(Input):

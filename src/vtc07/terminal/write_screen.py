@@ -13,18 +13,17 @@ from textual.widgets import DataTable, Input, Static
 
 from vtc07.carrier.companion import SignOn
 from vtc07.carrier.registers import Register, Value
-from vtc07.cli.connection import Connection
 from vtc07.harmless import harmless
 from vtc07.hhu import selection
-from vtc07.hhu.delivery import WallClock
-from vtc07.hhu.journal.entries import ActivityJournal
-from vtc07.hhu.reading import Registers, read
+from vtc07.hhu.reading import Registers
 from vtc07.hhu.texts import mark, said
 from vtc07.hhu.values import text_for_people
-from vtc07.hhu.writing import WriteResult, write
+from vtc07.hhu.writing import WriteResult
+from vtc07.screens.meter_line import Target
+from vtc07.screens.mood import Mood
+from vtc07.screens.registers import read_writable, write_register, written_said
 from vtc07.terminal.dialogs import Question, Wanted
-from vtc07.terminal.frame import BACK, ENTER, LINE, PLAIN, Frame, Key, Mood
-from vtc07.terminal.meter_line import Target, greeted
+from vtc07.terminal.frame import BACK, ENTER, LINE, PLAIN, Frame, Key
 from vtc07.terminal.table import WordTable
 
 
@@ -111,7 +110,7 @@ class WriteScreen(Frame):
         target = self.unit.target
         if target is None or self._chosen is not None:
             return
-        work = functools.partial(_read, target=target, registers=self._registers)
+        work = functools.partial(read_writable, target=target, registers=self._registers)
         self.with_meter(work, self._show)
 
     def _show(self, found: Registers) -> None:
@@ -192,7 +191,7 @@ class WriteScreen(Frame):
 
     def _send(self, target: Target, *, register: Register, value: Value) -> None:
         work = functools.partial(
-            _write,
+            write_register,
             target=target,
             register=register,
             value=value,
@@ -204,28 +203,7 @@ class WriteScreen(Frame):
     def _written(self, done: tuple[WriteResult, Registers]) -> None:
         result, found = done
         self._show(found)
-        name = result.register.name
-        if result.not_sent:
-            self.tell(result.not_sent, Mood.BAD)
-        elif not result.written:
-            why = result.error.value if result.error is not None else result.error_text
-            self.tell(
-                said(
-                    "{register} was not written: {why}.",
-                    register=name,
-                    why=self.unit.texts(why),
-                ),
-                Mood.BAD,
-            )
-        elif not result.good:
-            self.tell(
-                said("{register} was written, but reads as another value.", register=name),
-                Mood.CARE,
-            )
-        elif result.read_back is None:
-            self.tell(said("{register} is written.", register=name), Mood.GOOD)
-        else:
-            self.tell(said("{register} is written and read back.", register=name), Mood.GOOD)
+        self.tell(*written_said(result))
 
     def go_back(self) -> None:
         """Leave the field first."""
@@ -234,36 +212,3 @@ class WriteScreen(Frame):
         else:
             self.tell("")
             self._edit(None)
-
-
-def _read(connection: Connection, *, target: Target, registers: tuple[Register, ...]) -> Registers:
-    greeted(connection, target)
-    return _readable(connection, registers)
-
-
-def _readable(connection: Connection, registers: tuple[Register, ...]) -> Registers:
-    level = connection.session.level
-    wanted = [r for r in registers if r.read_level is not None and r.read_level <= level]
-    return connection.run(read(connection.session, wanted))
-
-
-def _write(
-    connection: Connection,
-    *,
-    target: Target,
-    register: Register,
-    value: Value,
-    journal: ActivityJournal,
-    wall_clock: WallClock,
-) -> tuple[WriteResult, Registers]:
-    greeted(connection, target)
-    (result,) = connection.run(
-        write(
-            connection.session,
-            [(register, value)],
-            verify=True,
-            journal=journal,
-            wall_clock=wall_clock,
-        )
-    )
-    return result, _readable(connection, (*selection.writable(connection.companion),))

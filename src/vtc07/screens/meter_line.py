@@ -22,7 +22,7 @@ from vtc07.hhu.journal.entries import ActivityJournal
 from vtc07.hhu.progress import OnProgress
 from vtc07.hhu.session import AnotherMeter, Meter
 from vtc07.links.blocking import Interruption
-from vtc07.terminal.way import way_of
+from vtc07.screens.way import way_of
 
 T = TypeVar("T")
 

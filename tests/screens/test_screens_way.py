@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from vtc07.cli.head_options import Head
-from vtc07.terminal.meter_line import Target
-from vtc07.terminal.places import remember, used_before
-from vtc07.terminal.way import WayError, way_of
+from vtc07.screens.meter_line import Target
+from vtc07.screens.places import remember, used_before
+from vtc07.screens.way import WayError, way_of
 
 
 def test_an_address_alone() -> None:

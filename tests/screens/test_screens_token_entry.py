@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vtc07.terminal.token_entry import (
+from vtc07.screens.token_entry import (
     Check,
     Sighting,
     Standing,

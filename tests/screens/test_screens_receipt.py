@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from vtc07.hhu.diagnosis.facts import Receipt
-from vtc07.terminal.receipt_entry import FIELDS, ReceiptError, receipt_of
+from vtc07.screens.receipt_entry import FIELDS, ReceiptError, receipt_of
 
 
 def test_nothing_typed_is_nothing_given() -> None:

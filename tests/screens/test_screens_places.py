@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vtc07.links.ports import SerialPort
-from vtc07.terminal.places import (
+from vtc07.screens.places import (
     own_companions,
     places,
     remember,

@@ -1,4 +1,4 @@
-"""A delivery as the terminal application does it, and its results in words."""
+"""A delivery as a piece of work with a meter, and its results in words."""
 
 from __future__ import annotations
 
@@ -29,19 +29,12 @@ from vtc07.hhu.reading import read
 from vtc07.hhu.session import SessionError
 from vtc07.hhu.texts import Said, Texts, counted, said
 from vtc07.links.link import LinkUnavailable
-from vtc07.terminal.frame import Mood
-from vtc07.terminal.meter_line import Target, greeted
-from vtc07.terminal.overview import Overview
-from vtc07.terminal.token_entry import Sighting
+from vtc07.screens.meter_line import Target, greeted
+from vtc07.screens.mood import MOODS, Mood
+from vtc07.screens.overview import Overview
+from vtc07.screens.token_entry import Sighting
 from vtc07.tokens import TokenData
 from vtc07.trace.values import grouped
-
-_MOODS = {
-    Meaning.DONE: Mood.GOOD,
-    Meaning.REFUSED: Mood.BAD,
-    Meaning.NO_LINK: Mood.BAD,
-    Meaning.UNRESOLVED: Mood.CARE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ class Told:
     @property
     def mood(self) -> Mood:
         """How it is said."""
-        return _MOODS[self.meaning]
+        return MOODS[self.meaning]
 
     @property
     def summary(self) -> Said:

@@ -1,0 +1,91 @@
+"""Working at a meter of a route, as a piece of work with it, and what it came to in words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vtc07.cli.connection import Connection
+from vtc07.hhu.delivery import WallClock
+from vtc07.hhu.journal.deliveries import UnitJournal
+from vtc07.hhu.route.file import RouteFile
+from vtc07.hhu.route.run import work
+from vtc07.hhu.route.task import RouteSummary, StopResult, TaskKind
+from vtc07.hhu.route.visit import Arrived, OnTask, RouteStep, RouteVisit, TaskBegins
+from vtc07.hhu.texts import Said, Texts, mark, said
+
+#: The kinds of tasks; in English, to be put into the user's language.
+TASKS: Final = {
+    TaskKind.DELIVER: mark("deliver"),
+    TaskKind.WRITE: mark("write"),
+    TaskKind.READ: mark("read"),
+}
+
+
+def visit(
+    connection: Connection,
+    *,
+    journal: UnitJournal,
+    route: RouteFile,
+    wall_clock: WallClock,
+    on_task: OnTask,
+) -> RouteVisit:
+    """Do what a route has for whichever meter is there."""
+    connection.greet(compare=False)
+    if connection.recording is not None:
+        connection.recording.route = route.name
+    return connection.run(
+        work(connection.session, journal, route, wall_clock=wall_clock, on_task=on_task)
+    )
+
+
+def step_said(step: RouteStep) -> Said | None:
+    """Return how far a visit has come, None where there is nothing to be said of it."""
+    match step:
+        case TaskBegins():
+            return said(
+                "task {number} of {of}: {what} {subject}",
+                number=step.number,
+                of=step.of,
+                what=Said(TASKS[step.task.kind]),
+                subject=step.task.subject,
+            )
+        case Arrived():
+            return said("meter {pan} is there", pan=step.meter_pan)
+    return None
+
+
+def counts_said(summary: RouteSummary) -> Said:
+    """Return how far a route has come."""
+    return said(
+        "{done} of {size} meters done, {open} open, {refused} refused, {left} not visited",
+        done=summary.stops[StopResult.DONE],
+        size=summary.size,
+        open=summary.stops[StopResult.OPEN],
+        refused=summary.stops[StopResult.REFUSED],
+        left=summary.stops[StopResult.NOT_VISITED],
+    )
+
+
+def visit_lines(visited: RouteVisit, texts: Texts) -> list[str]:
+    """Return what became of each task, a line each, in a language."""
+    lines = []
+    if visited.meter_pan is not None:
+        places = ", ".join(stop.stop.place for stop in visited.stops if stop.stop.place)
+        lines.append(f"{visited.meter_pan}  {places}")
+    lines += [
+        said(
+            "Earlier delivery {number}: {outcome}",
+            number=e.delivery.number,
+            outcome=e.outcome.said,
+        ).words(texts)
+        for e in visited.earlier
+    ]
+    for ended in visited.tried:
+        task = ended.task
+        what = texts(TASKS[task.kind])
+        read = ", ".join(str(value["text"]) for value in task.shown_values)
+        told = task.said
+        shown = read or (told.words(texts) if isinstance(told, Said) else told)
+        why = f": {texts(task.why)}" if task.why else ""
+        lines.append(f"  {what} {task.subject}: {shown}{why}")
+    return [*lines, *visited.problems]
