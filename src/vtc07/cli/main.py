@@ -80,6 +80,7 @@ class Program(LazyGroup):
         "diagnose": ("vtc07.cli.diagnose:diagnose", "Say what is wrong with a meter or a token."),
         "route": ("vtc07.cli.route:route", "Check, run and report a route of meters."),
         "hhu": ("vtc07.cli.hhu:hhu", "Be a hand-held unit: terminal, journal, open deliveries."),
+        "web": ("vtc07.cli.web:web", "Be a hand-held unit in a browser; a training bench."),
         "token": ("vtc07.cli.token:token", "Issue and decode tokens."),
         "meter": ("vtc07.cli.meter:meter", "Make, serve and look at virtual meters."),
         "companion": ("vtc07.cli.companion:companion", "List, show, check and draft companions."),

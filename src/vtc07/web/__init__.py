@@ -1,0 +1,1 @@
+"""The web application of a hand-held unit, and the training bench."""

@@ -1,0 +1,84 @@
+"""What every page shares: the places where meters are met, the journal, and who is to be told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from vtc07.hhu.texts import said
+from vtc07.screens.meter_line import Target
+from vtc07.web.setting import Setting
+from vtc07.web.station import Busy, Station
+
+T = TypeVar("T")
+
+
+class Desk:
+    """The state of the application; all but `alone_with` belongs to the event loop's thread."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.stations: dict[str, Station] = {}
+        self.closing = asyncio.Event()
+        self._listeners: set[asyncio.Event] = set()
+        self._guard = threading.Lock()
+        self._meters: dict[str, Station] = {}
+        self._kept: dict[type, object] = {}
+
+    def station_at(self, target: Target) -> Station:
+        """Return the place at an address, made where there is none yet; it is as it was left."""
+        for station in self.stations.values():
+            if station.target.address == target.address:
+                return station
+        station = Station(self, str(len(self.stations) + 1), target)
+        self.stations[station.name] = station
+        self.changed()
+        return station
+
+    def changed(self) -> None:
+        """Tell every open page that something is not as it was."""
+        for event in self._listeners:
+            event.set()
+
+    @contextmanager
+    def listening(self) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever something has changed, and when all closes."""
+        event = asyncio.Event()
+        self._listeners.add(event)
+        try:
+            yield event
+        finally:
+            self._listeners.discard(event)
+
+    @contextmanager
+    def alone_with(self, meter_pan: str, station: Station) -> Iterator[None]:
+        """Keep a meter to one place while something goes to it; Busy where another one has it."""
+        with self._guard:
+            other = self._meters.setdefault(meter_pan, station)
+        if other is not station:
+            raise Busy(
+                said(
+                    "Meter {pan} is being worked at from {address}. Wait until that has ended.",
+                    pan=meter_pan,
+                    address=other.target.address,
+                )
+            )
+        try:
+            yield
+        finally:
+            with self._guard:
+                del self._meters[meter_pan]
+
+    async def aside(self, work: Callable[[], T]) -> T:
+        """Do something that may wait for the disk, beside the event loop."""
+        return await asyncio.to_thread(work)
+
+    async def close(self) -> None:
+        """End everything: pages first, then what is under way."""
+        self.closing.set()
+        self.changed()
+        for station in self.stations.values():
+            await station.close()

@@ -1,0 +1,253 @@
+"""One request as handlers and templates see it: whose page, in which language, of which place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from vtc07.harmless import harmless
+from vtc07.hhu.texts import Said, Texts, counted, languages, mark, said, texts_of
+from vtc07.screens.mood import Mood
+from vtc07.trace.values import grouped
+from vtc07.web.desk import Desk
+from vtc07.web.station import Station
+
+#: Languages that are written from right to left.
+RIGHT_TO_LEFT: Final = frozenset({"ar", "fa", "he", "ur", "ps", "sd", "ug", "yi"})
+#: Languages by what they call themselves.
+NAMES: Final = {
+    "ar": "العربية",
+    "de": "Deutsch",
+    "en": "English",
+    "es": "español",
+    "fr": "français",
+    "pt": "português",
+    "sw": "Kiswahili",
+    "zu": "isiZulu",
+}
+LANGUAGE_COOKIE: Final = "vtc07-language"
+LOOK_COOKIE: Final = "vtc07-look"
+#: As the system has it, light, dark, and the high contrast that sunlight wants.
+LOOKS: Final = ("auto", "light", "dark", "sun")
+
+ENVIRONMENT: Final = Environment(
+    loader=PackageLoader("vtc07.web"),
+    autoescape=True,  # whatever a meter, a route or a person wrote is shown as text
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+class Refused(Exception):
+    """A request that cannot be carried out: ``said`` tells why, ``status`` is HTTP's."""
+
+    def __init__(self, why: Said | str, status: int = 409) -> None:
+        self.said = why
+        self.status = status
+        super().__init__(str(why))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a page that is shown anew whenever it is not as it was.
+
+    Rendered from ``templates/parts/NAME.html`` with what ``context`` returns.
+    """
+
+    name: str
+    context: Callable[[View], Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Lines of a page to which others are added. ``since``: those behind a number, as HTML."""
+
+    name: str
+    since: Callable[[View, int], list[tuple[int, str]]]
+
+
+#: What pages consist of; each module of pages adds its own when it is imported.
+PARTS: Final[dict[str, Part]] = {}
+STREAMS: Final[dict[str, Stream]] = {}
+
+
+def part(name: str) -> Callable[[Callable[[View], Mapping[str, object]]], Part]:
+    """Make a function the context of a part of this name."""
+
+    def add(context: Callable[[View], Mapping[str, object]]) -> Part:
+        PARTS[name] = Part(name, context)
+        return PARTS[name]
+
+    return add
+
+
+def stream(name: str) -> Callable[[Callable[[View, int], list[tuple[int, str]]]], Stream]:
+    """Make a function the source of a stream of this name."""
+
+    def add(since: Callable[[View, int], list[tuple[int, str]]]) -> Stream:
+        STREAMS[name] = Stream(name, since)
+        return STREAMS[name]
+
+    return add
+
+
+class View:
+    """One request: its application, its language, and the place that it is about, if any."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.desk: Desk = request.app.state.desk
+
+    # --- whose -----------------------------------------------------------------------------------
+
+    @cached_property
+    def texts(self) -> Texts:
+        """The texts in the reader's language: chosen, or the application's, or the browser's."""
+        catalogues = self.desk.setting.catalogues
+        chosen = self.request.cookies.get(LANGUAGE_COOKIE)
+        if chosen in languages(catalogues):
+            return texts_of(chosen, catalogues)
+        if self.desk.setting.language is not None:
+            return texts_of(self.desk.setting.language, catalogues)
+        for language in self.request.headers.get("accept-language", "").split(","):
+            code = language.partition(";")[0].strip().replace("-", "_")
+            base = code.partition("_")[0].lower()
+            if base == "en" or base in languages(catalogues):
+                return texts_of(base, catalogues)
+        return texts_of("en", catalogues)
+
+    @property
+    def languages(self) -> tuple[tuple[str, str], ...]:
+        """The languages there are: codes, and their names in themselves."""
+        return tuple(
+            (code, NAMES.get(code, code)) for code in languages(self.desk.setting.catalogues)
+        )
+
+    @property
+    def direction(self) -> str:
+        """Where lines begin: ``ltr`` or ``rtl``."""
+        return "rtl" if self.texts.language.partition("_")[0] in RIGHT_TO_LEFT else "ltr"
+
+    @property
+    def look(self) -> str:
+        """How pages look, one of LOOKS."""
+        chosen = self.request.cookies.get(LOOK_COOKIE, "")
+        return chosen if chosen in LOOKS else "auto"
+
+    @cached_property
+    def station(self) -> Station:
+        """The place that the page is about; Refused (404) where there is none."""
+        found = self.station_or_none
+        if found is None:
+            raise Refused(said("There is no such place any more; choose one."), 404)
+        return found
+
+    @cached_property
+    def station_or_none(self) -> Station | None:
+        """The place that the page is about, or None."""
+        name = self.request.path_params.get("station") or self.request.query_params.get("station")
+        return self.desk.stations.get(str(name))
+
+    # --- words -----------------------------------------------------------------------------------
+
+    def words(self, what: Said | str) -> str:
+        """Return something in the reader's language, without what no page should hold."""
+        return what.words(self.texts) if isinstance(what, Said) else harmless(what)
+
+    def text(self, marked: str) -> str:
+        """Return a marked text in the reader's language."""
+        return self.texts(marked)
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    def _context(self) -> dict[str, object]:
+        return {
+            "view": self,
+            "desk": self.desk,
+            "setting": self.desk.setting,
+            "station": self.station_or_none,
+            "request_path": self.request.url.path,
+            "said": said,
+            "counted": counted,
+            "mark": mark,
+            "words": self.words,
+            "t": self.text,
+            "grouped": grouped,
+            "Mood": Mood,
+            "part": self.part,
+            "stream": self.stream,
+        }
+
+    def html(self, template: str, **context: object) -> str:
+        """Return a template filled in; in each, ``ui`` are the macros of ``ui.html``."""
+        common = self._context()
+        common["ui"] = ENVIRONMENT.get_template("ui.html").make_module(common)
+        return ENVIRONMENT.get_template(template).render({**common, **context})
+
+    def page(self, template: str, status: int = 200, **context: object) -> HTMLResponse:
+        """Answer with a page."""
+        return HTMLResponse(self.html(template, **context), status)
+
+    def part_html(self, name: str) -> str:
+        """Return what a part holds now."""
+        found = PARTS[name]
+        return self.html(f"parts/{name}.html", **found.context(self))
+
+    def part(self, name: str, element: str = "div", classes: str = "") -> Markup:
+        """Return a part in an element whose content is replaced as it changes."""
+        return Markup('<{0} class="{1}" data-part="{2}">{3}</{0}>').format(
+            element,
+            classes,
+            name,
+            Markup(self.part_html(name)),  # noqa: S704 - our template
+        )
+
+    def stream(self, name: str, element: str = "ol", classes: str = "") -> Markup:
+        """Return a stream in an element to which lines are added as they come."""
+        lines = STREAMS[name].since(self, 0)
+        last = lines[-1][0] if lines else 0
+        content = Markup("").join(Markup(line) for _, line in lines)  # noqa: S704 - our templates
+        return Markup('<{0} class="{1}" data-stream="{2}" data-after="{3}">{4}</{0}>').format(
+            element, classes, name, last, content
+        )
+
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether the page's script asked, which stays where it is and shows what it gets."""
+        return self.request.headers.get("x-vtc07") == "quiet"
+
+    def go(self, to: str) -> Response:
+        """Answer that it is done: the page at ``to`` is shown, where no script keeps this one."""
+        if self.is_quiet:
+            return Response(status_code=204)
+        return RedirectResponse(to, status_code=303)
+
+    def refuse(self, why: Said | str, status: int = 409) -> Response:
+        """Answer why something is not done; nothing was changed."""
+        words = self.words(why)
+        if self.is_quiet:
+            return JSONResponse({"said": words}, status)
+        return self.page("refused.html", status, why=words)
+
+    async def form(self) -> dict[str, str]:
+        """Return the fields of a form; of one that is there twice, the last."""
+        found = await self.request.form(max_files=0, max_fields=100)
+        return {name: value for name, value in found.items() if isinstance(value, str)}
+
+    def at(self, page: str = "") -> str:
+        """Return the path of a page of the place that this one is about."""
+        return f"/at/{self.station.name}" + (f"/{page}" if page else "")
+
+
+def event(kind: str, document: Mapping[str, Any]) -> bytes:
+    """Return a server-sent event."""
+    return f"event: {kind}\ndata: {json.dumps(document)}\n\n".encode()
