@@ -395,10 +395,24 @@ def test_a_meter_swapped_before_the_comparison_leaves_no_value_behind(
     bench.failing = failing
     session = Session(electricity, character_ns=33_333_334)
     wanted = [electricity.table.named(name) for name in ("tableID", "DRN")]
-    found = bench.run(read(session, wanted))
+    told: list[tuple[RegisterValue, ...]] = []
+    found = bench.run(read(session, wanted, on_values=told.append))
     assert found.value("tableID") == 1
+    assert 99 not in {each.value for values in told for each in values}
     assert session.meter is not None
     assert session.meter.meter_pan == PAN
+
+
+def test_values_are_told_as_they_arrive(electricity: Companion) -> None:
+    bench = ScriptedMeter(electricity)
+    session = Session(electricity, character_ns=33_333_334)
+    bench.run(session.identify())
+    wanted = [electricity.table.named(name) for name in ("creditBalance", "tableID", "DRN")]
+    told: list[tuple[RegisterValue, ...]] = []
+    found = bench.run(read(session, wanted, on_values=told.append))
+    assert len(told) == found.messages > 1
+    assert [len(values) for values in told] == sorted({len(values) for values in told})
+    assert told[-1] == found.values
 
 
 def test_a_meter_that_refuses_its_meter_pan_is_read_all_the_same(electricity: Companion) -> None:
