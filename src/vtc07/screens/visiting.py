@@ -9,15 +9,30 @@ from vtc07.hhu.delivery import WallClock
 from vtc07.hhu.journal.deliveries import UnitJournal
 from vtc07.hhu.route.file import RouteFile
 from vtc07.hhu.route.run import work
-from vtc07.hhu.route.task import RouteSummary, StopResult, TaskKind
+from vtc07.hhu.route.task import RouteSummary, StopResult, TaskKind, TaskResult, TaskState
 from vtc07.hhu.route.visit import Arrived, OnTask, RouteStep, RouteVisit, TaskBegins
 from vtc07.hhu.texts import Said, Texts, mark, said
+from vtc07.screens.mood import Mood
 
 #: The kinds of tasks; in English, to be put into the user's language.
 TASKS: Final = {
     TaskKind.DELIVER: mark("deliver"),
     TaskKind.WRITE: mark("write"),
     TaskKind.READ: mark("read"),
+}
+#: How the results of tasks and of stops are said.
+TASK_MOODS: Final = {
+    TaskResult.TO_DO: Mood.PLAIN,
+    TaskResult.DONE: Mood.GOOD,
+    TaskResult.REFUSED: Mood.BAD,
+    TaskResult.OPEN: Mood.CARE,
+}
+STOP_MOODS: Final = {
+    StopResult.NOT_VISITED: Mood.PLAIN,
+    StopResult.DONE: Mood.GOOD,
+    StopResult.PARTLY: Mood.CARE,
+    StopResult.REFUSED: Mood.BAD,
+    StopResult.OPEN: Mood.CARE,
 }
 
 
@@ -80,12 +95,12 @@ def visit_lines(visited: RouteVisit, texts: Texts) -> list[str]:
         ).words(texts)
         for e in visited.earlier
     ]
-    for ended in visited.tried:
-        task = ended.task
-        what = texts(TASKS[task.kind])
-        read = ", ".join(str(value["text"]) for value in task.shown_values)
-        told = task.said
-        shown = read or (told.words(texts) if isinstance(told, Said) else told)
-        why = f": {texts(task.why)}" if task.why else ""
-        lines.append(f"  {what} {task.subject}: {shown}{why}")
+    lines += [f"  {task_line(ended.task, texts)}" for ended in visited.tried]
     return [*lines, *visited.problems]
+
+
+def task_line(task: TaskState, texts: Texts) -> str:
+    """Return what became of a task: what it was, and what was read or what is said of it."""
+    read = ", ".join(str(value["text"]) for value in task.shown_values)
+    why = f": {texts(task.why)}" if task.why else ""
+    return f"{texts(TASKS[task.kind])} {task.subject}: {read or task.said.words(texts)}{why}"

@@ -77,12 +77,17 @@ def svg(sequence: DeliverySequence, *, texts: Texts = ENGLISH, zone: tzinfo | No
 
 
 def figure(
-    sequence: DeliverySequence, *, texts: Texts = ENGLISH, zone: tzinfo | None = UTC
+    sequence: DeliverySequence,
+    *,
+    texts: Texts = ENGLISH,
+    zone: tzinfo | None = UTC,
+    styled: bool = True,
 ) -> Markup:
     """Return the drawing for a page: a figure with a strip of SVG for each piece of a sheet.
 
     Its colours are the page's variables ``--ink``, ``--faint``, ``--line``, ``--refused`` and
-    ``--done``, where the page has them.
+    ``--done``, where the page has them. ``styled`` False: without rules of style, for a page that
+    has its own of the classes ``sq-...``, and whose policy allows none within it.
     """
     strips: list[list[_Row]] = [[]]
     height = 0
@@ -97,7 +102,8 @@ def figure(
         _drawing(strip, title if len(strips) == 1 else f"{title} ({n}/{len(strips)})")
         for n, strip in enumerate(strips, 1)
     ]
-    return element("figure", style(_RULES), *drawn, class_="sequence")
+    rules = style(_RULES) if styled else None
+    return element("figure", rules, *drawn, class_="sequence")
 
 
 def page(

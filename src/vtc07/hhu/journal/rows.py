@@ -174,11 +174,22 @@ class JournalRows:
         return int(newest)
 
     def newest(
-        self, count: int, meter_pan: str | None = None, *, only_open: bool = False
+        self,
+        count: int,
+        meter_pan: str | None = None,
+        *,
+        only_open: bool = False,
+        before: int | None = None,
     ) -> tuple[Delivery, ...]:
-        """Return the ``count`` newest deliveries, oldest first; of one meter, or of all."""
+        """Return the ``count`` newest deliveries, oldest first; of one meter, or of all.
+
+        ``before``: of those that came before this one.
+        """
         term = "result IS NULL" if only_open else "1"
         values: list[Any] = []
+        if before is not None:
+            term += " AND number < ?"
+            values.append(before)
         if meter_pan is not None:
             term += " AND meter_pan = ?"
             values.append(meter_pan)
