@@ -8,6 +8,9 @@ from typing import Final
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.events import RegisterValue
+from vtc07.carrier.registers import Value
+from vtc07.hhu import selection
+from vtc07.hhu.session import Meter
 from vtc07.hhu.texts import mark
 from vtc07.hhu.values import text_for_people
 
@@ -29,6 +32,8 @@ _LINES: Final = {
     "serverStatus": mark("status"),
     "softwareVersion": mark("software"),
 }
+#: By which a credit is low: the threshold, and whether the meter gives an alarm at it.
+LOW_CREDIT: Final = ("lowCreditThreshold", "lowCreditAlarmEnabled")
 #: Values that need not be said.
 _UNSAID: Final = {
     "disconnectReason": "none",
@@ -44,13 +49,15 @@ _KEY_MORE: Final = ("EA", "KEN", "baseDate")
 class Overview:
     """What was read of a meter, and by which companion. ``meter_pan``: None where it tells none.
 
-    ``speed``: of the line, where it is not the companion's own.
+    ``speed``: of the line, where it is not the companion's own. ``meter``: what it said when it was
+    greeted, where that was kept.
     """
 
     companion: Companion
     meter_pan: str | None
     values: tuple[RegisterValue, ...]
     speed: int | None = None
+    meter: Meter | None = None
 
     def text(self, name: str) -> str | None:
         """Return a value for people, None where it was not read."""
@@ -59,17 +66,36 @@ class Overview:
                 return text_for_people(found.register, found.value, self.companion)
         return None
 
+    def value(self, name: str) -> Value | None:
+        """Return a register's value as the meter told it, None where it was not read."""
+        return next((v.value for v in self.values if v.register.name == name), None)
+
     def wants_care(self, name: str) -> bool:
         """Say whether a register's value is one that somebody should look at."""
-        value = next((v.value for v in self.values if v.register.name == name), None)
-        match name, value:
+        match name, self.value(name):
             case "creditBalance", int(credit):
-                return credit <= 0
+                return credit <= 0 or self.is_low
             case "loadSwitch", 0:
                 return True
             case "tamperStatus" | "lockoutRemaining" | "disconnectReason", int(number):
                 return number != 0
         return False
+
+    @property
+    def is_low(self) -> bool:
+        """Say whether credit stands at or below the threshold at which the meter gives an alarm."""
+        credit, (threshold, enabled) = self.value("creditBalance"), map(self.value, LOW_CREDIT)
+        if not isinstance(credit, int) or not isinstance(threshold, int) or enabled == 0:
+            return False
+        return credit <= threshold
+
+    def awaited(self) -> Iterator[str]:
+        """Yield names of lines whose values the meter can tell and has not told."""
+        known = {found.register.name for found in self.values}
+        for register in selection.overview(self.companion):
+            name = register.name
+            if name in _LINES and name not in _UNSAID and name not in known:
+                yield _LINES[name]
 
     def lines(self) -> Iterator[tuple[str, str, bool]]:
         """Yield names, to be put into the user's language, values, and whether these want care."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 from collections.abc import Iterable
@@ -10,7 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vtc07.links.address import AddressError, SimulatedAddress, parse
+from vtc07.links.address import (
+    AddressError,
+    PtyAddress,
+    RFC2217Address,
+    SerialAddress,
+    SimulatedAddress,
+    TCPAddress,
+    parse,
+)
 from vtc07.links.ports import SerialPort
 
 _MOST: Final = 6
@@ -85,6 +94,39 @@ def places(before: Iterable[str], ports: Iterable[SerialPort]) -> tuple[Place, .
         if port.device not in found and port.stable not in found:
             found[port.device] = Place(port.device, port.description)
     return tuple(found.values())
+
+
+def whereabouts(address: str) -> str:
+    """Return where an address leads: the same for two that lead to one place, where it is known.
+
+    Names of this machine are one, and so are the names of one device or file. Nobody else's name
+    is looked up: that could take long, or lead elsewhere the next time.
+    """
+    try:
+        found = parse(address)
+    except AddressError:
+        return address
+    match found:
+        case TCPAddress(host, port) | RFC2217Address(host, port):
+            scheme = "tcp" if isinstance(found, TCPAddress) else "rfc2217"
+            return f"{scheme} {_host(host)} {port}"
+        case SerialAddress(device) | PtyAddress(device):
+            is_path = "/" in device or isinstance(found, PtyAddress)
+            return f"device {os.path.realpath(device) if is_path else device}"
+        case SimulatedAddress(store):
+            return f"store {os.path.realpath(store)}"
+    return str(found)
+
+
+def _host(host: str) -> str:
+    name = host.rstrip(".").casefold()
+    try:
+        ip = ipaddress.ip_address(name)
+    except ValueError:
+        return "127.0.0.1" if name in ("localhost", "ip4-localhost") else name
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return "127.0.0.1" if ip.is_unspecified and ip.version == 4 else str(ip)
 
 
 def _is_address(text: object) -> bool:

@@ -6,10 +6,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from vtc07.hhu.texts import said
 from vtc07.screens.meter_line import Target
+from vtc07.screens.places import whereabouts
 from vtc07.web.setting import Setting
 from vtc07.web.station import Busy, Station
 
@@ -27,16 +28,47 @@ class Desk:
         self._guard = threading.Lock()
         self._meters: dict[str, Station] = {}
         self._kept: dict[type, object] = {}
+        self._opened = 0
 
     def station_at(self, target: Target) -> Station:
-        """Return the place at an address, made where there is none yet; it is as it was left."""
+        """Return the place at an address, made where there is none yet; it is as it was left.
+
+        The same place however it is written, as far as that can be known (`whereabouts`).
+        """
+        where = whereabouts(target.address)
         for station in self.stations.values():
-            if station.target.address == target.address:
+            if whereabouts(station.target.address) == where:
                 return station
-        station = Station(self, str(len(self.stations) + 1), target)
+        self._opened += 1  # a name that was given is not given again
+        station = Station(self, str(self._opened), target)
         self.stations[station.name] = station
         self.changed()
         return station
+
+    async def close_place(self, station: Station) -> None:
+        """Close a place for good; Busy while work is under way there."""
+        station.free()
+        self.stations.pop(station.name, None)
+        await station.close()
+        self.changed()
+
+    # --- what pages without a place keep ---------------------------------------------------------
+
+    def keep(self, thing: object) -> None:
+        """Keep something for all pages, in place of the last one of its type."""
+        self._kept[type(thing)] = thing
+        self.changed()
+
+    def kept(self, kind: type[T]) -> T | None:
+        """Return what was kept of a type, or None."""
+        return cast("T | None", self._kept.get(kind))
+
+    # --- open pages ------------------------------------------------------------------------------
+
+    @property
+    def is_listened_to(self) -> bool:
+        """Say whether a page is open that is told what changes."""
+        return bool(self._listeners)
 
     def changed(self) -> None:
         """Tell every open page that something is not as it was."""
@@ -80,5 +112,4 @@ class Desk:
         """End everything: pages first, then what is under way."""
         self.closing.set()
         self.changed()
-        for station in self.stations.values():
-            await station.close()
+        await asyncio.gather(*(station.close() for station in list(self.stations.values())))

@@ -7,6 +7,8 @@ Pages come and go, and are shown what is the case; the work goes on without them
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import sys
 import traceback
 from collections import deque
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: So many messages of the line are kept to be looked at.
-MOST_PASSED: Final = 500
+MOST_PASSED: Final = 5000
 #: So many steps of a piece of work are kept.
 _MOST_STEPS: Final = 50
 
@@ -84,7 +86,8 @@ class Station:
     """A place where meters are met. ``name``: in the addresses of pages.
 
     ``target``: where, and which meter is meant; ``overview``: what is known of it, which grows as
-    it is read. ``word``: what was said last. ``passed``: numbered messages of the line.
+    it is read. ``word``: what was said last. ``passed``: numbered messages of the line. ``closed``:
+    the place is left for good, and only pages that are still open see it.
     """
 
     def __init__(self, desk: Desk, name: str, target: Target) -> None:
@@ -96,10 +99,11 @@ class Station:
         self.word: Word | None = None
         self.warnings: tuple[str, ...] = ()
         self.passed: deque[tuple[int, Passed]] = deque(maxlen=MOST_PASSED)
+        self.closed = False
         self._count = 0
         self._kept: dict[type, object] = {}
         self._on_progress: Callable[[Progress], None] | None = None
-        self._warned: set[str] = set()
+        self._warned: set[tuple[str | None, str]] = set()
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self.line = MeterLine(
@@ -157,10 +161,7 @@ class Station:
         in any case, first. ``on_progress``: told of each step besides. ``target``: another one than
         the meter that is meant.
         """
-        if self.work is not None:
-            raise Busy(
-                said("Something else is under way here: {what}. Wait for it.", what=self.work.title)
-            )
+        self.free()
         self.work = Work(title, carries_tokens)
         self.word, self.warnings = None, ()
         self._on_progress = on_progress
@@ -169,6 +170,15 @@ class Station:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         self.changed()
+
+    def free(self) -> None:
+        """Raise Busy unless work can begin here: nothing is under way, and nothing ends."""
+        if self.work is not None:
+            raise Busy(
+                said("Something else is under way here: {what}. Wait for it.", what=self.work.title)
+            )
+        if self.closed or self.desk.closing.is_set():
+            raise Busy(said("This place is closed: nothing is begun here any more."))
 
     async def _do(
         self,
@@ -182,21 +192,32 @@ class Station:
             result = await self.line.do(target, work)
         except Exception as error:  # noqa: BLE001 - judged below
             self._end(ended)
-            if failed is None or not failed(error):
-                self.tell_failure(error)
+            self._safely(functools.partial(self._failed, error, failed))
         else:
             self._end(ended)
-            done(result)
-        fresh = [w for w in self.line.warnings.taken() if w not in self._warned]
-        self._warned.update(fresh)
-        self.warnings = tuple(fresh)
+            self._safely(functools.partial(done, result))
+        pan = self.target.meter_pan
+        fresh = [w for w in self.line.warnings.taken() if (pan, w) not in self._warned]
+        self._warned.update((pan, warning) for warning in fresh)
+        self.warnings = (*self.warnings, *fresh)
         self.changed()
+
+    def _failed(self, error: Exception, failed: Callable[[Exception], bool] | None) -> None:
+        if failed is None or not failed(error):
+            self.tell_failure(error)
 
     def _end(self, ended: Callable[[], None] | None) -> None:
         self.work = None
         self._on_progress = None
         if ended is not None:
-            ended()
+            self._safely(ended)
+
+    def _safely(self, do: Callable[[], None]) -> None:
+        """Do what a page wants done at the end; what goes wrong in it is said, as of the work."""
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 - the place goes on, and says what was wrong
+            self.tell_failure(error)
 
     def tell_failure(self, error: Exception) -> None:
         """Say why a piece of work could not be done."""
@@ -236,10 +257,14 @@ class Station:
             self.changed()
 
     async def close(self) -> None:
-        """Leave what is under way, and end the line."""
+        """Leave what is under way, and end the line; open pages are told so."""
+        if self.closed:
+            return
+        self.closed = True
         self.leave()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self.say(said("This place is closed: nothing is begun here any more."), Mood.CARE)
         await asyncio.to_thread(self.line.close)
 
     @contextmanager
@@ -274,8 +299,12 @@ class Station:
     # --- told in the line's thread ---------------------------------------------------------------
 
     def in_loop(self, do: Callable[[], None]) -> None:
-        """Have something done in the event loop's thread; from any thread."""
-        self._loop.call_soon_threadsafe(do)
+        """Have something done in the event loop's thread; from any thread.
+
+        What comes after the program's end is nobody's any more; work is not disturbed by that.
+        """
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(do)
 
     def _progressed(self, progress: Progress) -> None:
         self.in_loop(lambda: self._take(progress))
