@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -21,27 +19,12 @@ from vtc07.cli.lazy import examples
 from vtc07.cli.output import Output
 from vtc07.cli.report_files import STDOUT, report_file, require_apart
 from vtc07.harmless import harmless
-from vtc07.hhu.history.sequence_drawing import figure
 from vtc07.hhu.journal.reading import open_for_reading
-from vtc07.hhu.journal.schema import SCHEMA_VERSION
-from vtc07.hhu.report.block import known
-from vtc07.hhu.report.csv import COLUMNS, CSVReport
-from vtc07.hhu.report.html import GENERATOR, HTMLReport
-from vtc07.hhu.report.json import TITLE, JSONReport
-from vtc07.hhu.report.route_report import ReportPart, report_head, write_report
-from vtc07.hhu.report.stop import ReportedStop
-from vtc07.hhu.report.summary import (
-    RESULTS,
-    SHOWN,
-    TO_LOOK_AT,
-    JournalHead,
-    Period,
-    ReportHead,
-    ReportSummary,
-    Stranger,
-    day_of,
-    needs_attention,
-)
+from vtc07.hhu.report.csv import COLUMNS
+from vtc07.hhu.report.html import GENERATOR
+from vtc07.hhu.report.json import TITLE
+from vtc07.hhu.report.making import ENCODINGS, Listed, make_report
+from vtc07.hhu.report.summary import RESULTS, SHOWN, Period, ReportHead, ReportSummary, day_of
 from vtc07.hhu.report.words import Words
 from vtc07.hhu.route.file import open_route
 from vtc07.hhu.route.task import StopResult
@@ -49,6 +32,8 @@ from vtc07.hhu.route.task import StopResult
 #: What comes to a terminal is English, as of every command.
 WORDS: Final = Words()
 _MOST_LISTED: Final = 20
+#: What stands in the first characters of a report of each form.
+_MARKS: Final = {"csv": ",".join(COLUMNS[:4]), "json": TITLE, "html": GENERATOR}
 
 
 @click.command(
@@ -108,40 +93,25 @@ def report(
     with open_for_reading(journal.path) as opened, opened.held_still():
         planned = open_route(route)
         require_apart(written, [planned.path, opened.path])
-        head = report_head(
-            opened,
-            planned,
-            name=str(opened.path),
-            made=now().astimezone(),
-            period=period,
-            mask=mask,
-        )
-        if opened.version < SCHEMA_VERSION:
-            # What is taken over gets its digests then: there is none that could be asked for.
-            head = replace(head, journal=JournalHead(head.journal.name))
-        listed = _Listed()
+        listed = Listed(WORDS, _MOST_LISTED)
         with contextlib.ExitStack() as stack:
-            parts: list[ReportPart] = [listed]
-            if csv_file is not None:
-                # With a mark of its encoding, which spreadsheets want; a program's stdout has none.
-                file = stack.enter_context(
-                    report_file(csv_file, marks=",".join(COLUMNS[:4]), encoding="utf-8-sig")
+            files = {
+                form: stack.enter_context(
+                    report_file(name, marks=_MARKS[form], encoding=ENCODINGS[form])
                 )
-                parts.append(CSVReport(file, planned.name, period, None))
-            if json_file is not None:
-                file = stack.enter_context(report_file(json_file, marks=TITLE))
-                parts.append(JSONReport(file, head, None))
-            if html_file is not None:
-                file = stack.enter_context(report_file(html_file, marks=GENERATOR))
-                parts.append(HTMLReport(file, head, words))
-            for part in parts:
-                stack.callback(part.close)
-            on_stop = stack.enter_context(_progress(output, planned.size))
-            draw = None
-            if html_file is not None:
-                draw = functools.partial(figure, texts=words.texts, zone=None)
-            summary = write_report(
-                opened, planned, head, parts, zone=None, draw=draw, on_stop=on_stop
+                for form, name in (("csv", csv_file), ("json", json_file), ("html", html_file))
+                if name is not None
+            }
+            head, summary = make_report(
+                opened,
+                planned,
+                files,
+                made=now().astimezone(),
+                period=period,
+                mask=mask,
+                words=words,
+                listed=listed,
+                on_stop=stack.enter_context(_progress(output, planned.size)),
             )
     for notice in head.notices:
         output.warning(str(notice))
@@ -178,40 +148,7 @@ def _period(
 # --- for people -----------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Listed:
-    """Keeps the first stops that somebody has to look at, of each result as many as are shown."""
-
-    rows: dict[StopResult, list[list[str]]] = field(default_factory=dict)
-    count: int = 0
-
-    def stop(self, stop: ReportedStop) -> None:
-        """Keep a stop that is to be looked at."""
-        if not needs_attention(stop.state):
-            return
-        self.count += 1
-        rows = self.rows.setdefault(stop.state.result, [])
-        if len(rows) < _MOST_LISTED:
-            told = "; ".join(known(stop, WORDS))
-            at = stop.state.stop
-            rows.append([stop.state.result.value, at.meter, at.place, told])
-
-    def stranger(self, stranger: Stranger) -> None:
-        """Leave it: the summary counts them."""
-
-    def finish(self, summary: ReportSummary) -> None:
-        """Do nothing: the rows are asked for."""
-
-    def close(self) -> None:
-        """Let go of nothing."""
-
-    def gravest(self) -> list[list[str]]:
-        """Return as many as are shown, the gravest first."""
-        order = [*TO_LOOK_AT, *(result for result in StopResult if result not in TO_LOOK_AT)]
-        return [row for result in order for row in self.rows.get(result, ())][:_MOST_LISTED]
-
-
-def _show(output: Output, head: ReportHead, summary: ReportSummary, listed: _Listed) -> None:
+def _show(output: Output, head: ReportHead, summary: ReportSummary, listed: Listed) -> None:
     span = WORDS.span(summary.first, summary.last)
     output.line(f"{harmless(head.route)}: {WORDS.stops(summary)}; {span}")
     if head.period.limited:
@@ -236,7 +173,7 @@ def _show(output: Output, head: ReportHead, summary: ReportSummary, listed: _Lis
         output.line(f"{times} a meter was there that is not on the route")
     if listed.count:
         output.line()
-        rows = listed.gravest()
+        rows = [[row.result.value, row.meter, row.place, row.told] for row in listed.gravest()]
         output.table(["to be looked at", "meter", "place", "what is known"], rows)
         if more := listed.count - len(rows):
             output.note(f"and {more} more; --html has all")
