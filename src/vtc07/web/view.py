@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from vtc07.harmless import harmless
-from vtc07.hhu.texts import Said, Texts, counted, languages, mark, said, texts_of
+from vtc07.hhu.texts import ENGLISH, Said, Texts, counted, languages, mark, said, texts_of
 from vtc07.screens.mood import Mood
 from vtc07.trace.values import grouped
 from vtc07.web.desk import Desk
@@ -37,6 +38,11 @@ LANGUAGE_COOKIE: Final = "vtc07-language"
 LOOK_COOKIE: Final = "vtc07-look"
 #: As the system has it, light, dark, and the high contrast that sunlight wants.
 LOOKS: Final = ("auto", "light", "dark", "sun")
+#: One language of ``Accept-Language``: ``pt-BR;q=0.8``.
+_LANGUAGE: Final = re.compile(
+    r"(?P<tag>[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)(?:\s*;\s*[qQ]=(?P<weight>[01](?:\.[0-9]{0,3})?))?"
+)
+_LONGEST_HEADER: Final = 1000
 
 ENVIRONMENT: Final = Environment(
     loader=PackageLoader("vtc07.web"),
@@ -45,6 +51,21 @@ ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def wanted_languages(header: str) -> tuple[str, ...]:
+    """Return what an ``Accept-Language`` asks for, most wanted first, as ``pt_BR``.
+
+    What is not wanted (``q=0``), stands for all (``*``), or makes no sense, is left out.
+    """
+    wanted: list[tuple[float, str]] = []
+    for each in header[:_LONGEST_HEADER].split(","):
+        found = _LANGUAGE.fullmatch(each.strip())
+        if found is not None and (weight := float(found["weight"] or 1)) > 0:
+            base, _, rest = found["tag"].replace("-", "_").partition("_")
+            wanted.append((weight, base.lower() + (f"_{rest.upper()}" if rest else "")))
+    wanted.sort(key=lambda pair: -pair[0])
+    return tuple(code for _, code in wanted)
 
 
 class Refused(Exception):
@@ -118,12 +139,12 @@ class View:
             return texts_of(chosen, catalogues)
         if self.desk.setting.language is not None:
             return texts_of(self.desk.setting.language, catalogues)
-        for language in self.request.headers.get("accept-language", "").split(","):
-            code = language.partition(";")[0].strip().replace("-", "_")
-            base = code.partition("_")[0].lower()
-            if base == "en" or base in languages(catalogues):
-                return texts_of(base, catalogues)
-        return texts_of("en", catalogues)
+        there = languages(catalogues)
+        for code in wanted_languages(self.request.headers.get("accept-language", "")):
+            for name in (code, code.partition("_")[0]):
+                if name in there:
+                    return texts_of(name, catalogues)
+        return ENGLISH
 
     @property
     def languages(self) -> tuple[tuple[str, str], ...]:
@@ -157,11 +178,24 @@ class View:
         name = self.request.path_params.get("station") or self.request.query_params.get("station")
         return self.desk.stations.get(str(name))
 
+    @property
+    def page_path(self) -> str:
+        """The path of the page that is shown; where a part of it is told anew, of that page."""
+        path = self.request.url.path
+        return self.request.query_params.get("page", "/") if path == "/live" else path
+
     # --- words -----------------------------------------------------------------------------------
 
     def words(self, what: Said | str) -> str:
-        """Return something in the reader's language, without what no page should hold."""
-        return what.words(self.texts) if isinstance(what, Said) else harmless(what)
+        """Return something in the reader's language, without what no page should hold.
+
+        In a page from right to left each value keeps its own direction; what stands in a field of a
+        form or is to be copied is ``{{ value }}`` itself.
+        """
+        turned = self.direction == "rtl"
+        if isinstance(what, Said):
+            return what.words(self.texts, isolated=turned)
+        return said("{text}", text=what).words(isolated=True) if turned else harmless(what)
 
     def text(self, marked: str) -> str:
         """Return a marked text in the reader's language."""
@@ -175,7 +209,7 @@ class View:
             "desk": self.desk,
             "setting": self.desk.setting,
             "station": self.station_or_none,
-            "request_path": self.request.url.path,
+            "request_path": self.page_path,
             "said": said,
             "counted": counted,
             "mark": mark,

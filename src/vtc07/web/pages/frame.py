@@ -28,7 +28,7 @@ async def leave(request: Request) -> Response:
     under_way = view.station.work
     form = await view.form()
     if under_way is None:
-        return view.go(form.get("back") or view.at())
+        return view.go(_own_path(form.get("back")) or view.at())
     if under_way.carries_tokens and form.get("sure") != "yes":
         if view.is_quiet:
             raise Refused(said("Tokens are being delivered."), 409)
