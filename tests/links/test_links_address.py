@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from vtc07.links.address import (
     Address,
     AddressError,
+    InnerAddress,
     PtyAddress,
     RFC2217Address,
     SerialAddress,
@@ -34,6 +35,7 @@ from vtc07.links.address import (
         ("pty:a folder/meter", PtyAddress("a folder/meter")),
         ("sim:meter.db", SimulatedAddress("meter.db")),
         ("sim:./a folder/x", SimulatedAddress("./a folder/x")),
+        ("inner:electricity-3", InnerAddress("electricity-3")),
     ],
 )
 def test_addresses(text: str, address: Address) -> None:
@@ -55,6 +57,9 @@ def test_addresses(text: str, address: Address) -> None:
         "tcp://host:40 59",
         "tcp://host:4059/path",
         "tcp://user@host:4059",
+        "inner:",
+        "inner:a b",
+        "inner:a-",
         "/dev/",
         "COM0",
         "COM",

@@ -12,6 +12,7 @@ FORMS = (
 _TCP = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\[\]:/?#@\s]+)):(?P<port>[0-9]+)/?"
 )
+_INNER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _COM = re.compile(r"COM[1-9][0-9]{0,2}", re.IGNORECASE)
 
 
@@ -73,8 +74,18 @@ class SimulatedAddress:
         return f"sim:{self.store}"
 
 
-#: What a link can be opened at, and a meter served.
-LinkAddress = TCPAddress | SerialAddress | RFC2217Address | PtyAddress
+@dataclass(frozen=True, slots=True)
+class InnerAddress:
+    """A line inside this very program, by its name; there is one only where a program makes it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"inner:{self.name}"
+
+
+#: What a link can be opened at. A meter is served at all but an `InnerAddress`.
+LinkAddress = TCPAddress | SerialAddress | RFC2217Address | PtyAddress | InnerAddress
 Address = LinkAddress | SimulatedAddress
 
 
@@ -97,6 +108,8 @@ def parse(text: str) -> Address:
         if not text[4:]:
             raise AddressError("sim: wants the meter's store after the colon, as in sim:meter.db")
         return SimulatedAddress(text[4:])
+    if text.startswith("inner:") and _INNER.fullmatch(text[6:]):
+        return InnerAddress(text[6:])
     if _COM.fullmatch(text):
         return SerialAddress(text.upper())
     if text.startswith("/") and not text.endswith("/"):

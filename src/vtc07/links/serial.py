@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from vtc07.carrier.companion import LinkSettings, Parity
-from vtc07.links.address import LinkAddress, RFC2217Address, SerialAddress
+from vtc07.links.address import InnerAddress, LinkAddress, RFC2217Address, SerialAddress
 from vtc07.links.link import LinkUnavailable
 from vtc07.links.ports import ports_that_exist, serial_ports
 
@@ -90,7 +90,7 @@ def usual_parity(address: SerialAddress, settings: LinkSettings) -> Parity:
 
 def character_ns(address: LinkAddress, settings: LinkSettings) -> int:
     """Return the duration of a character in ns, 0 where nothing paces them."""
-    paced = isinstance(address, RFC2217Address) or (
+    paced = isinstance(address, RFC2217Address | InnerAddress) or (
         isinstance(address, SerialAddress) and not is_pseudo_terminal(address.device)
     )
     return settings.character_ns if paced else 0

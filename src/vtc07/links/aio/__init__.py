@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vtc07.carrier.companion import LinkSettings, Parity
-from vtc07.links.address import LinkAddress, PtyAddress, RFC2217Address, TCPAddress
+from vtc07.links.address import (
+    InnerAddress,
+    LinkAddress,
+    PtyAddress,
+    RFC2217Address,
+    TCPAddress,
+)
 from vtc07.links.aio.client import ClientDriver
 from vtc07.links.aio.fleet import Fleet, FleetLine
 from vtc07.links.aio.pair import PairLink, null_modem
@@ -14,6 +20,7 @@ from vtc07.links.aio.rfc2217 import RFC2217Link
 from vtc07.links.aio.serial import SerialLink
 from vtc07.links.aio.server import LinkPort, ServerDriver
 from vtc07.links.aio.tcp import TCPLink, TCPPort
+from vtc07.links.inner import for_threads_alone, no_port_inside
 from vtc07.links.link import AsyncLink, AsyncPort
 from vtc07.links.tcp import CONNECT_LIMIT_NS, SILENCE_NS
 
@@ -58,6 +65,8 @@ async def open_link(
             return await RFC2217Link.open(address, settings, parity=parity, stretch=stretch)
         case PtyAddress():
             return await PtyLink.open(address, settings, parity=parity)
+        case InnerAddress():
+            raise for_threads_alone(address)
         case _:
             return await SerialLink.open(address, settings, parity=parity)
 
@@ -87,6 +96,8 @@ async def open_port(
             )
         case PtyAddress():
             return await PtyPort.open(address, settings, parity=parity)
+        case InnerAddress():
+            raise no_port_inside(address)
         case _:
             first = await open_link(address, settings, parity=parity, stretch=stretch)
             return LinkPort(

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vtc07.carrier.companion import LinkSettings, Parity
-from vtc07.links.address import LinkAddress, PtyAddress, RFC2217Address, TCPAddress
+from vtc07.links.address import (
+    InnerAddress,
+    LinkAddress,
+    PtyAddress,
+    RFC2217Address,
+    TCPAddress,
+)
 from vtc07.links.blocking.client import ClientDriver
 from vtc07.links.blocking.interruption import Interrupted, Interruption
 from vtc07.links.blocking.pair import PairLink, null_modem
@@ -14,6 +20,7 @@ from vtc07.links.blocking.rfc2217 import RFC2217Link
 from vtc07.links.blocking.serial import SerialLink
 from vtc07.links.blocking.server import LinkPort, ServerDriver
 from vtc07.links.blocking.tcp import TCPLink, TCPPort
+from vtc07.links.inner import no_port_inside, open_inner
 from vtc07.links.link import Link, Port
 from vtc07.links.tcp import CONNECT_LIMIT_NS, SILENCE_NS
 
@@ -58,6 +65,8 @@ def open_link(
             return RFC2217Link.open(address, settings, parity=parity, stretch=stretch)
         case PtyAddress():
             return PtyLink.open(address, settings, parity=parity)
+        case InnerAddress():
+            return open_inner(address, settings)
         case _:
             return SerialLink.open(address, settings, parity=parity)
 
@@ -87,6 +96,8 @@ def open_port(
             )
         case PtyAddress():
             return PtyPort(address, settings, parity=parity)
+        case InnerAddress():
+            raise no_port_inside(address)
         case _:
             first = open_link(address, settings, parity=parity, stretch=stretch)
             return LinkPort(
