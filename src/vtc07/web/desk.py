@@ -6,13 +6,16 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from vtc07.hhu.texts import said
 from vtc07.screens.meter_line import Target
 from vtc07.screens.places import whereabouts
 from vtc07.web.setting import Setting
 from vtc07.web.station import Busy, Station
+
+if TYPE_CHECKING:
+    from vtc07.web.bench.bench import Bench
 
 T = TypeVar("T")
 
@@ -29,6 +32,7 @@ class Desk:
         self._meters: dict[str, Station] = {}
         self._kept: dict[type, object] = {}
         self._opened = 0
+        self.bench: Bench | None = None  # set where virtual meters are at hand
 
     def station_at(self, target: Target) -> Station:
         """Return the place at an address, made where there is none yet; it is as it was left.
