@@ -35,26 +35,33 @@ from cli_bench import (
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.status import ErrorCode, TokenStatus
 from vtc07.cli import control, control_place
 from vtc07.cli.control import Power, Request, SetLoad, SetPhase, Show, Tamper
 from vtc07.cli.control_port import ControlPort, ask, control_port
 from vtc07.cli.failure import ExitCode, Failure
 from vtc07.cli.served_meter import ServedMeter
+from vtc07.hhu.texts import Said
 from vtc07.links.clock import VirtualClock
-from vtc07.meter import Changes, MemoryStore, MeterState, manufacture
+from vtc07.meter import Changes, MemoryStore, MeterState, TokenExecuted, manufacture
 from vtc07.meter.state import Account
 from vtc07.tokens import (
     EA,
     KEN,
     KRN,
     KT,
+    RND,
     SGC,
+    TCT,
     TI,
     TID,
     BaseDate,
     DecoderKey,
     KeyAttributes,
     MeterPAN,
+    Service,
+    TransferCredit,
+    encode,
 )
 
 __all__ = ["here"]
@@ -88,10 +95,12 @@ class Bench:
         self.told: list[str] = []
         self.companion = load_companion(companion)
         self.store = MemoryStore(charged(self.companion, balance, phases))
-        self.meter = ServedMeter(
-            self.companion, self.store, now_ns=0, load=load, told=self.told.append
-        )
+        self.meter = ServedMeter(self.companion, self.store, now_ns=0, load=load, told=self.hear)
         self.sleep(0)
+
+    def hear(self, sentence: Said) -> None:
+        """Keep what is told."""
+        self.told.append(str(sentence))
 
     def act(self, request: Request) -> dict[str, Any]:
         """Carry out a request as `meter set` sends it, by way of its line."""
@@ -233,6 +242,27 @@ def test_what_happens_is_told_when_it_is_durable() -> None:
     assert bench.told[2:] == ["power is lost", "power is back", "the low-credit alarm is on"]
 
 
+def test_a_token_is_typed_at_the_keypad() -> None:
+    bench = Bench()
+    executed: list[TokenExecuted] = []
+    bench.meter = ServedMeter(
+        bench.companion, bench.store, now_ns=0, told=bench.hear, token_executed=executed.append
+    )
+    bench.sleep(0)
+    token = encode(TransferCredit(Service.ELECTRICITY, RND(5), 1_000, 250), KEY).digits
+    assert bench.meter.enter(token[:19], bench.clock.now_ns()) is ErrorCode.VALUE_REFUSED
+    assert bench.meter.enter(token, bench.clock.now_ns()) is None
+    assert bench.meter.enter(token, bench.clock.now_ns()) is ErrorCode.TOKEN_EXECUTING
+    bench.sleep(5)
+    assert executed == [TokenExecuted(TCT.NUMERIC, TokenStatus.ACCEPT)]
+    assert bench.told[-1] == "token from the numeric carrier: Accept"
+    assert bench.act(Show())["credit"] == 125_000
+    bench.act(Power(on=False))
+    assert bench.meter.meter is None
+    with pytest.raises(Failure, match="its keypad does nothing"):
+        bench.meter.enter(token, bench.clock.now_ns())
+
+
 def test_a_store_at_fault_is_told_and_shown_until_power_returns() -> None:
     class Fragile(MemoryStore):
         broken = False
@@ -244,7 +274,7 @@ def test_a_store_at_fault_is_told_and_shown_until_power_returns() -> None:
 
     bench = Bench(load="100")
     bench.store = store = Fragile(bench.store.state)
-    bench.meter = ServedMeter(bench.companion, store, now_ns=0, load="100", told=bench.told.append)
+    bench.meter = ServedMeter(bench.companion, store, now_ns=0, load="100", told=bench.hear)
     bench.sleep(1)
     store.broken = True
     shown = bench.act(Tamper(1))

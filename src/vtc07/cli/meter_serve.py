@@ -138,7 +138,7 @@ def serve(
             load=load,
             acceleration=acceleration,
             character_ns=port.character_ns,
-            told=output.progress,
+            told=lambda sentence: output.progress(str(sentence)),
         )
         where = str(port.address if isinstance(port, TCPPort) else address)
         control = None

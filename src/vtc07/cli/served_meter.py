@@ -7,11 +7,13 @@ from typing import Any, Final
 
 from vtc07.carrier.companion import MS, Companion
 from vtc07.carrier.endpoint import SpeedChange
+from vtc07.carrier.status import ErrorCode
 from vtc07.cli.control import Power, Request, SetLoad, SetPhase, Show, Tamper
 from vtc07.cli.failure import Failure
 from vtc07.cli.loads import MOST_ACCELERATION, WantedLoad, wanted_load
 from vtc07.cli.output import Output
 from vtc07.cli.power import switch_off, work
+from vtc07.hhu.texts import Said, mark, said
 from vtc07.meter import (
     DisconnectReason,
     Event,
@@ -27,12 +29,12 @@ from vtc07.meter import (
 from vtc07.meter.accounting import disconnect_reason, drawn
 from vtc07.tokens import TCT, Service
 
-_REASONS: Final = {
-    DisconnectReason.NONE: "none",
-    DisconnectReason.CREDIT: "credit",
-    DisconnectReason.TAMPER: "tamper",
-    DisconnectReason.POWER_LIMIT: "power limit",
-    DisconnectReason.PHASE_UNBALANCE: "phase unbalance",
+REASONS: Final = {
+    DisconnectReason.NONE: mark("none"),
+    DisconnectReason.CREDIT: mark("credit"),
+    DisconnectReason.TAMPER: mark("tamper"),
+    DisconnectReason.POWER_LIMIT: mark("power limit"),
+    DisconnectReason.PHASE_UNBALANCE: mark("phase unbalance"),
 }
 _UNITS: Final = {Service.ELECTRICITY: "Wh", Service.TIME: "s"}
 
@@ -40,10 +42,11 @@ _UNITS: Final = {Service.ELECTRICITY: "Wh", Service.TIME: "s"}
 class ServedMeter:
     """What the driver turns: a meter under power, or a port at which nothing answers.
 
-    Everything is to be called in the driver's thread. ``told``: gets a line for whatever happens
-    that a person may want to see. Without power characters are swallowed and the link stays, as
-    under an optical head; what was not committed is lost, and the next power up begins with what
-    the store holds.
+    Everything is to be called in the driver's thread. ``told``: gets a sentence for whatever
+    happens that a person may want to see. ``token_executed``: told of every token that came to its
+    end, from whatever carrier. Without power characters are swallowed and the link stays, as under
+    an optical head; what was not committed is lost, and the next power up begins with what the
+    store holds.
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class ServedMeter:
         load: str | None = None,
         acceleration: int = 1,
         character_ns: int = 0,
-        told: Callable[[str], None],
+        told: Callable[[Said], None],
+        token_executed: Callable[[TokenExecuted], None] | None = None,
     ) -> None:
         self._companion = companion
         self._store = store
         self._character_ns = character_ns
         self._told = told
+        self._executed = token_executed
         state = store.load()
         self._nameplate = state.nameplate
         self._wanted = self._load_of(load, acceleration, state.powered_ns)
@@ -114,7 +119,7 @@ class ServedMeter:
         assert self._server is not None  # power is lost between two turns, never within a commit
         self._server.work_done(error, now_ns)
         if error is not None:
-            self._told("the store could not be written: the meter keeps nothing from now on")
+            self._told(said("the store could not be written: the meter keeps nothing from now on"))
         self._tell()
 
     # --- what a person does ----------------------------------------------------------------------
@@ -123,6 +128,22 @@ class ServedMeter:
     def meter_pan(self) -> str:
         """The meter's MeterPAN."""
         return str(self._nameplate.meter_pan)
+
+    @property
+    def meter(self) -> Meter | None:
+        """The meter, None where it has no power."""
+        return None if self._server is None else self._server.meter
+
+    def enter(self, typed: str, now_ns: int) -> ErrorCode | None:
+        """Enter a token at the keypad, or say why the meter does not take it.
+
+        ``typed``: any digits; fewer or more than those of a token are refused by the meter too. The
+        token's end is told to ``token_executed``. Failure: the meter has no power.
+        """
+        self.handle_timer(now_ns)
+        if self._server is None:
+            raise Failure("the meter has no power: its keypad does nothing; give it power first")
+        return self._server.meter.enter(typed, TCT.NUMERIC, now_ns)
 
     def act(self, request: Request, now_ns: int) -> dict[str, Any]:
         """Carry a request out, make durable what it changed, and return the state afterwards.
@@ -187,13 +208,13 @@ class ServedMeter:
                 self._restore_power(now_ns)
             return
         if self._server is not None:
-            self._told("power is lost")
+            self._told(said("power is lost"))
         self._server = None
         self._back_ns = back_ns
 
     def _restore_power(self, now_ns: int) -> None:
         self._back_ns = None
-        self._told("power is back")
+        self._told(said("power is back"))
         self._server = self._powered_up(now_ns)
 
     def _powered_up(self, now_ns: int) -> MeterServer:
@@ -218,12 +239,19 @@ class ServedMeter:
     # --- what a person is told -------------------------------------------------------------------
 
     def _token_executed(self, event: TokenExecuted) -> None:
-        status = "not stored" if event.status is None else event.status.value
-        carrier = "virtual" if event.carrier is TCT.VIRTUAL else "numeric"
-        self._told(f"token from the {carrier} carrier: {status}")
+        status: Said | str = said("not stored") if event.status is None else event.status.value
+        if event.carrier is TCT.VIRTUAL:
+            self._told(said("token from the virtual carrier: {status}", status=status))
+        else:
+            self._told(said("token from the numeric carrier: {status}", status=status))
+        if self._executed is not None:
+            self._executed(event)
 
     def _low_credit_alarm(self, event: LowCreditAlarm) -> None:
-        self._told(f"the low-credit alarm is {'on' if event.active else 'off'}")
+        if event.active:
+            self._told(said("the low-credit alarm is on"))
+        else:
+            self._told(said("the low-credit alarm is off"))
 
     def _tell(self) -> None:
         """Tell what has become durable of switch, tamper and lockouts since the last time."""
@@ -234,8 +262,8 @@ class ServedMeter:
             return
         self._events_told = committed.events_counted
         for event in reversed(committed.event_log[:new]):
-            if said := _sentence(event):
-                self._told(said)
+            if (sentence := _sentence(event)) is not None:
+                self._told(sentence)
 
     def _document(self, now_ns: int) -> dict[str, Any]:
         """Return the state for programs; what a meter without power does not know is None."""
@@ -262,7 +290,7 @@ class ServedMeter:
         flowing = drawn(state, meter.load)
         return known | {
             "load_switch": "closed" if state.switch.closed else "open",
-            "disconnect_reason": _REASONS[disconnect_reason(state)],
+            "disconnect_reason": REASONS[disconnect_reason(state)],
             "power": sum(flowing),
             "phases": list(flowing),
             "credit": state.account.balance,
@@ -273,16 +301,20 @@ class ServedMeter:
         }
 
 
-def _sentence(event: Event) -> str | None:
+def _sentence(event: Event) -> Said | None:
+    detail = event.detail or 0
     match event.name:
         case EventName.SWITCH_CLOSED:
-            return "the load switch is closed"
+            return said("the load switch is closed")
         case EventName.SWITCH_OPEN:
-            return f"the load switch is open: {_REASONS[DisconnectReason(event.detail or 0)]}"
+            reason = Said(REASONS[DisconnectReason(detail)])
+            return said("the load switch is open: {reason}", reason=reason)
         case EventName.TAMPER:
-            return f"tamper is noticed: flags {event.detail}"
+            return said("tamper is noticed: flags {flags}", flags=detail)
         case EventName.LOCKOUT:
-            return f"after wrong tokens their carrier is locked for {event.detail} s"
+            return said(
+                "after wrong tokens their carrier is locked for {seconds} s", seconds=detail
+            )
         case EventName.PASSWORD:
-            return f"after wrong passwords none is compared for {event.detail} s"
+            return said("after wrong passwords none is compared for {seconds} s", seconds=detail)
     return None
