@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from vtc07.hhu.texts import said
 from vtc07.screens.meter_line import Target
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from vtc07.web.bench.bench import Bench
 
 T = TypeVar("T")
+
+#: How often something that an open page shows is looked at, in s, and how long after the last page.
+_LOOK_S: Final = 1.0
+_LOOKED_FOR_S: Final = 40.0
 
 
 class Desk:
@@ -32,6 +37,9 @@ class Desk:
         self._meters: dict[str, Station] = {}
         self._kept: dict[type, object] = {}
         self._opened = 0
+        self._loop = asyncio.get_running_loop()
+        self._watched: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self.bench: Bench | None = None  # set where virtual meters are at hand
 
     def station_at(self, target: Target) -> Station:
@@ -69,10 +77,32 @@ class Desk:
 
     # --- open pages ------------------------------------------------------------------------------
 
-    @property
-    def is_listened_to(self) -> bool:
-        """Say whether a page is open that is told what changes."""
-        return bool(self._listeners)
+    def watch_for(self, name: str, look: Callable[[], object]) -> None:
+        """Look at something about every second, beside the loop, and `keep` what is found.
+
+        Goes on for as long as it is asked for again by its name within `_LOOKED_FOR_S`, as an open
+        page does.
+        """
+        known = name in self._watched
+        self._watched[name] = self._loop.time()
+        if not known:
+            task = self._loop.create_task(self._watch(name, look))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _watch(self, name: str, look: Callable[[], object]) -> None:
+        try:
+            while self._is_wanted(name) and not self.closing.is_set():
+                found = await self.aside(look)
+                if found != self._kept.get(type(found)):
+                    self.keep(found)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.closing.wait(), _LOOK_S)
+        finally:
+            del self._watched[name]
+
+    def _is_wanted(self, name: str) -> bool:
+        return self._loop.time() - self._watched[name] < _LOOKED_FOR_S
 
     def changed(self) -> None:
         """Tell every open page that something is not as it was."""
@@ -116,4 +146,6 @@ class Desk:
         """End everything: pages first, then what is under way."""
         self.closing.set()
         self.changed()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await asyncio.gather(*(station.close() for station in list(self.stations.values())))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,18 +12,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vtc07.carrier.companion_file import load_companion, shipped_companions
+from vtc07.carrier.companion_file import CompanionError, load_companion, shipped_companions
 from vtc07.cli.link_options import AUTO
 from vtc07.hhu.journal.rows import JournalRows
-from vtc07.hhu.texts import said
+from vtc07.hhu.session import Meter
+from vtc07.hhu.texts import Said, said
 from vtc07.links.ports import serial_ports
 from vtc07.screens.looking import look_at
 from vtc07.screens.meter_line import Target
 from vtc07.screens.overview import Overview
-from vtc07.screens.places import PLACES, Place, places, remember, remember_companion, used_before
+from vtc07.screens.places import (
+    PLACES,
+    Place,
+    own_companions,
+    places,
+    remember,
+    remember_companion,
+    used_before,
+    whereabouts,
+)
 from vtc07.screens.way import WayError
-from vtc07.web.station import Station
-from vtc07.web.view import Refused, View
+from vtc07.web.station import Busy, Station
+from vtc07.web.view import Refused, View, part
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +43,72 @@ class Open:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Introduced:
+    """What the meter of a place said of itself when it was greeted."""
+
+    meter: Meter
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where meters may be: addresses used before, and the ports that are there now."""
+
+    places: tuple[Place, ...]
+
+
+def _find(state: Path) -> Found:
+    return Found(places(used_before(state / PLACES), serial_ports()))
+
+
+@part("places")
+def where(view: View) -> Mapping[str, object]:
+    """Return where meters are met, and may be; ports that come and go are seen."""
+    desk = view.desk
+    desk.watch_for("places", functools.partial(_find, desk.setting.state))
+    found = desk.kept(Found)
+    met = {whereabouts(station.target.address) for station in desk.stations.values()}
+    return {
+        "stations": tuple(desk.stations.values()),
+        "places": ()
+        if found is None
+        else tuple(p for p in found.places if whereabouts(_bare(p.address)) not in met),
+    }
+
+
+def _bare(text: str) -> str:
+    """Return an address without the options behind it."""
+    return text.partition(" --")[0]
+
+
 async def first(request: Request) -> Response:
     """Show the places where a meter may be."""
-    view = View(request)
-    journal, state = view.desk.setting.journal, view.desk.setting.state
+    return await _first(View(request))
 
-    def look() -> tuple[tuple[Place, ...], int]:
-        return places(used_before(state / PLACES), serial_ports()), len(journal.unresolved())
 
-    found, is_open = await view.desk.aside(look)
+async def _first(
+    view: View,
+    *,
+    problem: Said | str | None = None,
+    form: Mapping[str, str] | None = None,
+) -> Response:
+    desk = view.desk
+    journal, state = desk.setting.journal, desk.setting.state
+
+    def look() -> tuple[Found, int, tuple[str, ...]]:
+        return _find(state), len(journal.unresolved()), own_companions(state / PLACES)
+
+    found, is_open, own = await desk.aside(look)
+    if found != desk.kept(Found):
+        desk.keep(found)
     return view.page(
-        "connect.html", places=found, open_count=is_open, companions=shipped_companions()
+        "connect.html",
+        200 if problem is None else 422,
+        problem=problem,
+        form=form or {},
+        open_count=is_open,
+        companions=shipped_companions(),
+        own=own,
     )
 
 
@@ -50,59 +116,98 @@ async def connect(request: Request) -> Response:
     """Go to a place, and look at the meter that is there."""
     view = View(request)
     form = await view.form()
-    chosen = form.get("companion", "") or view.desk.setting.companion
     try:
-        target = Target.typed(form.get("address", ""), chosen)
-    except WayError as error:
-        raise Refused(error.said, 422) from None
-    if target.companion != AUTO:
-        await view.desk.aside(functools.partial(load_companion, target.companion))
+        target = Target.typed(form.get("address", ""), _companion(view, form))
+        if target.companion != AUTO:
+            await view.desk.aside(functools.partial(load_companion, target.companion))
+    except (WayError, CompanionError) as error:
+        why = error.said if isinstance(error, WayError) else str(error)
+        if view.is_quiet:
+            raise Refused(why, 422) from None
+        return await _first(view, problem=why, form=form)
     station = view.desk.station_at(target)
-    if not station.busy:
-        begin_looking(station, replace(target, password=station.target.password))
+    try:
+        begin_looking(station, target)
+    except Busy:
+        if target.text != station.target.text:
+            raise
+        # The very same is asked for once more, or from another page: it is under way.
     return view.go(f"/at/{station.name}")
+
+
+def _companion(view: View, form: Mapping[str, str]) -> str:
+    """Return the companion that was chosen: a file, one by its name, or the application's."""
+    if file := form.get("file", "").strip():
+        return file if file in shipped_companions() else str(Path(file).expanduser().absolute())
+    return form.get("companion", "") or view.desk.setting.companion
 
 
 async def companion(request: Request) -> Response:
     """Take a companion file for a meter that none of the others describes, and look again."""
     view = View(request)
-    file = (await view.form()).get("companion", "")
+    file = (await view.form()).get("companion", "").strip()
     if not file:
         raise Refused(said("The name of the companion file is missing."), 422)
-    name = file if file in shipped_companions() else str(Path(file).absolute())
+    name = _companion(view, {"file": file})
     await view.desk.aside(functools.partial(load_companion, name))
     begin_looking(view.station, view.station.target.spoken(name))
     return view.go(view.at())
 
 
 def begin_looking(station: Station, target: Target) -> None:
-    """Look at whichever meter is at a target, and mean that one from now on."""
-    fresh = replace(target, meter_pan=None)
+    """Look at whichever meter is at a target, and mean that one from now on.
 
+    No password goes to a meter that is not known yet; the one of the meter that was there is kept
+    where it is there still. Busy where work is under way.
+    """
+    before = station.target
+    fresh = replace(target, meter_pan=None, password=None)
+
+    def met(overview: Overview) -> None:
+        if overview.meter_pan is not None and overview.meter_pan == before.meter_pan:
+            station.target = replace(station.target, password=before.password)
+
+    _begin(station, fresh, met)
+    station.target = fresh
+    station.overview = None
+    station.forget(Open)
+    station.forget(Introduced)
+
+
+def look_again(station: Station) -> None:
+    """Read the meter that is meant once more; any one, where none is meant yet."""
+    if station.target.meter_pan is None:
+        begin_looking(station, station.target)
+    else:
+        _begin(station, replace(station.target, password=None), lambda _: None)
+
+
+def _begin(station: Station, target: Target, then: Callable[[Overview], None]) -> None:
     def arrived(overview: Overview) -> None:
         station.in_loop(functools.partial(_show, station, overview))
 
     def done(overview: Overview) -> None:
+        _show(station, overview)
         state = station.desk.setting.state / PLACES
         remember(state, target.text)
-        if fresh.companion not in (AUTO, station.desk.setting.companion):
-            remember_companion(state, fresh.companion)
+        if target.companion not in (AUTO, station.desk.setting.companion):
+            remember_companion(state, target.companion)
         station.met(overview)
         count_open(station, station.desk.setting.journal)
+        then(overview)
 
     station.begin(
-        said("connecting to {address}", address=fresh.address),
-        functools.partial(look_at, target=fresh, on_arrival=arrived),
+        said("connecting to {address}", address=target.address),
+        functools.partial(look_at, target=target, on_arrival=arrived),
         done,
+        target=target,
     )
-    station.target = fresh
-    station.overview = None
-    station.forget(Open)
 
 
 def _show(station: Station, overview: Overview) -> None:
     station.overview = overview
-    station.changed()
+    if overview.meter is not None:
+        station.keep(Introduced(overview.meter))
 
 
 def count_open(station: Station, journal: JournalRows) -> None:
