@@ -17,7 +17,7 @@ class Setting:
     ``language``: of every page as long as its reader chooses no other; None: as browsers ask.
     ``catalogues``: a folder of catalogues that go before the shipped ones, or None.
     ``companion``: of the meters, as for `vtc07 read`. ``is_bench``: virtual meters are at hand, and
-    the journal is the bench's own.
+    the journal is the bench's own. ``has_password``: one signs in, and can sign out.
     """
 
     journal: FileJournal
@@ -27,3 +27,4 @@ class Setting:
     catalogues: Path | None = None
     companion: str = AUTO
     is_bench: bool = False
+    has_password: bool = False

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import sys
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +31,7 @@ from vtc07.screens.overview import Overview
 from vtc07.screens.passing import Passed
 from vtc07.screens.places import PLACES, own_companions
 from vtc07.trace.message import TraceMessage, TraceSpeed
+from vtc07.web.defect import report
 
 if TYPE_CHECKING:
     from vtc07.web.desk import Desk
@@ -239,7 +238,7 @@ class Station:
         elif judged is not None:
             self.say(judged[0], Mood.BAD)
         else:
-            traceback.print_exception(error, file=sys.stderr)
+            report(error)
             self.say(
                 said(
                     "A defect of this program ended the work ({name}); what was sent stands in the "
