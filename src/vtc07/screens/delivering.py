@@ -92,28 +92,33 @@ class Told:
 
     def lines(self, tokens: Sequence[str], texts: Texts) -> list[str]:
         """Return what is said of each token, in order, and of earlier deliveries first."""
-        lines = [
+        lines = [each.words(texts) for each in self.earlier_said()]
+        for place, (digits, outcome) in enumerate(zip(tokens, self.outcomes, strict=True)):
+            lines += [f"{place + 1}  {grouped(digits)}", f"   {outcome.said.words(texts)}"]
+            lines += [f"   {each.words(texts)}" for each in self.notes(place)]
+        return [*lines, *self.problems]
+
+    def earlier_said(self) -> list[Said]:
+        """Return what became of earlier deliveries that stood open."""
+        return [
             said(
                 "Earlier delivery {number}: {outcome}",
                 number=earlier.delivery.number,
                 outcome=earlier.outcome.said,
-            ).words(texts)
+            )
             for earlier in self.earlier
         ]
-        for place, (digits, outcome) in enumerate(zip(tokens, self.outcomes, strict=True)):
-            lines += self._of_token(place, digits, outcome, texts)
-        return [*lines, *self.problems]
 
-    def _of_token(self, place: int, digits: str, outcome: Outcome, texts: Texts) -> list[str]:
-        lines = [f"{place + 1}  {grouped(digits)}", f"   {outcome.said.words(texts)}"]
+    def notes(self, place: int) -> list[Said]:
+        """Return what is to be said of a token beside its outcome."""
+        outcome = self.outcomes[place]
+        notes = []
         if place in self.known:
-            lines.append(
-                "   " + said("The meter took it before; nothing was entered.").words(texts)
-            )
+            notes.append(said("The meter took it before; nothing was entered."))
         status = outcome.status if isinstance(outcome, Delivered | Refused) else None
         if status is not None and status in EXPLANATIONS and self.state is None:
-            lines.append("   " + texts(EXPLANATIONS[status]))
-        return lines
+            notes.append(Said(EXPLANATIONS[status]))
+        return notes
 
 
 def deliver(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from vtc07.hhu.journal.deliveries import Delivery
 from vtc07.hhu.journal.rows import JournalRows
+from vtc07.hhu.texts import Said, said
 from vtc07.screens.delivering import sighting
 from vtc07.screens.token_entry import Sighting
 
@@ -39,3 +40,16 @@ def made_since(
         made = [d for d in journal.deliveries_of(digits) if d.number not in before]
         found.append(made[-1] if made else None)
     return tuple(found)
+
+
+def made_said(made: Sequence[Delivery | None]) -> Said:
+    """Return what the journal knows of tokens whose delivery was not waited for, as a sentence."""
+    still_open = [each.number for each in made if each is not None and each.ended is None]
+    if not still_open:
+        return said("Nothing is open in the journal: what was not sent is as good as before.")
+    return said(
+        "Delivery {number} stands open in the journal: nobody can tell from here whether the meter "
+        "took the token. Connect to this meter again and choose Open deliveries: the meter tells, "
+        "and nothing is entered twice.",
+        number=still_open[0],
+    )

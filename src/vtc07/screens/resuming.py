@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 from vtc07.cli.connection import Connection
 from vtc07.hhu.delivery import WallClock
 from vtc07.hhu.journal.deliveries import UnitJournal
@@ -13,11 +16,21 @@ from vtc07.trace.values import grouped
 
 
 def resume_open(
-    connection: Connection, *, journal: UnitJournal, wall_clock: WallClock
+    connection: Connection,
+    *,
+    journal: UnitJournal,
+    wall_clock: WallClock,
+    alone: Callable[[str], AbstractContextManager[None]] | None = None,
 ) -> ResumeReport:
-    """Ask whichever meter is there what became of what is open at it; nothing is entered again."""
-    connection.greet(compare=False)
-    return connection.run(resume(connection.session, journal, wall_clock=wall_clock))
+    """Ask whichever meter is there what became of what is open at it; nothing is entered again.
+
+    ``alone``: keeps the meter of a MeterPAN to this work, where others may be at it too: what is
+    being entered from another place is not to be taken for what never arrived.
+    """
+    meter = connection.greet(compare=alone is not None)
+    mine = nullcontext() if alone is None or meter.meter_pan is None else alone(meter.meter_pan)
+    with mine:
+        return connection.run(resume(connection.session, journal, wall_clock=wall_clock))
 
 
 def resumed_lines(report: ResumeReport) -> list[Said | str]:

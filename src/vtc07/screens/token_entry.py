@@ -21,6 +21,9 @@ from vtc07.trace.values import grouped
 
 DIGITS: Final = 20
 _GROUP: Final = 4
+_AMONG_OTHERS: Final = re.compile(
+    r"(?<![0-9])(?<![0-9][\s-])(?:[0-9]{20}|[0-9]{4}(?:[\s-][0-9]{4}){4})(?![\s-]?[0-9])"
+)
 
 
 class Standing(enum.Enum):
@@ -87,6 +90,15 @@ def tokens_in(text: str) -> tuple[str, ...] | None:
     if not digits or len(digits) % DIGITS:
         return None
     return tuple(digits[at : at + DIGITS] for at in range(0, len(digits), DIGITS))
+
+
+def tokens_among(text: str) -> tuple[str, ...]:
+    """Return the tokens of a text, as they stand in a message: alone, or among other words.
+
+    Among others a token is what nobody can take for anything else: 20 digits in one piece, or five
+    groups of four with a blank, a stroke or a line between, and no other digits beside them.
+    """
+    return tokens_in(text) or tuple(digits_of(found) for found in _AMONG_OTHERS.findall(text))
 
 
 def check(text: str, before: Sequence[str] = (), sightings: Sequence[Sighting] = ()) -> Check:

@@ -22,6 +22,7 @@ from vtc07.screens.delivering import (
     deliver_set,
     result_said,
 )
+from vtc07.screens.known import made_said
 from vtc07.screens.mood import Mood
 from vtc07.screens.token_entry import (
     Check,
@@ -282,24 +283,7 @@ class DeliverScreen(Frame):
             lines.append(f"{place}  {grouped(digits)}")
             if delivery is not None and delivery.ended is not None:
                 lines.append(f"   {self.words(result_said(delivery.ended))}")
-        still_open = [delivery.number for delivery in made if delivery and delivery.ended is None]
-        if still_open:
-            lines.append(
-                self.words(
-                    said(
-                        "Delivery {number} stands open in the journal: nobody can tell from here "
-                        "whether the meter took the token. Connect to this meter again and choose "
-                        "Open deliveries: the meter tells, and nothing is entered twice.",
-                        number=still_open[0],
-                    )
-                )
-            )
-        else:
-            lines.append(
-                self.words(
-                    said("Nothing is open in the journal: what was not sent is as good as before.")
-                )
-            )
+        lines.append(self.words(made_said(made)))
         self.query_one("#gathered", Static).update(Content("\n".join(lines)))
 
     def action_why(self) -> None:

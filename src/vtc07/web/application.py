@@ -17,11 +17,41 @@ from vtc07.web.defect import sentence_of
 from vtc07.web.desk import Desk
 from vtc07.web.guard import Guard
 from vtc07.web.live import live
-from vtc07.web.pages import bench, connect, frame, line, meter, sign_in
+from vtc07.web.pages import (
+    bench,
+    connect,
+    deliver,
+    diagnose,
+    frame,
+    journal,
+    line,
+    meter,
+    registers,
+    reports,
+    route_work,
+    routes,
+    sign_in,
+)
+from vtc07.web.pages import open as open_deliveries
 from vtc07.web.station import Busy
 from vtc07.web.view import Refused, View
 
-_PAGES = (bench, frame, connect, meter, line, sign_in)
+_PAGES = (
+    bench,
+    frame,
+    connect,
+    meter,
+    registers,
+    line,
+    deliver,
+    open_deliveries,
+    diagnose,
+    sign_in,
+    routes,
+    route_work,
+    journal,
+    reports,
+)
 
 
 def application(desk: Desk, access: Access) -> ASGIApp:
