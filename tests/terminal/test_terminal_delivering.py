@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cable import Cable
 from cli_bench import credit, done, here, new_meter, registers, vtc07
-from terminal_bench import Bench, Cable, Hand, bench, happens, run
+from terminal_bench import Bench, Hand, bench, happens, run
 
 from vtc07.carrier.companion_file import load_companion
 from vtc07.carrier.status import TokenStatus

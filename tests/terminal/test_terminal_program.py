@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from cable import Cable
 from cli_bench import PROGRAM, credit, done, here, new_meter, registers, vtc07
-from terminal_bench import Cable, bench
+from terminal_bench import bench
 
 import needs
 from vtc07.cli.failure import Failure

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cable import Cable
 from cli_bench import credit, done, here, registers
-from terminal_bench import Bench, Cable, Hand, at_hand, bench, run
+from terminal_bench import Bench, Hand, at_hand, bench, run
 
 assert here
 
