@@ -25,9 +25,13 @@ class Passed:
             return annotate_speed(self.what)
         return annotate(self.what, self.companion)
 
+    @property
+    def clock(self) -> str:
+        """The time of day, to the millisecond."""
+        return f"{self.time:%H:%M:%S}.{self.time.microsecond // 1000:03d}"
+
     def lines(self) -> tuple[str, ...]:
         """Return it as lines; the first begins with the time of day, to the millisecond."""
         first, *more = self.annotation.lines()
-        clock = f"{self.time:%H:%M:%S}.{self.time.microsecond // 1000:03d}"
-        indent = " " * (len(clock) + 3)
-        return (f"{clock} {first}", *(indent + line for line in more))
+        indent = " " * (len(self.clock) + 3)
+        return (f"{self.clock} {first}", *(indent + line for line in more))

@@ -34,6 +34,8 @@ _BITS: Final = {
 _SHOWN: Final = ("load switch open", "valve shut", "0")
 _WITH_VALVE: Final = ("water", "gas")
 _STATUS: Final = "serverStatus"
+#: A scale has at least one of what people say: a kWh, a cubic metre, an hour.
+_LARGE: Final = 1000
 _HOUR_S: Final = 3600
 
 
@@ -82,14 +84,21 @@ class CreditPicture:
     is_low: bool = False
 
     @property
+    def note(self) -> Said | None:
+        """What is to be said of it besides, None where it is as it should be."""
+        if self.is_negative:
+            return said("More was used than was bought.")
+        if self.is_low:
+            return said("The credit is low.") if self.at else said("No credit is left.")
+        return None
+
+    @property
     def said(self) -> Said:
         """How it stands, in words."""
         if self.text is None:
             return said("The credit is not known yet.")
-        if self.is_negative:
-            return said("Credit: {credit}; more was used than was bought.", credit=self.text)
-        if self.is_low:
-            return said("Credit: {credit}; that is low.", credit=self.text)
+        if self.note is not None:
+            return said("Credit: {credit}. {note}", credit=self.text, note=self.note)
         return said("Credit: {credit}", credit=self.text)
 
 
@@ -132,7 +141,7 @@ def credit(overview: Overview | None) -> CreditPicture | None:
     register = companion.table.named("creditBalance")
     limit = overview.value("lowCreditThreshold")
     threshold = limit if isinstance(limit, int) and limit > 0 else None
-    full = _full(max(value, 4 * (threshold or 0), 1), _HOUR_S if register.unit == "s" else 1)
+    full = _full(max(value, 4 * (threshold or 0)), _HOUR_S if register.unit == "s" else _LARGE)
     return CreditPicture(
         text=text_for_people(register, value, companion),
         at=min(1000, max(0, value) * 1000 // full),

@@ -245,13 +245,21 @@ class View:
             Markup(self.part_html(name)),  # noqa: S704 - our template
         )
 
-    def stream(self, name: str, element: str = "ol", classes: str = "") -> Markup:
-        """Return a stream in an element to which lines are added as they come."""
+    def stream(
+        self, name: str, element: str = "ol", classes: str = "", label: str = ""
+    ) -> Markup:
+        """Return a stream in an element to which lines are added as they come.
+
+        ``label``: makes it a region of this name that the keyboard can scroll.
+        """
         lines = STREAMS[name].since(self, 0)
         last = lines[-1][0] if lines else 0
         content = Markup("").join(Markup(line) for _, line in lines)  # noqa: S704 - our templates
-        return Markup('<{0} class="{1}" data-stream="{2}" data-after="{3}">{4}</{0}>').format(
-            element, classes, name, last, content
+        region = Markup("")
+        if label:
+            region = Markup(' tabindex="0" role="region" aria-label="{0}"').format(label)
+        return Markup('<{0} class="{1}" data-stream="{2}" data-after="{3}"{4}>{5}</{0}>').format(
+            element, classes, name, last, region, content
         )
 
     @property

@@ -107,8 +107,7 @@ async def _first(
         problem=problem,
         form=form or {},
         open_count=is_open,
-        companions=shipped_companions(),
-        own=own,
+        companions=(*shipped_companions(), *own),
     )
 
 
