@@ -57,21 +57,30 @@ class Said:
     values: tuple[tuple[str, Said | str | int], ...] = ()
     many: str = ""
 
-    def words(self, texts: Texts = ENGLISH) -> str:
-        """Return the sentence in a language."""
+    def words(self, texts: Texts = ENGLISH, *, isolated: bool = False) -> str:
+        """Return the sentence in a language.
+
+        ``isolated``: for a page that is written from right to left, where each value keeps its own
+        direction: it stands between the characters of Unicode for that (U+2068, U+2069).
+        """
         values = dict(self.values)
         count = values.get("count")
         if self.many and isinstance(count, int):
             template = texts.plural(self.template, self.many, count)
         else:
             template = texts(self.template)
-        shown = {n: v.words(texts) if isinstance(v, Said) else str(v) for n, v in values.items()}
+        shown = {
+            name: value.words(texts, isolated=isolated)
+            if isinstance(value, Said)
+            else _value(str(value), isolated=isolated)
+            for name, value in values.items()
+        }
         # A catalogue with a wrong name in it must not hide what is to be said.
         plain = self.many if self.many and count != 1 else self.template
         for each in (template, plain):
-            filled = _filled(each, shown)
+            filled = _filled(harmless(each), shown)
             if filled is not None:
-                return harmless(filled)
+                return filled
         return harmless(plain)
 
     def __str__(self) -> str:
@@ -90,6 +99,10 @@ class Said:
         values = document.get("values", {})
         read = {n: cls.from_document(v) if isinstance(v, Mapping) else v for n, v in values.items()}
         return cls(template, tuple(read.items()), str(document.get("many", "")))
+
+
+def _value(value: str, *, isolated: bool) -> str:
+    return f"\u2068{harmless(value)}\u2069" if isolated and value else harmless(value)
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str | None:

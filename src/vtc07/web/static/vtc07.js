@@ -3,27 +3,116 @@
 
 const policy = globalThis.trustedTypes?.createPolicy("vtc07", { createHTML: (html) => html });
 
-/** Put HTML that our server made into an element; whatever has the focus keeps it. */
-export function show(element, html) {
-  const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
-  element.innerHTML = policy ? policy.createHTML(html) : html;
-  if (focused) document.getElementById(focused)?.focus();
+/** So many lines of a stream are kept in the page. */
+const MOST_LINES = 500;
+/** A page that was out of sight for so long, in ms, is told nothing until it is looked at again. */
+const LONG_HIDDEN = 5000;
+/** How long to wait before trying again, in ms: each time twice as long, up to the last. */
+const [FIRST_WAIT, LAST_WAIT] = [1000, 8000];
+
+// --- what the server made, put into the page ------------------------------------------------------
+
+function parsed(html) {
+  const template = document.createElement("template");
+  template.innerHTML = policy ? policy.createHTML(html) : html; // from our server: the one place
+  return template.content;
 }
 
+/**
+ * Have an element hold HTML that our server made. What is there already stays and is changed, so
+ * that focus, selected text, open details and what was typed survive; an element with `data-keep`
+ * is left as it is.
+ */
+export function show(element, html) {
+  const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
+  become(element, parsed(html));
+  if (focused && !element.contains(document.activeElement)) {
+    document.getElementById(focused)?.focus();
+  }
+}
+
+/** What a node is, and of what: a button or a form of something else is never taken for this one. */
+function nature(node) {
+  if (node.nodeType !== Node.ELEMENT_NODE) return node.nodeName;
+  const names = ["id", "name", "type", "href", "action", "formaction", "data-key"];
+  const is = [node.nodeName, ...names.map((name) => node.getAttribute(name))];
+  if (node.matches("button, option, [type=radio], [type=checkbox]")) is.push(node.value);
+  if (node.localName === "form") {
+    for (const each of node.querySelectorAll("input[type=hidden]")) {
+      is.push(each.name, each.getAttribute("value"));
+    }
+  }
+  return JSON.stringify(is);
+}
+
+/** Pairs of the places at which two lists have the same, as many and in the same order. */
+function common(old, fresh) {
+  const most = Array.from({ length: old.length + 1 }, () => new Uint16Array(fresh.length + 1));
+  for (let i = old.length - 1; i >= 0; i--) {
+    for (let j = fresh.length - 1; j >= 0; j--) {
+      const both = old[i] === fresh[j] ? most[i + 1][j + 1] + 1 : 0;
+      most[i][j] = Math.max(both, most[i + 1][j], most[i][j + 1]);
+    }
+  }
+  const pairs = new Map();
+  for (let i = 0, j = 0; i < old.length && j < fresh.length; ) {
+    if (old[i] === fresh[j]) pairs.set(j++, i++);
+    else if (most[i + 1][j] >= most[i][j + 1]) i++;
+    else j++;
+  }
+  return pairs;
+}
+
+function become(element, fresh) {
+  const [old, wanted] = [[...element.childNodes], [...fresh.childNodes]];
+  const stays = common(old.map(nature), wanted.map(nature));
+  const kept = new Set([...stays.values()].map((i) => old[i]));
+  for (const node of old) if (!kept.has(node)) node.remove();
+  wanted.forEach((node, j) => {
+    const here = stays.has(j) ? old[stays.get(j)] : null;
+    if (!here) element.insertBefore(node, element.childNodes[j] ?? null);
+    else if (here.nodeType !== Node.ELEMENT_NODE) {
+      if (here.nodeValue !== node.nodeValue) here.nodeValue = node.nodeValue;
+    } else if (!here.isEqualNode(node) && !("keep" in here.dataset)) {
+      dress(here, node);
+      become(here, node);
+    }
+  });
+}
+
+function dress(here, fresh) {
+  const own = ["open", "aria-busy"]; // what the reader or this script has set
+  for (const { name, value } of fresh.attributes) {
+    if (!own.includes(name) && here.getAttribute(name) !== value) here.setAttribute(name, value);
+  }
+  for (const { name } of [...here.attributes]) {
+    if (!own.includes(name) && !fresh.hasAttribute(name)) here.removeAttribute(name);
+  }
+}
+
+/** Add lines to a stream; whoever looks at its end goes on doing so. */
 function add(element, html) {
   const isAtEnd = element.scrollHeight - element.scrollTop - element.clientHeight < 40;
-  const template = document.createElement("template");
-  template.innerHTML = policy ? policy.createHTML(html) : html;
-  element.append(template.content);
+  element.append(parsed(html));
+  while (element.childElementCount > MOST_LINES) element.firstElementChild.remove();
   if (isAtEnd) element.scrollTop = element.scrollHeight;
 }
 
-/** Say why something was not done; empty: nothing is wrong any more. */
-export function problem(words) {
-  const place = document.getElementById("problem");
-  place.textContent = words;
+// --- what is wrong --------------------------------------------------------------------------------
+
+function tell(id, words) {
+  const place = document.getElementById(id);
+  place.lastElementChild.textContent = words;
   place.hidden = !words;
 }
+
+/** Say why something was not done; empty: nothing is wrong any more. */
+export const problem = (words) => tell("problem", words);
+
+/** Say that the unit does not answer, in a place of its own; empty: it does. */
+const lost = (words) => tell("lost", words);
+
+// --- forms ----------------------------------------------------------------------------------------
 
 /** Ask the server quietly; returns the answer, or null where it was refused, which is shown. */
 export async function ask(path, fields) {
@@ -31,44 +120,79 @@ export async function ask(path, fields) {
   try {
     answer = await fetch(path, {
       method: "POST",
-      body: fields instanceof FormData ? new URLSearchParams(fields) : new URLSearchParams(fields),
+      body: new URLSearchParams(fields),
       headers: { "X-vtc07": "quiet" },
     });
   } catch {
-    problem(document.body.dataset.lost);
+    lost(document.body.dataset.lost);
     return null;
   }
+  if (answer.redirected) location.assign(answer.url);
   if (answer.ok) {
     problem("");
     return answer;
   }
-  const document_ = await answer.json().catch(() => ({ said: answer.statusText }));
-  problem(document_.said);
+  const words = await answer.text();
+  try {
+    problem(JSON.parse(words).said);
+  } catch {
+    problem(words.slice(0, 300));
+  }
   return null;
 }
 
+function busy(form, button, is) {
+  if (is) form.dataset.busy = "";
+  else delete form.dataset.busy;
+  if (is) button?.setAttribute("aria-busy", "true");
+  else button?.removeAttribute("aria-busy");
+}
+
 document.addEventListener("submit", async (event) => {
-  const form = event.target;
-  if (!("quiet" in form.dataset)) return;
+  const [form, button] = [event.target, event.submitter];
+  if (event.defaultPrevented || form.method === "dialog") return;
+  if ("busy" in form.dataset) return event.preventDefault(); // pressed twice, meant once
+  if (!("quiet" in form.dataset)) {
+    // Another page follows, or a file; in the second case nobody says when.
+    setTimeout(() => busy(form, button, true));
+    setTimeout(() => busy(form, button, false), 3000);
+    return;
+  }
   event.preventDefault();
-  const fields = new FormData(form, event.submitter);
-  const answer = await ask(form.action, fields);
+  const fields = new FormData(form, button);
+  const path = button?.getAttribute("formaction") ?? form.getAttribute("action") ?? location.href;
+  busy(form, button, true);
+  const answer = await ask(path, fields);
+  busy(form, button, false);
   if (answer) form.dispatchEvent(new CustomEvent("vtc07:done", { detail: answer, bubbles: true }));
 });
 
+// --- what the server tells ------------------------------------------------------------------------
+
+let source = null;
+let wait = FIRST_WAIT;
+let timer = 0;
+
 function watch() {
-  const parts = [...document.querySelectorAll("[data-part]")];
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+  const parts = new Set([...document.querySelectorAll("[data-part]")].map((e) => e.dataset.part));
   const streams = [...document.querySelectorAll("[data-stream]")];
-  if (!parts.length && !streams.length) return;
+  if (!parts.size && !streams.length) return;
   const query = new URLSearchParams(location.search);
   query.set("station", document.body.dataset.station);
-  for (const each of parts) query.append("part", each.dataset.part);
+  query.set("page", location.pathname);
+  for (const name of parts) query.append("part", name);
   for (const each of streams) {
     query.append("stream", each.dataset.stream);
     query.append("after", each.dataset.after);
   }
-  const source = new EventSource(`/live?${query}`);
-  source.addEventListener("open", () => problem(""));
+  source = new EventSource(`/live?${query}`);
+  source.addEventListener("open", () => {
+    wait = FIRST_WAIT;
+    lost("");
+  });
   source.addEventListener("part", (event) => {
     const { name, html } = JSON.parse(event.data);
     for (const each of document.querySelectorAll(`[data-part="${CSS.escape(name)}"]`)) {
@@ -85,10 +209,43 @@ function watch() {
     }
   });
   source.addEventListener("error", () => {
-    source.close(); // its own new attempt would ask for lines that are here already
-    problem(document.body.dataset.lost);
-    setTimeout(watch, 1000);
+    source?.close(); // its own new attempt would ask for lines that are here already
+    timer = setTimeout(again, wait);
+    wait = Math.min(2 * wait, LAST_WAIT);
   });
 }
+
+/** Look whether the server is there and knows this page, and listen to it again. */
+async function again() {
+  try {
+    const answer = await fetch(location.href, { method: "HEAD" });
+    if (answer.ok) return watch();
+    lost(document.body.dataset.gone); // started anew: it knows neither us nor the place
+  } catch {
+    lost(document.body.dataset.lost);
+    timer = setTimeout(again, wait);
+  }
+}
+
+function rest() {
+  clearTimeout(timer);
+  source?.close();
+  source = null;
+}
+
+addEventListener("pagehide", rest);
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of document.querySelectorAll("form[data-busy]")) {
+    for (const each of form.querySelectorAll("[aria-busy]")) busy(form, each, false);
+    busy(form, null, false);
+  }
+  watch();
+});
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(timer);
+  if (document.hidden) timer = setTimeout(rest, LONG_HIDDEN);
+  else if (!source || source.readyState === EventSource.CLOSED) watch();
+});
 
 watch();
