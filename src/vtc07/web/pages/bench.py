@@ -16,9 +16,13 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from vtc07.hhu.texts import mark, said
+from vtc07.screens.delivering import can_be_key_change
 from vtc07.screens.meter_line import Target
 from vtc07.web.bench.facts import KEYS, KINDS, TIME_FACTORS
 from vtc07.web.pages.bench_typing import Typist
+from vtc07.web.pages.connect import Open
+from vtc07.web.pages.deliver import drafted, gather, look_up
+from vtc07.web.sending import Sending
 from vtc07.web.station import Station
 from vtc07.web.view import Refused, View, event, part
 
@@ -154,6 +158,19 @@ def sale(view: View) -> Mapping[str, object]:
     return {**_panel(view), "issued": issued[::-1], "typist": _typist(view)}
 
 
+@part("bench_how")
+def how(view: View) -> Mapping[str, object]:
+    """Return whether what the unit is to send is to be sent as one key change."""
+    sending = view.station.kept(Sending)
+    return {"is_set": sending is None and can_be_key_change(drafted(view.station).digits)}
+
+
+@part("bench_resume")
+def resume(view: View) -> Mapping[str, object]:
+    """Return how much is open at the meter that the unit has met."""
+    return {"open": view.station.kept(Open)}
+
+
 # --- pages ---------------------------------------------------------------------------------------
 
 
@@ -178,6 +195,8 @@ async def show(request: Request) -> Response:
         keys=_ROWS,
         step=_STEPS[meter.kind.flow_unit],
         offers=meter.sale.offers,
+        shows_tokens=request.query_params.get("tokens") == "shown",
+        is_sent=view.station.kept(Sending) is not None,
         after=passed[-min(len(passed), _EARLIER)].number - 1 if passed else 0,
     )
 
@@ -247,6 +266,20 @@ async def type_in(request: Request) -> Response:
     """Type tokens that were issued at the keypad."""
     view, meter = _seen(request)
     _typist(view).type(_chosen(meter, await view.form()))
+    return _back(view, meter)
+
+
+async def to_unit(request: Request) -> Response:
+    """Put tokens that were issued into the unit's list of those that are to be sent."""
+    view, meter = _seen(request)
+    station = view.station_or_none = view.station = _place(view, meter.kind.name)
+    sending = station.kept(Sending)
+    if sending is not None and sending.end is not None:
+        station.forget(Sending)  # whoever has read the results begins anew
+    there = drafted(station).digits
+    tokens = " ".join(t for t in _chosen(meter, await view.form()) if t not in there)
+    if tokens:
+        gather(view, tokens, await look_up(view, tokens))
     return _back(view, meter)
 
 
@@ -330,5 +363,6 @@ ROUTES: Final = (
     Route("/bench/{meter}/tamper", tamper, methods=["POST"]),
     Route("/bench/{meter}/time", set_time, methods=["POST"]),
     Route("/bench/{meter}/issue", issue, methods=["POST"]),
+    Route("/bench/{meter}/to-unit", to_unit, methods=["POST"]),
     Route("/bench/{meter}/type", type_in, methods=["POST"]),
 )

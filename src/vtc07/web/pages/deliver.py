@@ -149,7 +149,7 @@ async def take(request: Request) -> Response:
     text = (await view.form()).get("text", "")
     found = tokens_among(text)
     if len(found) > 1:
-        draft = _add(view, text, await look_up(view, text))
+        draft = gather(view, text, await look_up(view, text))
         return JSONResponse({"field": "", "draft": draft.number})
     digits = found[0] if found else digits_of(text)
     if not digits or (not found and len(digits) > DIGITS):
@@ -165,7 +165,7 @@ async def add(request: Request) -> Response:
     text = (await view.form()).get("token", "")
     seen = await look_up(view, text)
     try:
-        draft = _add(view, text, seen)
+        draft = gather(view, text, seen)
     except Refused as refused:
         return _refused(view, refused, text)
     if view.is_quiet:  # the page can send this list at once, before it is told of it
@@ -173,7 +173,7 @@ async def add(request: Request) -> Response:
     return view.go(view.at(_PAGE))
 
 
-def _add(view: View, text: str, seen: Mapping[str, tuple[Sighting, ...]]) -> Draft:
+def gather(view: View, text: str, seen: Mapping[str, tuple[Sighting, ...]]) -> Draft:
     """Put tokens into the list of the place, all of them or none. Refused where one can be none."""
     station = view.station
     if station.kept(Sending) is not None:
@@ -245,7 +245,7 @@ async def send(request: Request) -> Response:
     try:
         _can_begin(station, number, form.get("meter", ""))
         if typed.strip() or not draft.tokens:
-            draft = _add(view, typed, seen)
+            draft = gather(view, typed, seen)
     except (Refused, Busy) as refused:
         return _refused(view, refused, typed)
     how = form.get("how", "")

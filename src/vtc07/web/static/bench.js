@@ -17,14 +17,16 @@ function press(key) {
   typing = typing.then(() => ask(keypad.action, { key }));
 }
 
-keypad.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
+// Before anything else of the page: a scanner that types goes where the focus is.
+addEventListener("keydown", (event) => {
+  if (!keypad.contains(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
   const key = /^[0-9]$/.test(event.key) ? event.key : KEYS[event.key];
   // Enter on a button is that button's; anywhere else on the keypad it is the meter's.
   if (!key || (event.key === "Enter" && event.target !== keypad)) return;
   event.preventDefault();
+  event.stopPropagation();
   press(key);
-});
+}, true);
 
 // Capturing: before the page's own way of sending forms, which does not wait for the key before.
 keypad.addEventListener("submit", (event) => {
@@ -91,6 +93,18 @@ setInterval(follow, 500);
 document.addEventListener("vtc07:part", (event) => {
   if (event.detail === "bench_display") flash();
   if (event.detail === "bench_loads") follow();
+});
+
+// --- the unit ------------------------------------------------------------------------------------
+
+// Sending stays on this page; where the unit has to ask first, its own page does.
+const entry = document.getElementById("entry");
+entry.addEventListener("submit", async (event) => {
+  const asSet = document.getElementById("as-set");
+  if (event.submitter?.id !== "send" || (asSet && !asSet.checked)) return;
+  event.preventDefault();
+  const sent = new FormData(entry, event.submitter);
+  if (await ask(entry.action, sent)) document.getElementById("token").value = "";
 });
 
 // --- tokens that are copied ----------------------------------------------------------------------
