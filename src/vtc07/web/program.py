@@ -190,6 +190,8 @@ class _Serving:
                 desk.bench = bench
             if self.target is not None:
                 self.access.landing = _begin(desk, self.target)
+            elif desk.bench is not None:
+                self.access.landing = "/bench"
             await self._answer(desk, resources)
 
     async def _answer(self, desk: Desk, resources: contextlib.ExitStack) -> None:
