@@ -27,6 +27,8 @@ async def live(request: Request) -> Response:
     known = set(parts) <= set(PARTS) and set(streams) <= set(STREAMS)
     if not known or len(after) != len(streams) or not all(a.isdigit() for a in after):
         raise Refused(said("The page asks for something that is not there; load it again."), 400)
+    if request.query_params.get("station"):
+        _ = view.station  # Refused where there is none any more
     return StreamingResponse(
         _told(view, parts, dict(zip(streams, map(int, after), strict=True))),
         media_type="text/event-stream",
