@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +36,7 @@ from playwright.sync_api import (  # noqa: E402 - where it is missing, the tests
     Error,
     Page,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -51,6 +51,8 @@ _FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+
+expect.set_options(timeout=GUARD_S * 1000)
 
 Fields = Mapping[str, str] | Sequence[tuple[str, str]]
 
@@ -426,13 +428,17 @@ def meter(
     *options: str,
     name: str = "m",
     listen: str = "tcp://127.0.0.1:0",
-    fast: bool = True,
+    companion: str | None = FAST,
 ) -> Iterator[str]:
-    """Serve a new meter; give its address. ``options``: of ``meter new``. ``fast``: see FAST."""
+    """Serve a new meter; give its address. ``options``: of ``meter new``.
+
+    ``companion``: the text of its file, COMPANION in the folder; None: as the options say.
+    """
     store = str(folder / f"{name}.meter")
-    companion = folder / COMPANION
-    companion.write_text(FAST)
-    chosen = ("--companion", str(companion)) if fast else ()
+    chosen: tuple[str, ...] = ()
+    if companion is not None:
+        (folder / COMPANION).write_text(companion)
+        chosen = ("--companion", str(folder / COMPANION))
     done("meter", "new", store, *chosen, *options)
     with served(store, "--listen", listen) as process:
         yield process.address
@@ -577,4 +583,3 @@ def free_port() -> int:
 
 
 __all__ = ["COMPANION", "GUARD_S", "Chromium", "Events", "Http", "Web", "meter", "web"]
-assert sys.platform != "win32", "these tests know POSIX signals"
