@@ -66,7 +66,10 @@ def delivered(web: Web, folder: Path, amount: str) -> tuple[str, int]:
 
 def test_deliveries_come_newest_first_a_page_at_a_time(at_work: Web) -> None:
     first = at_work.http.get("/journal")
-    numbers = [int(n) for n in re.findall(r'scope="row"><a href="/journal/([0-9]+)"', first.html)]
+    numbers = [
+        int(n)
+        for n in re.findall(r'scope="row" role="rowheader"><a href="/journal/([0-9]+)"', first.html)
+    ]
     assert len(numbers) == 100
     assert numbers == sorted(numbers, reverse=True)
     assert "5 deliveries are open" in first.text
@@ -75,18 +78,25 @@ def test_deliveries_come_newest_first_a_page_at_a_time(at_work: Web) -> None:
     assert older
     path = older[1].replace("&amp;", "&")
     second = at_work.http.get(path)
-    more = [int(n) for n in re.findall(r'scope="row"><a href="/journal/([0-9]+)"', second.html)]
+    more = [
+        int(n)
+        for n in re.findall(
+            r'scope="row" role="rowheader"><a href="/journal/([0-9]+)"', second.html
+        )
+    ]
     assert more == list(range(numbers[-1] - 1, numbers[-1] - 101, -1))
 
 
 def test_deliveries_of_one_meter_or_open_ones_alone(at_work: Web) -> None:
     of_one = at_work.http.get(f"/journal?meter={OTHER}")
-    cells = re.findall(r'<td class="pan"><bdi>([0-9]{18})</bdi>', of_one.html)
+    cells = re.findall(r'<td class="pan" role="cell"><bdi>([0-9]{18})</bdi>', of_one.html)
     assert set(cells) == {OTHER}
     by_drn = at_work.http.get(f"/journal?meter={OTHER[6:17]}")
     assert set(re.findall(r"<bdi>([0-9]{18})</bdi>", by_drn.html)) == {OTHER}
     still_open = at_work.http.get("/journal?open=1")
-    numbers = re.findall(r'scope="row"><a href="/journal/([0-9]+)"', still_open.html)
+    numbers = re.findall(
+        r'scope="row" role="rowheader"><a href="/journal/([0-9]+)"', still_open.html
+    )
     assert numbers == ["250", "200", "150", "100", "50"]
     assert at_work.http.get("/journal?meter=12").status == 422
     assert at_work.http.get("/journal?before=x&open=2").status == 200

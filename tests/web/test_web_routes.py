@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cli_bench import Proxy, credit, done, registers, vtc07
 from web_bench import COMPANION, Answer, Http, Web, free_port, meter, web
 
+from vtc07.hhu.journal.file import FileJournal
+from vtc07.hhu.route.visit import Arrived
+from vtc07.screens.meter_line import Target
 from vtc07.tokens import DRN, MeterPAN, MfrCode
+from vtc07.web.desk import Desk
+from vtc07.web.pages import route_work
+from vtc07.web.setting import Setting
+from vtc07.web.station import Busy
 
 PAN = "600727000000000009"
 OTHER = "600727111111111153"
@@ -390,6 +400,28 @@ def test_a_meter_that_is_not_reached_is_visited_again_and_a_route_can_go(
     at_work.http.post(f"{route}/remove", {"sure": "yes"})
     answer = at_work.http.post(f"/at/{station}/route")
     assert answer.status == 404
+
+
+def test_two_places_are_never_at_one_meter_with_a_route(tmp_path: Path) -> None:
+    async def work(journal: FileJournal) -> None:
+        desk = Desk(Setting(journal, lambda: datetime.now(UTC), tmp_path))
+        here, there = (
+            desk.station_at(Target.typed(f"tcp://127.0.0.1:{port}", "auto"))
+            for port in (4059, 4060)
+        )
+        try:
+            with ExitStack() as first, ExitStack() as second:
+                route_work._step(here, first, Arrived(PAN, ()))
+                with pytest.raises(Busy, match="4059"):
+                    route_work._step(there, second, Arrived(PAN, ()))
+                route_work._step(there, second, Arrived(OTHER, ()))
+            with ExitStack() as again:
+                route_work._step(there, again, Arrived(PAN, ()))
+        finally:
+            await desk.close()
+
+    with FileJournal(tmp_path / "j.journal") as journal:
+        asyncio.run(work(journal))
 
 
 def test_a_stranger_and_another_site_get_nothing(at_work: Web) -> None:

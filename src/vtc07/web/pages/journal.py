@@ -89,11 +89,9 @@ async def listed(request: Request) -> Response:
 def _page(desk: Desk, pan: str | None, before: int | None, *, only_open: bool) -> _Page:
     with open_for_reading(desk.setting.journal.path) as journal, journal.held_still():
         found = journal.newest(PAGE + 1, pan, only_open=only_open, before=before)
-        (is_open,) = journal.select("SELECT count(*) FROM delivery WHERE result IS NULL")[0]
+        is_open = len(journal.unresolved())
         newest_first = tuple(reversed(found))
-        return _Page(
-            journal.newest_delivery(), int(is_open), newest_first[:PAGE], len(found) > PAGE
-        )
+        return _Page(journal.newest_delivery(), is_open, newest_first[:PAGE], len(found) > PAGE)
 
 
 async def show(request: Request) -> Response:
