@@ -281,7 +281,7 @@ async def change(request: Request) -> Response:
 
 
 def _change_page(
-    view: View, address: str, *, typed: str = "", problem: str = "", is_empty: bool = False
+    view: View, address: str, *, typed: str = "", problem: Said | str = "", is_empty: bool = False
 ) -> Response:
     station = view.station
     chosen = next((c for c in _changes(station) if c.register.address == address), None)
@@ -333,6 +333,9 @@ async def write(request: Request) -> Response:
         return _change_page(view, address, typed=typed, problem=str(error))
     if value == "" and form.get("sure") != "yes":
         return _change_page(view, register.address, is_empty=True)
+    if wants_password(station) and not form.get("password"):
+        why = said("This meter wants a password before anything is written.")
+        return _change_page(view, address, typed=typed, problem=why)
     station.free()
     _take_password(station, form)
     _begin_writing(station, register, value)
