@@ -13,6 +13,7 @@ from vtc07.screens.token_entry import (
     check,
     digits_of,
     regrouped,
+    tokens_among,
     tokens_in,
 )
 from vtc07.tokens import (
@@ -145,3 +146,19 @@ def test_pasted_text_is_taken_for_tokens_or_for_nothing() -> None:
     assert tokens_in(one[:19]) is None
     assert tokens_in(f"token {one}") is None
     assert tokens_in("") is None
+
+
+def test_tokens_are_found_among_other_words_where_nothing_else_can_be_meant() -> None:
+    one, two = token_of_class(0), token_of_class(2)
+    assert tokens_among(f"{one}{two}") == (one, two)
+    assert tokens_among(f"1: {grouped(one)}\n2: {two}\nkWh 25") == (one, two)
+    assert tokens_among(f"Token {grouped(one).replace(' ', '-')}. Thank you") == (one,)
+    for text in (
+        "",
+        f"meter 6007 {grouped(one)}",
+        f"{grouped(one)} 25 kWh",
+        f"a{one}1",
+        f"token {one[:19]}",
+        f"token {one[:10]}\n{one[10:]}",
+    ):
+        assert tokens_among(text) == ()

@@ -22,7 +22,9 @@ from vtc07.trace.values import grouped
 DIGITS: Final = 20
 _GROUP: Final = 4
 _AMONG_OTHERS: Final = re.compile(
-    r"(?<![0-9])(?<![0-9][\s-])(?:[0-9]{20}|[0-9]{4}(?:[\s-][0-9]{4}){4})(?![\s-]?[0-9])"
+    r"(?<![0-9])(?<![0-9][ \t\xa0-])"
+    r"(?:[0-9]{20}|[0-9]{4}(?:[ \t\xa0-][0-9]{4}){4})"
+    r"(?![ \t\xa0-]?[0-9])"
 )
 
 
@@ -95,8 +97,8 @@ def tokens_in(text: str) -> tuple[str, ...] | None:
 def tokens_among(text: str) -> tuple[str, ...]:
     """Return the tokens of a text, as they stand in a message: alone, or among other words.
 
-    Among others a token is what nobody can take for anything else: 20 digits in one piece, or five
-    groups of four with a blank, a stroke or a line between, and no other digits beside them.
+    Among others a token is what nobody can take for anything else: 20 digits of a line, in one
+    piece or in five groups of four with a blank or a stroke between, and no more digits beside.
     """
     return tokens_in(text) or tuple(digits_of(found) for found in _AMONG_OTHERS.findall(text))
 

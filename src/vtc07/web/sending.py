@@ -228,6 +228,10 @@ class Sending:
             return Line(place + 1, digits, known.mood, known.said, tuple(end.notes(place)))
         if isinstance(end, Left):
             return Line(place + 1, digits, *self._as_left(place, end))
+        # What is sent is told of when it was answered: until then it may be on its way.
+        if course.outcome is None and course.step is None:
+            its_turn = self.whole or place == self._first()
+            course = replace(course, step=said("under way")) if its_turn else course
         often = counted("entered {count} time", "entered {count} times", course.entered)
         notes = (often,) if course.entered > 1 and course.outcome is None else ()
         return Line(place + 1, digits, course.mood, course.said, notes)
