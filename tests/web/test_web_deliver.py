@@ -15,7 +15,7 @@ import pytest
 from cable import GUARD_S, Cable
 from cli_bench import credit, done, registers
 from deliver_bench import Slips, credit_at, deliveries, is_kept_quiet, refuse_deliveries
-from web_bench import COMPANION, Chromium, Web, meter, observed, web
+from web_bench import COMPANION, Chromium, Web, free_port, meter, observed, web
 from web_bench import enter as let_in
 
 from vtc07.trace.values import grouped
@@ -126,6 +126,9 @@ def test_what_is_pasted_is_looked_at_before_it_is_taken(table: Table) -> None:
 
 def test_there_is_an_end_to_what_is_gathered(table: Table) -> None:
     slips = table.slips()
+    assert slips.add("0" * 21).status == 422
+    assert "20 digits" not in slips.http.post(slips.path("check"), {"token": "0" * 21}).text
+    assert slips.add(" ".join(f"{n:020d}" for n in range(21))).status == 422
     many = " ".join(f"{n:020d}" for n in range(20))
     assert "20 tokens are ready" in slips.add(many).text
     assert "too many tokens" in slips.add(token("1.0", 6)).text
@@ -204,7 +207,7 @@ def test_a_key_change_is_asked_about_and_delivered_whole(alone: Table) -> None:
     assert sent.path == slips.path()
     assert "the key change is complete" in alone.web.rests(slips.station)
     page = slips.page().text
-    assert "✓ Delivered the key change is complete" in page
+    assert "✓ Delivered to meter 600727000000000009 the key change is complete" in page
     assert page.count("✓ delivered:") == len(tokens)
     slips.http.post(slips.path("send"), {**before, "token": tokens[-1]})
     assert not slips.web.rests(slips.station).startswith("…")
@@ -220,6 +223,22 @@ def test_nothing_goes_to_another_meter_than_the_page_shows(table: Table) -> None
     assert f'value="{digits}"' in answer.html  # what was typed still stands there
     nowhere = Slips(table.web, table.web.connect("tcp://127.0.0.1:9"))
     assert "No meter is connected here" in nowhere.send(digits).text
+    assert not [each for each in deliveries(table.web) if each.token == digits]
+
+
+def test_tokens_that_were_gathered_for_a_meter_go_to_no_other(table: Table, tmp_path: Path) -> None:
+    """Somebody goes on to the next meter with a token still in the list."""
+    digits, port = token("1.0", 16), free_port()
+    listen = f"tcp://127.0.0.1:{port}"
+    with meter(tmp_path, listen=listen) as address:
+        slips = Slips(table.web, table.web.connect(address, table.companion))
+        assert "1 token is ready" in slips.add(digits).text
+    with meter(tmp_path, "--pan", "600727111111111153", name="next", listen=listen) as address:
+        table.web.connect(address, table.companion)
+        assert "to meter 600727111111111153" in slips.page().text
+        for answer in (slips.send(), slips.add(token("1.0", 17))):
+            assert "were gathered for meter 600727000000000009" in answer.text
+        table.web.rests(slips.station)
     assert not [each for each in deliveries(table.web) if each.token == digits]
 
 

@@ -26,7 +26,7 @@ from vtc07.hhu.texts import Said, counted, mark, said
 from vtc07.screens.delivering import Told, result_said
 from vtc07.screens.known import made_said
 from vtc07.screens.mood import MOODS, Mood
-from vtc07.screens.token_entry import Check, Sighting, check, digits_of
+from vtc07.screens.token_entry import DIGITS, Check, Sighting, check, digits_of
 
 #: How a delivery ended, in large letters; in English, to be put into the user's language.
 DONE: Final = mark("Delivered")
@@ -57,27 +57,44 @@ class Draft:
 
     ``number``: of this very list; another list has another one, so what a page sends is what it
     shows. ``asked_as``: the number under which sending was asked for, where it led to a question.
+    ``meter_pan``: the meter that was meant when the first one was taken, None where none was.
     """
 
     number: str = field(default_factory=new_number)
     tokens: tuple[Gathered, ...] = ()
     asked_as: str | None = None
+    meter_pan: str | None = None
 
     @property
     def digits(self) -> tuple[str, ...]:
         """The tokens."""
         return tuple(token.digits for token in self.tokens)
 
-    def taking(self, digits: str, sightings: tuple[Sighting, ...] = ()) -> Draft | None:
+    def taking(
+        self, text: str, meter_pan: str | None, sightings: tuple[Sighting, ...] = ()
+    ) -> Draft | None:
         """Return the list with another token at its end, None where that can be none."""
+        digits = digits_of(text)
+        if len(digits) > DIGITS:
+            return None
         found = check(digits, self.digits, sightings)
         if not found.standing.sendable:
             return None
-        return Draft(tokens=(*self.tokens, Gathered(digits_of(digits), found)))
+        pan = self.meter_pan if self.tokens else meter_pan
+        return Draft(tokens=(*self.tokens, Gathered(digits, found)), meter_pan=pan)
 
     def without(self, place: int) -> Draft:
         """Return the list without the token at a place, counted from 0."""
-        return Draft(tokens=(*self.tokens[:place], *self.tokens[place + 1 :]))
+        left = (*self.tokens[:place], *self.tokens[place + 1 :])
+        return Draft(tokens=left, meter_pan=self.meter_pan)
+
+    def asked(self, number: str) -> Draft:
+        """Return the same list, about which is asked because a page sent it under a number."""
+        return replace(self, number=new_number(), asked_as=number)
+
+    def is_for(self, meter_pan: str | None) -> bool:
+        """Say whether its tokens may be meant for a meter."""
+        return not self.tokens or self.meter_pan in (None, meter_pan)
 
 
 # --- sending --------------------------------------------------------------------------------------

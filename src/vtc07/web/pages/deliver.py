@@ -54,9 +54,11 @@ _QUESTION: Final = "deliver/whole"
 def gathered(view: View) -> Mapping[str, object]:
     """Return the tokens that are to be sent; none while some are being sent."""
     station = view.station
-    sending = station.kept(Sending)
+    draft = drafted(station) if station.kept(Sending) is None else None
+    strange = draft is not None and not draft.is_for(station.target.meter_pan)
     return {
-        "draft": None if sending is not None else drafted(station),
+        "draft": draft,
+        "of_another": _of_another(draft) if draft is not None and strange else None,
         "moods": MOODS,
         "meter_pan": station.target.meter_pan,
         "is_met": is_met(station),
@@ -117,7 +119,7 @@ def _page(view: View, *, typed: str = "", wrong: Said | None = None) -> Response
 async def look_up(view: View, text: str) -> dict[str, tuple[Sighting, ...]]:
     """Ask the journal for each token of a text."""
     pan, journal = view.station.target.meter_pan, view.desk.setting.journal
-    wanted = [digits for digits in tokens_of(text) if len(digits) == DIGITS]
+    wanted = [digits for digits in tokens_of(text) if len(digits) == DIGITS][:MOST_TOKENS]
 
     def look() -> dict[str, tuple[Sighting, ...]]:
         return {digits: sightings(journal, digits, pan) for digits in wanted}
@@ -127,7 +129,7 @@ async def look_up(view: View, text: str) -> dict[str, tuple[Sighting, ...]]:
 
 def tokens_of(text: str) -> tuple[str, ...]:
     """Return the tokens of what was typed or pasted; what is none by itself, where there are no."""
-    return (tokens_among(text) or (digits_of(text)[: DIGITS + 1],))[:MOST_TOKENS]
+    return tokens_among(text) or (digits_of(text),)
 
 
 async def judge(request: Request) -> Response:
@@ -136,7 +138,8 @@ async def judge(request: Request) -> Response:
     text = (await view.form()).get("token", "")
     seen = await look_up(view, text)
     sending, draft = view.station.kept(Sending), drafted(view.station)
-    found = check(text, () if sending else draft.digits, seen.get(digits_of(text), ()))
+    digits = digits_of(text)[:DIGITS]  # as many as the field holds
+    found = check(digits, () if sending else draft.digits, seen.get(digits, ()))
     return HTMLResponse(view.html("deliver_check.html", check=found, draft=draft, moods=MOODS))
 
 
@@ -180,13 +183,15 @@ def gather(view: View, text: str, seen: Mapping[str, tuple[Sighting, ...]]) -> D
         raise Refused(said("Tokens of this place are being sent, or were: begin anew first."))
     draft = drafted(station)
     wanted = tokens_of(text)
+    if not draft.is_for(station.target.meter_pan):
+        raise Refused(_of_another(draft))
     if len(draft.tokens) + len(wanted) > MOST_TOKENS:
         raise Refused(said("These are too many tokens to be sent together."), 422)
     wrong = []
     for digits in wanted:
-        longer = draft.taking(digits, seen.get(digits, ()))
+        longer = draft.taking(digits, station.target.meter_pan, seen.get(digits, ()))
         if longer is None:
-            wrong.append(grouped(digits))
+            wrong.append(grouped(digits[: DIGITS + 1]))
         else:
             draft = longer
     if wrong and len(wanted) == 1:
@@ -243,23 +248,31 @@ async def send(request: Request) -> Response:
     if sending is None and number == draft.asked_as:
         return view.go(view.at(_QUESTION))
     try:
-        _can_begin(station, number, form.get("meter", ""))
+        _can_begin(station, draft, number, form.get("meter", ""))
         if typed.strip() or not draft.tokens:
             draft = gather(view, typed, seen)
     except (Refused, Busy) as refused:
         return _refused(view, refused, typed)
     how = form.get("how", "")
     if can_be_key_change(draft.digits) and how not in ("set", "single"):
-        station.keep(Draft(tokens=draft.tokens, asked_as=number))
+        station.keep(draft.asked(number))
         return view.go(view.at(_QUESTION))
     is_whole = how == "set" and can_be_key_change(draft.digits)
     _begin(station, draft, number, is_whole=is_whole)
     return view.go(view.at(_PAGE))
 
 
-def _can_begin(station: Station, number: str, meter: str) -> None:
+def _of_another(draft: Draft) -> Said:
+    return said(
+        "These tokens were gathered for meter {pan}, and another one is meant here now. Remove "
+        "them, or go back to that meter.",
+        pan=draft.meter_pan or "?",
+    )
+
+
+def _can_begin(station: Station, draft: Draft, number: str, meter: str) -> None:
     """Hold that the list that a page shows can be sent to its meter; Refused or Busy."""
-    if station.kept(Sending) is not None or number != drafted(station).number:
+    if station.kept(Sending) is not None or number != draft.number:
         raise Refused(_changed())
     if station.work is not None:
         raise Busy(
@@ -272,6 +285,8 @@ def _can_begin(station: Station, number: str, meter: str) -> None:
         raise Refused(
             said("Another meter is meant here now. Look whether the tokens are for that one.")
         )
+    if not draft.is_for(pan):
+        raise Refused(_of_another(draft))
 
 
 def _begin(station: Station, draft: Draft, number: str, *, is_whole: bool) -> None:
@@ -373,7 +388,7 @@ async def another(request: Request) -> Response:
         return view.go(view.at(_PAGE))
     draft = Draft()
     for digits in untouched:
-        draft = draft.taking(digits, seen.get(digits, ())) or draft
+        draft = draft.taking(digits, sending.meter_pan, seen.get(digits, ())) or draft
     station.forget(Sending)
     station.keep(draft)
     return view.go(view.at(_PAGE))

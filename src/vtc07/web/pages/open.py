@@ -5,6 +5,7 @@ Of all meters, with a place or without one; at the meter that is there it is loo
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -81,7 +82,8 @@ async def _page(view: View, *, typed: str = "", wrong: object = None) -> Respons
         where = () if view.station_or_none else places(used_before(state / PLACES), serial_ports())
         closed = None
         if closed_number is not None:
-            closed = next((d for d in journal.deliveries() if d.number == closed_number), None)
+            with contextlib.suppress(JournalError):  # it is only an address that somebody typed
+                closed = journal.delivery(closed_number)
         return work, where, closed
 
     work, where, closed = await desk.aside(look)
