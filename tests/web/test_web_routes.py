@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -16,9 +18,11 @@ from web_bench import COMPANION, Answer, Http, Web, free_port, meter, web
 
 from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.route.visit import Arrived
+from vtc07.screens.kept_routes import KeptRoutes
 from vtc07.screens.meter_line import Target
 from vtc07.tokens import DRN, MeterPAN, MfrCode
 from vtc07.web.desk import Desk
+from vtc07.web.download import made
 from vtc07.web.pages import route_work
 from vtc07.web.setting import Setting
 from vtc07.web.station import Busy
@@ -400,6 +404,52 @@ def test_a_meter_that_is_not_reached_is_visited_again_and_a_route_can_go(
     at_work.http.post(f"{route}/remove", {"sure": "yes"})
     answer = at_work.http.post(f"/at/{station}/route")
     assert answer.status == 404
+
+
+def test_a_meter_of_mode_c_gets_the_password_of_the_place_and_no_page_shows_it(
+    at_work: Web, tmp_path: Path
+) -> None:
+    password = "70617373"
+    file = tmp_path / "password"
+    file.write_text(password + "\n")
+    file.chmod(0o600)
+    route = taken(at_work, "c.csv", csv(f"{PAN},Shop,,lowCreditThreshold=500,,"))
+    options = ("--companion", "electricity-mode-c", "--password-file", str(file))
+    with meter(tmp_path, *options, companion=None) as address:
+        form = {"address": address, "companion": "electricity-mode-c"}
+        place = at_work.http.post(f"{route}/place", form, follow=False).headers["Location"]
+        at_work.http.post(f"{place}/password", {"password": password})
+        text = visit(at_work, place.split("/")[2])
+        assert "1 of 1 meters done" in text
+        assert password not in at_work.http.get(place).html
+        assert password not in at_work.said
+
+
+def test_what_a_program_left_that_ended_in_the_middle_is_removed(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    kept = KeptRoutes(state / "routes")
+    route, _ = kept.keep(io.BytesIO(csv("x")), "monday.csv")
+    old, fresh = state / "download-old", state / "download-new"
+    halves = [state / "routes" / name for name in (".old.part", ".new.part")]
+    for folder in (old, fresh):
+        folder.mkdir()
+        (folder / "journal").write_text("tokens")
+    for half in halves:
+        half.write_text("tokens")
+    for each in (old, halves[0]):
+        os.utime(each, (0, 0))
+
+    def make(file: Path) -> Path:
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+        file.write_text("made")
+        return file
+
+    with made(state, "export", make) as file:
+        assert file.read() == b"made"
+    assert kept.keep(io.BytesIO(csv("x")), "again.csv") == (route, False)
+    assert kept.keep(io.BytesIO(csv("y")), "other.csv")[1]
+    left = sorted(path.name for path in state.rglob("*") if path.name.startswith(("d", ".")))
+    assert left == [".new.part", "download-new"]
 
 
 def test_two_places_are_never_at_one_meter_with_a_route(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from vtc07.durable.folder import sync_folder
 ROUTES: Final = "routes"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
 _PIECE: Final = 1 << 16
+#: What is older was left behind, in s: no file takes so long to be handed over.
+_OLD_S: Final = 3600
 #: Longer names are cut; file systems take 255 characters of UTF-8.
 _LONGEST_NAME: Final = 150
 #: Names that are devices on some systems.
@@ -119,6 +122,10 @@ def _came(path: Path) -> int:
 @contextlib.contextmanager
 def _written(folder: Path, content: BinaryIO) -> Iterator[tuple[Path, str]]:
     """Write a file for its owner alone; gives it and its SHA-256, and leaves nothing behind."""
+    with contextlib.suppress(OSError):  # what programs left that ended in the middle
+        for left in folder.glob(".*.part"):
+            if left.stat().st_mtime < time.time() - _OLD_S:
+                left.unlink()
     descriptor, name = tempfile.mkstemp(".part", ".", folder)
     half, digest = Path(name), hashlib.sha256()
     try:

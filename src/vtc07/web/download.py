@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -18,6 +19,9 @@ from starlette.types import Receive, Scope, Send
 from vtc07.screens.kept_routes import harmless_name
 
 _PIECE: Final = 1 << 16
+_PREFIX: Final = "download-"
+#: What is older was left behind, in s: no file takes so long to be made.
+_OLD_S: Final = 3600
 
 
 class Download(StreamingResponse):
@@ -70,10 +74,18 @@ def made(state: Path, name: str, make: Callable[[Path], Path]) -> BinaryIO:
     file that it made. To be called beside the event loop. What ``make`` raises comes through.
     """
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="download-", dir=state))
+    _remove_left_behind(state)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state))
     try:
         return make(folder / name).open("rb")
     finally:
-        # A system that keeps open files by name leaves this one to the next start.
-        with contextlib.suppress(OSError):
-            shutil.rmtree(folder)
+        # Some systems keep a file that is open; it goes with the others that were left behind.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_left_behind(state: Path) -> None:
+    """Remove what programs left that ended in the middle: tokens may stand in it."""
+    with contextlib.suppress(OSError):
+        for folder in state.glob(f"{_PREFIX}*"):
+            if folder.stat().st_mtime < time.time() - _OLD_S:
+                shutil.rmtree(folder, ignore_errors=True)
