@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 
@@ -13,7 +14,7 @@ from vtc07.carrier.endpoint import Procedure, durably, perform, wait
 from vtc07.carrier.events import Identify
 from vtc07.links import blocking
 from vtc07.links.blocking import Interrupted, Interruption
-from vtc07.links.link import Link, LinkLost
+from vtc07.links.link import Link, LinkLost, LinkUnavailable
 
 S = 1_000_000_000
 GUARD_S = 60
@@ -134,3 +135,56 @@ def test_nothing_begins_after_it(
     with driver, pytest.raises(Interrupted):
         driver.run(perform(Identify()))
     assert not opened
+
+
+def test_a_connection_attempt_is_left_and_what_it_comes_to_is_closed(
+    electricity: Companion,
+) -> None:
+    interruption, release, closed = Interruption(), threading.Event(), threading.Event()
+    calling = threading.Event()
+
+    class Late:
+        """A link that was opened after nobody waited for it any more."""
+
+        def close(self) -> None:
+            closed.set()
+
+    def opened() -> Link:
+        calling.set()
+        assert release.wait(GUARD_S)
+        return cast("Link", Late())
+
+    def interrupt() -> None:
+        assert calling.wait(GUARD_S)
+        interruption.interrupt()
+
+    core = Client(electricity)
+    raised: list[Interrupted] = []
+    with blocking.ClientDriver(core, opened, interruption=interruption) as driver:
+
+        def run() -> None:
+            try:
+                driver.run(perform(Identify("")))
+            except Interrupted as error:
+                raised.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        interrupt()
+        thread.join(GUARD_S)
+        assert not thread.is_alive()
+    assert len(raised) == 1
+    assert not closed.is_set()  # the attempt goes on still, and nobody waits for it
+    release.set()
+    assert closed.wait(GUARD_S)
+
+
+def test_what_a_connection_attempt_raises_is_raised(electricity: Companion) -> None:
+    def opened() -> Link:
+        raise LinkUnavailable("nobody is there")
+
+    with (
+        blocking.ClientDriver(Client(electricity), opened, interruption=Interruption()) as driver,
+        pytest.raises(LinkUnavailable, match="nobody is there"),
+    ):
+        driver.run(perform(Identify("")))

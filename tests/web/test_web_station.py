@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from cable import Cable
@@ -16,7 +17,7 @@ from web_bench import COMPANION, Web, meter, text_of, web
 
 from vtc07.cli.connection import Connection
 from vtc07.hhu.journal.file import FileJournal
-from vtc07.hhu.texts import said
+from vtc07.hhu.texts import Said, said
 from vtc07.links.blocking import Interrupted
 from vtc07.screens.meter_line import Target
 from vtc07.screens.mood import Mood
@@ -96,17 +97,18 @@ def test_an_error_in_what_follows_is_said_and_the_place_goes_on(
     async def work(here: Desk) -> None:
         station = place(here)
 
-        def wrong(*_: object) -> bool:
+        def wrong(*_: object) -> NoReturn:
             raise KeyError("nobody meant this")
 
         def task(_: Connection) -> None:
             if where == "failed":
                 raise ValueError("to be dealt with")
 
+        follows: Callable[[None], None] = wrong if where == "done" else lambda _: None
         station.begin(
             TITLE,
             task,
-            wrong if where == "done" else lambda _: None,
+            follows,
             failed=wrong if where == "failed" else None,
             ended=wrong if where == "ended" else None,
         )
@@ -135,7 +137,8 @@ def test_one_piece_of_work_may_follow_from_another(tmp_path: Path) -> None:
 
 def test_steps_and_warnings_are_kept_for_whoever_looks(tmp_path: Path) -> None:
     async def work(here: Desk) -> None:
-        station, seen = place(here), []
+        station = place(here)
+        seen: list[Said] = []
 
         def task(_: Connection) -> None:
             station.line.warnings.warning("the clock of the meter is wrong")

@@ -80,7 +80,7 @@ class ClientDriver:
         try:
             self._check()
             if self._link is None:
-                self._link = self._open_link()
+                self._link = self._opened()
             effect = next(procedure)
             while True:
                 try:
@@ -102,6 +102,11 @@ class ClientDriver:
             raise
         finally:
             procedure.close()
+
+    def _opened(self) -> Link:
+        if self._interruption is None:
+            return self._open_link()
+        return self._interruption.attended(self._open_link, lambda link: link.close())
 
     def _check(self) -> None:
         """Raise `Interrupted` where another thread asked for it."""
@@ -144,7 +149,7 @@ class ClientDriver:
     def _reopen(self) -> bool:
         self.close()
         try:
-            self._link = self._open_link()
+            self._link = self._opened()
         except LinkUnavailable as error:
             self.unavailable = error
             return False
