@@ -104,7 +104,12 @@ def test_an_error_in_what_follows_is_said_and_the_place_goes_on(
             if where == "failed":
                 raise ValueError("to be dealt with")
 
-        follows: Callable[[None], None] = wrong if where == "done" else lambda _: None
+        def idle(_: None) -> None:
+            pass
+
+        follows: Callable[[None], None] = idle
+        if where == "done":
+            follows = wrong
         station.begin(
             TITLE,
             task,
