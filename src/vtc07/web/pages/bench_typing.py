@@ -57,11 +57,17 @@ class Typist:
         self.pressed = (self.pressed[0] + 1, key)
         self._station.changed()
 
+    async def _wait(self) -> None:
+        """Wait until the token that was entered last is executed, and its result was seen."""
+        while self._meter.panel().executing:
+            await asyncio.sleep(_KEY_S)
+        await asyncio.sleep(_NEXT_S)
+
     async def _type(self, tokens: Sequence[str]) -> None:
         try:
             for at, token in enumerate(tokens):
                 if at:
-                    await asyncio.sleep(_NEXT_S)
+                    await self._wait()
                 for key in ("clear", *token, "enter"):
                     self._press(key)
                     await asyncio.sleep(_KEY_S)

@@ -231,12 +231,12 @@ function draw(now) {
     const shown = isWrong && !isLost && way > 0.5 ? each.arrived : each.sent;
     pen.fillStyle = isWrong && way > 0.4 ? look.bad : look[each.sender];
     const fall = isLost && way > 0.4 ? (way - 0.4) * height * 1.2 : 0;
-    if (each.gap < 14) {
+    if (each.gap < 9) {
       pen.fillRect(x - 1, y - 9 + fall, isWrong ? 4 : 2, 18);
       continue;
     }
     const label = name(shown);
-    pen.font = `${label.length > 1 ? 10 : 16}px ${look.mono}`;
+    pen.font = `${label.length > 1 ? 9 : 15}px ${look.mono}`;
     pen.fillText(label, x, y + fall);
   }
   frame = flying.length && !paused ? requestAnimationFrame(draw) : 0;
