@@ -423,6 +423,26 @@ def test_tokens_are_pasted_and_typed_by_a_scanner(alone: Table, browser: Chromiu
     assert credit_at(alone.address) == 6_000
 
 
+def test_without_a_script_everything_is_there_but_what_is_live(
+    alone: Table, browser: Chromium
+) -> None:
+    slips = alone.slips()
+    first, second = token("1.0", 35), token("2.0", 36)
+    with browser.page(alone.web, slips.path(), script=False) as page:
+        page.locator("#token").fill(grouped(first))
+        page.keyboard.press("Enter")
+        page.get_by_text("1 token is ready to be sent.").wait_for()
+        page.locator("#token").fill("1234")
+        page.get_by_role("button", name="send", exact=True).click()
+        page.get_by_text("The token is not complete").wait_for()
+        page.locator("#token").fill(second)
+        page.get_by_role("button", name="send", exact=True).click()
+        page.locator(".verdict", has_text="Delivered").wait_for()
+        page.get_by_role("button", name="another token").click()
+        page.get_by_text("Type the 20 digits").wait_for()
+    assert credit_at(alone.address) == 3_000
+
+
 #: A detector as browsers have it, in place of one: it reads the same from every picture.
 DETECTOR = """
 globalThis.BarcodeDetector = class {

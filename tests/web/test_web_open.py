@@ -132,6 +132,9 @@ def test_nothing_is_closed_or_asked_for_while_it_is_being_delivered(
         here.http.post(f"/at/{place}/open/ask")
         said = here.rests(place)
         assert f"Meter {PAN} is being worked at from" in said
+        page = Slips(here, place).deliver(token(6))
+        assert "is being worked at from" in page
+        assert "Not delivered" in page
         here.http.post(f"/at/{slips.station}/leave", {"sure": "yes"})
         here.rests(slips.station)
     place = here.connect(address, companion)

@@ -7,6 +7,8 @@ const LENGTH = 20;
 const GROUP = 4;
 /** A scanner types faster than anybody: so many ms at most lie between two of its keys. */
 const GAP_MS = 70;
+/** Outside of a field nobody types digits, so that a slow scanner is known there, too. */
+const SLOW_GAP_MS = 1000;
 /** So many digits in such haste come from no person. */
 const FEWEST = 8;
 
@@ -100,7 +102,8 @@ let last = 0;
 document.addEventListener(
   "keydown",
   (event) => {
-    const quick = event.timeStamp - last < GAP_MS;
+    const gap = event.target instanceof HTMLInputElement ? GAP_MS : SLOW_GAP_MS;
+    const quick = event.timeStamp - last < gap;
     last = event.timeStamp;
     if (event.key === "Shift") return;
     const typed = quick ? burst : "";
