@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hhu_bench import PAN, MeterLine, credit, new_meter
 from key_change_bench import FOUR, KEY, NEW_KEY, OTHER_NEW_KEY, set_of_four
 from route_bench import day, results, route_of, sections, values_read
@@ -22,7 +23,7 @@ from vtc07.hhu.route.round import (
 from vtc07.hhu.route.run import work
 from vtc07.hhu.route.state import route_summary
 from vtc07.hhu.route.task import StopResult, TaskKind, TaskResult
-from vtc07.hhu.route.visit import Arrived, Finding, RouteStep, TaskBegins, TaskEnded
+from vtc07.hhu.route.visit import Arrived, Finding, Known, RouteStep, TaskBegins, TaskEnded
 from vtc07.links.link import Sender
 from vtc07.links.simulated import UNPLUGGED
 from vtc07.meter import MeterState
@@ -48,6 +49,22 @@ def entries_sent(state: MeterState) -> int:
     return state.tokens_executed
 
 
+def test_a_visit_that_must_not_go_on_leaves_meter_and_journal_as_they_were(
+    electricity: Companion, tmp_path: Path
+) -> None:
+    def refuse(step: RouteStep) -> None:
+        assert step == Known(PAN)
+        raise PermissionError
+
+    bench = MeterLine(electricity)
+    with day(bench, route_of(tmp_path / "monday.json", WHOLE)) as unit:
+        with pytest.raises(PermissionError):
+            unit.visit(on_task=refuse)
+        assert bench.state.account.balance == 0
+        with unit.journal() as journal:
+            assert not list(journal.entries(kinds=(EntryKind.ARRIVED, EntryKind.ROUTE)))
+
+
 def test_everything_that_a_stop_wants(electricity: Companion, tmp_path: Path) -> None:
     bench = MeterLine(electricity)
     route = route_of(tmp_path / "monday.json", WHOLE)
@@ -70,7 +87,8 @@ def test_everything_that_a_stop_wants(electricity: Companion, tmp_path: Path) ->
         assert visited.began < visited.ended
 
         begins = [step for step in heard if isinstance(step, TaskBegins)]
-        assert isinstance(heard[0], Arrived)
+        assert heard[0] == Known(PAN)
+        assert isinstance(heard[1], Arrived)
         assert [(step.number, step.of) for step in begins] == [(n, 5) for n in range(1, 6)]
         assert [s.task for s in heard if isinstance(s, TaskEnded)] == [
             ended.task for ended in visit.tried

@@ -17,7 +17,7 @@ from cli_bench import Proxy, credit, done, registers, vtc07
 from web_bench import COMPANION, Answer, Http, Web, free_port, meter, web
 
 from vtc07.hhu.journal.file import FileJournal
-from vtc07.hhu.route.visit import Arrived
+from vtc07.hhu.route.visit import Known
 from vtc07.screens.kept_routes import KeptRoutes
 from vtc07.screens.meter_line import Target
 from vtc07.tokens import DRN, MeterPAN, MfrCode
@@ -461,12 +461,12 @@ def test_two_places_are_never_at_one_meter_with_a_route(tmp_path: Path) -> None:
         )
         try:
             with ExitStack() as first, ExitStack() as second:
-                route_work._step(here, first, Arrived(PAN, ()))
+                route_work._step(here, first, Known(PAN))
                 with pytest.raises(Busy, match="4059"):
-                    route_work._step(there, second, Arrived(PAN, ()))
-                route_work._step(there, second, Arrived(OTHER, ()))
+                    route_work._step(there, second, Known(PAN))
+                route_work._step(there, second, Known(OTHER))
             with ExitStack() as again:
-                route_work._step(there, again, Arrived(PAN, ()))
+                route_work._step(there, again, Known(PAN))
         finally:
             await desk.close()
 

@@ -23,7 +23,7 @@ from vtc07.hhu.route.ledger import BrokenOffError, Ledger
 from vtc07.hhu.route.registers import read_words, write_word
 from vtc07.hhu.route.state import left_to_do
 from vtc07.hhu.route.task import StopResult, StopState, TaskKind, TaskState
-from vtc07.hhu.route.visit import Arrived, Finding, OnTask, RouteVisit, unheard
+from vtc07.hhu.route.visit import Arrived, Finding, Known, OnTask, RouteVisit, unheard
 from vtc07.hhu.session import Meter, NoLink, Session, SessionError, SignOnRefused
 
 _PAN_LENGTH: Final = 18
@@ -66,6 +66,7 @@ class _Visit:
         meter = yield from self._who_is_there()
         if not ledger.meter_pan:
             return RouteVisit(Finding.NAMELESS, meter, None)
+        ledger.on_task(Known(ledger.meter_pan))
         stops = yield from durably(lambda: ledger.route.stops_of(ledger.meter_pan))
         if not stops:
             return (yield from self._not_on_route(meter))

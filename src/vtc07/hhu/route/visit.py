@@ -26,6 +26,16 @@ class Finding(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """The meter has said who it is; nothing else was asked, sent or written down yet.
+
+    Whoever must not go on with this meter raises an error when it is told so.
+    """
+
+    meter_pan: str
+
+
+@dataclass(frozen=True, slots=True)
 class Arrived:
     """The meter is known, and so is what is to be done: ``stops`` as they were before."""
 
@@ -51,7 +61,7 @@ class TaskEnded:
     task: TaskState
 
 
-RouteStep = Arrived | TaskBegins | TaskEnded
+RouteStep = Known | Arrived | TaskBegins | TaskEnded
 
 #: Called with each step, at once and on the thread that runs the procedure; must not block.
 OnTask = Callable[[RouteStep], None]

@@ -17,7 +17,7 @@ from vtc07.cli.connection import Connection
 from vtc07.hhu.route.file import RouteFile
 from vtc07.hhu.route.round import RouteRound, round_of_another_file
 from vtc07.hhu.route.task import RouteSummary, StopState, TaskKind
-from vtc07.hhu.route.visit import Arrived, RouteStep, RouteVisit, TaskBegins, TaskEnded
+from vtc07.hhu.route.visit import Arrived, Known, RouteStep, RouteVisit, TaskBegins, TaskEnded
 from vtc07.hhu.texts import said
 from vtc07.links.blocking import Interrupted
 from vtc07.screens.kept_routes import KeptRoute
@@ -55,8 +55,10 @@ class Visiting:
     def after(self, step: RouteStep) -> Visiting:
         """Return it after a step."""
         match step:
+            case Known():
+                return replace(self, meter_pan=step.meter_pan)
             case Arrived():
-                return replace(self, meter_pan=step.meter_pan, stops=step.stops)
+                return replace(self, stops=step.stops)
             case TaskBegins():
                 return replace(self, task=step)
         return replace(self, tried=(*self.tried, step))
@@ -194,8 +196,8 @@ def _begin(station: Station, kept: KeptRoute, route: RouteFile, on: OnRoute) -> 
 
 
 def _step(station: Station, alone: contextlib.ExitStack, step: RouteStep) -> None:
-    """Take a step, in the line's thread. From its arrival on, nobody else sends to the meter."""
-    if isinstance(step, Arrived):
+    """Take a step, in the line's thread. Once the meter is known, it is this place's alone."""
+    if isinstance(step, Known):
         alone.enter_context(station.alone_with(step.meter_pan))
     station.in_loop(functools.partial(_take, station, step))
     if (what := step_said(step)) is not None:
