@@ -54,6 +54,8 @@ def way_of(text: str, companion: str = AUTO) -> LinkOptions:
             password_file=None,
             head=Head(),
         )
+    if not link.address.isprintable():  # nothing of the system's has such a name
+        raise WayError(said("{address} is no address.", address=link.address))
     try:
         address = str(parse(link.address))
     except AddressError:

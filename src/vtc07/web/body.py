@@ -16,10 +16,11 @@ LONGEST_UPLOAD: Final = 64 * 1024 * 1024
 #: A form is there after so long, an upload after so long, in s.
 _FORM_S: Final = 20.0
 _UPLOAD_S: Final = 600.0
-#: So much of what is too long is taken all the same and thrown away, for so long, in s: a browser
-#: that still sends would not read why it was refused.
+#: So much of what is too long is taken all the same and thrown away, for so long, in s, and as long
+#: as it comes without pauses: a browser that still sends would not read why it was refused.
 _DRAINED: Final = 4 * 1024 * 1024
 _DRAINED_S: Final = 2.0
+_PAUSE_S: Final = 0.5
 
 
 class BodyRefused(Exception):
@@ -63,9 +64,6 @@ class Body:
         """Return the next piece; BodyRefused for one too many, or one that does not come."""
         if self._is_whole:
             return await self._receive()  # that somebody hangs up, sooner or later
-        if self._length is not None and self._length > self._limit:
-            await self.discard()
-            raise too_large()
         try:
             async with asyncio.timeout(self._until - time.monotonic()):
                 message = await self._receive()
@@ -73,21 +71,26 @@ class Body:
             raise too_slow() from None
         self._note(message)
         if self._taken > self._limit:
-            await self.discard()
+            await self._discard()
             raise too_large()
         return message
+
+    async def require_fit(self) -> None:
+        """BodyRefused for a body that was announced as too long, whether or not it is wanted."""
+        if self._length is not None and self._length > self._limit:
+            await self._discard()
+            raise too_large()
 
     def _note(self, message: Message) -> None:
         self._taken += len(message.get("body", b""))
         if not message.get("more_body", False):
             self._is_whole = True
 
-    async def discard(self) -> None:
-        """Take what nobody wants to know, as far as that goes."""
-        most = self._taken + _DRAINED
+    async def _discard(self) -> None:
+        most, until = self._taken + _DRAINED, time.monotonic() + _DRAINED_S
         try:
-            async with asyncio.timeout(_DRAINED_S):
-                while not self._is_whole and self._taken <= most:
+            while not self._is_whole and self._taken <= most and time.monotonic() < until:
+                async with asyncio.timeout(_PAUSE_S):
                     self._note(await self._receive())
         except TimeoutError:
             pass

@@ -45,8 +45,18 @@ class Desk:
     def station_at(self, target: Target) -> Station:
         """Return the place at an address, made where there is none yet; it is as it was left.
 
-        The same place however it is written, as far as that can be known (`whereabouts`).
+        The same place however it is written, as far as that can be known (`whereabouts`). Busy for
+        anything but its own meters on the bench, whose journal goes with it: what became of a real
+        token would be lost.
         """
+        if self.setting.is_bench and not target.address.startswith("inner:"):
+            raise Busy(
+                said(
+                    "This is the bench: its own virtual meters are met here, and no other. For "
+                    "{address} start the application without the bench.",
+                    address=target.address,
+                )
+            )
         where = whereabouts(target.address)
         for station in self.stations.values():
             if whereabouts(station.target.address) == where:

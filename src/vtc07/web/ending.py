@@ -30,9 +30,12 @@ class Ending:
         before = {}
         for name in _NAMES:
             number = getattr(signal, name, None)
+            if number is None:
+                continue
             # A program that was started with nohup goes on without its terminal.
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, self._asked)
+            if name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN:
+                continue
+            before[number] = signal.signal(number, self._asked)
         try:
             yield
         finally:

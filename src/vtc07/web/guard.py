@@ -95,11 +95,10 @@ class Guard:
             if answer is not None:
                 await answer(scope, body.receive, answering.send)
             else:
+                await body.require_fit()
                 await self._through(scope, body, answering, session)
         except (_Not, BodyRefused) as refusal:
             if not answering.has_begun:
-                if session is not None or isinstance(refusal, BodyRefused):
-                    await body.discard()
                 answer = self._refusal(scope, session, refusal)
                 await answer(scope, receive, answering.send)
         except Exception as error:  # noqa: BLE001 - a defect of ours; nothing of it goes to a page

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import unicodedata
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from vtc07.cli.failure import Failure
 #: A password is so long at least, and at most, in characters.
 SHORTEST: Final = 10
 LONGEST: Final = 256
+
+_NUMBER: Final = re.compile(r"[0-9]{1,8}")
 
 _SECOND_NS: Final = 1_000_000_000
 #: So many wrong passwords are forgiven before the first pause.
@@ -59,7 +62,7 @@ class PasswordHash:
         name, *rest = line.strip().split(":")
         if name != "scrypt" or len(rest) != 5:
             raise ValueError("no hash of a password")
-        n, r, p = (int(word) for word in rest[:3] if word.isdecimal() and len(word) < 9)
+        n, r, p = (int(word) for word in rest[:3] if _NUMBER.fullmatch(word))
         salt, digest = (bytes.fromhex(word) for word in rest[3:])
         costs_right = n > 1 and n & (n - 1) == 0 and r > 0 and 0 < p <= 16
         if not costs_right or 128 * n * r > _MOST_MEMORY or len(salt) < 8 or len(digest) < 16:

@@ -127,9 +127,14 @@ def _target(options: Options) -> Target | None:
     if options.address is None:
         return None
     try:
-        return Target.typed(options.address, options.companion)
+        target = Target.typed(options.address, options.companion)
     except WayError as error:
         raise Failure(str(error)) from None
+    if options.bench and not target.address.startswith("inner:"):
+        raise Failure(
+            f"the bench meets its own virtual meters alone; for {target.address} leave out --bench"
+        )
+    return target
 
 
 @contextlib.contextmanager
