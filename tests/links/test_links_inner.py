@@ -173,6 +173,21 @@ def test_what_was_said_before_a_link_closed_still_goes_out(electricity: Companio
             link.receive(None)
 
 
+def test_what_a_link_left_unread_is_nobody_s(electricity: Companion) -> None:
+    with bench() as it:
+        link = opened(electricity)
+        it.far.to_say = b"unread"
+        it.turn(1)
+        link.close()
+        again = opened(electricity)
+        assert again.receive(0) == b""
+        link.close()  # of the other one nothing is closed
+        it.far.to_say = b"read"
+        it.turn(1)
+        assert again.receive(0) == b"read"
+        again.close()
+
+
 def test_one_link_at_a_time(electricity: Companion) -> None:
     with bench() as it:
         link = opened(electricity)

@@ -273,6 +273,32 @@ def test_whatever_goes_wrong_nobody_waits_for_ever() -> None:
         assert it.meter.panel().loads == (300,)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_whoever_waits_for_a_thread_that_has_failed_is_told() -> None:
+    with watched(BY_NAME["gas"]) as (it,), ThreadPoolExecutor(2) as others:
+        meter, begun, go_on = it.meter, threading.Event(), threading.Event()
+
+        def fails() -> None:
+            raise RuntimeError("unforeseen")
+
+        def breaks() -> None:
+            begun.set()
+            go_on.wait(60)
+            meter._works.turn = fails  # type: ignore[assignment,method-assign]
+
+        first = others.submit(meter._do, breaks)
+        assert begun.wait(60)
+        second = others.submit(meter.press, "1")
+        with meter._guard:
+            assert meter._guard.wait_for(lambda: meter._actions, 60)
+        go_on.set()
+        first.result()
+        with pytest.raises(BenchRefused, match="The bench is closed"):
+            second.result()
+        with pytest.raises(BenchRefused, match="The bench is closed"):
+            meter.press("2")
+
+
 def test_a_bench_makes_its_meters_when_they_are_asked_for() -> None:
     changes: list[bool] = []
     with Bench(lambda: changes.append(True)) as bench:

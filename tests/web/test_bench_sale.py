@@ -71,6 +71,7 @@ def test_no_tid_is_given_twice_within_a_minute_nor_ever() -> None:
         assert minutes[0] == datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
         assert minutes[-1] == datetime(2026, 11, 23, 9, 35, tzinfo=UTC)
         assert minutes[2] == minutes[0] - timedelta(days=365)
+        assert _minute(it, "old") == minutes[2] + timedelta(minutes=1)
         # An hour later it is the true minute again.
         it.at += timedelta(hours=1)
         assert _minute(it, "credit") == datetime(2026, 11, 23, 10, 30, tzinfo=UTC)

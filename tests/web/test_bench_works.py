@@ -243,14 +243,15 @@ def test_time_passes_as_ever_from_the_moment_somebody_opens_the_line() -> None:
         assert (it.panel.pace, it.panel.time_factor, it.panel.line_in_use) == (1, 3600, True)
         link.send(b"/")
         link.close()
-        # A character that is still on its way takes its true time.
+        # It is sent when it is said, and takes its true time though nobody is there any more.
+        it.clock.sleep_until(it.clock.now_ns() + 5 * MS)
         it.works.turn()
         assert (it.panel.pace, it.panel.line_in_use) == (1, False)
         it.let_pass(0.005)
         assert it.panel.pace == 3600
         (character,) = it.works.tape.after(0)
         assert (character.sent, character.arrived, character.sender) == (0x2F, 0x2F, "client")
-        assert character.at_ns - before == 10 * MS + companion.link.character_ns
+        assert character.at_ns - before == 15 * MS + companion.link.character_ns
 
 
 def test_the_date_of_tokens_is_the_true_one_however_fast_time_passes() -> None:
@@ -303,12 +304,14 @@ def test_supply_that_is_pulled_out() -> None:
         (token,) = it.sale.issue("credit", {"amount": "7"}).tokens
         it.press(token)
         it.act(lambda: it.works.press("enter"))
+        it.press("12")
         it.act(lambda: it.works.set_supply(on=False))
         it.act(lambda: it.works.set_supply(on=False))  # it is out already
         panel = it.panel
         assert (panel.powered, panel.display, panel.shows, panel.credit) == (False, (), None, None)
         assert (panel.load_switch, panel.power, panel.phases) == (None, None, (0,))
         assert (panel.executing, panel.result, panel.loads) == (False, None, (3_600,))
+        assert panel.typed == ""
         with pytest.raises(BenchRefused, match="no power"):
             it.press("1")
         with pytest.raises(BenchRefused, match="no power"):
