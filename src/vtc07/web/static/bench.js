@@ -59,14 +59,13 @@ function sends(slider) {
   let waiting = null;
   const send = async () => {
     const form = slider.form;
+    slider.dataset.sent = slider.value;
     await ask(form.action, new FormData(form));
     waiting = null;
     if (slider.dataset.sent !== slider.value) later();
   };
   const later = () => {
-    if (waiting) return;
-    slider.dataset.sent = slider.value;
-    waiting = setTimeout(send, EVERY_MS);
+    waiting ??= setTimeout(send, EVERY_MS);
   };
   slider.addEventListener("input", () => {
     moved.set(slider, performance.now());
@@ -81,7 +80,7 @@ function follow() {
     const slider = document.getElementById(`load-${each.dataset.load}`);
     if (!slider || performance.now() - (moved.get(slider) ?? -Infinity) < 600) continue;
     if (slider.value !== each.dataset.wanted) {
-      slider.value = each.dataset.wanted;
+      slider.value = slider.dataset.sent = each.dataset.wanted;
       say(slider);
     }
   }
