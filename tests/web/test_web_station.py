@@ -301,7 +301,7 @@ def test_what_an_open_page_shows_is_looked_at_again_and_again(tmp_path: Path) ->
         here.watch_for("numbers", lambda: next(found))
         here.watch_for("numbers", lambda: -1)  # of one name there is one
         with here.listening() as something:
-            while (here.kept(int) or 0) < 2:
+            while (here.kept(int) or 0) < 1:
                 something.clear()
                 await something.wait()
 
@@ -362,7 +362,7 @@ def test_the_line_can_be_kept_as_a_trace(delivered: tuple[Web, str, str]) -> Non
     assert all(e.began_ns <= e.time_ns for e in entries if isinstance(e, TraceMessage))
     messages = [entry.chars for entry in entries if isinstance(entry, TraceMessage)]
     assert messages[0] == b"/?!\r\n"
-    assert messages.count(b"\x01B0\x03q") == 2  # both sessions took leave
+    assert messages.count(b"\x01B0\x03q") >= 2  # all sessions took leave
 
 
 def test_a_token_on_the_line_is_shown_only_where_that_is_asked_for(
