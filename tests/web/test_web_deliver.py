@@ -95,6 +95,9 @@ def test_tokens_are_gathered_for_every_page_and_taken_away_again(table: Table) -
     number = slips.shown()["draft"]
     slips.http.post(slips.path("remove"), {"draft": number, "place": "1"})
     assert grouped(second) not in other.get(slips.path()).text
+    for strange in ("9" * 5000, "-1", "x", "2"):
+        fields = {"draft": slips.shown()["draft"], "place": strange}
+        assert slips.http.post(slips.path("remove"), fields).status == 422
     stale = slips.http.post(slips.path("remove"), {"draft": number, "place": "0"})
     assert (stale.status, "was changed meanwhile" in stale.text) == (409, True)
     # A page that shows another list than there is sends nothing.
@@ -127,6 +130,8 @@ def test_what_is_pasted_is_looked_at_before_it_is_taken(table: Table) -> None:
 def test_there_is_an_end_to_what_is_gathered(table: Table) -> None:
     slips = table.slips()
     assert slips.add("0" * 21).status == 422
+    assert slips.add("1" * 60_000).status == 422
+    assert slips.add("x" * 60_000).status == 422
     assert "20 digits" not in slips.http.post(slips.path("check"), {"token": "0" * 21}).text
     assert slips.add(" ".join(f"{n:020d}" for n in range(21))).status == 422
     many = " ".join(f"{n:020d}" for n in range(20))
@@ -221,6 +226,7 @@ def test_nothing_goes_to_another_meter_than_the_page_shows(table: Table) -> None
     answer = slips.send(digits, meter="600727111111111153")
     assert "Another meter is meant here now" in answer.text
     assert f'value="{digits}"' in answer.html  # what was typed still stands there
+    assert slips.http.get(slips.path("send")).path == slips.path()
     nowhere = Slips(table.web, table.web.connect("tcp://127.0.0.1:9"))
     assert "No meter is connected here" in nowhere.send(digits).text
     assert not [each for each in deliveries(table.web) if each.token == digits]

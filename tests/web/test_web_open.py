@@ -110,9 +110,10 @@ def test_a_delivery_whose_meter_is_gone_is_closed_by_hand(
     assert digits not in result
     again = here.http.post(path, {"note": note})
     assert (again.status, "is not open, or not any more" in again.text) == (404, True)
-    assert here.http.get("/open/9999/close").status == 404
-    assert "is closed" not in here.http.get("/open?closed=9999").text
-    assert "is closed" not in here.http.get("/open?closed=x").text
+    for strange in ("9999", "9" * 5000, "x", "-1", "%00"):
+        assert here.http.get(f"/open/{strange}/close").status == 404
+        assert here.http.post(f"/open/{strange}/close", {"note": "x"}).status == 404
+        assert "is closed" not in here.http.get(f"/open?closed={strange}").text
 
 
 def test_nothing_is_closed_or_asked_for_while_it_is_being_delivered(

@@ -94,6 +94,12 @@ def drafted(station: Station) -> Draft:
     return draft
 
 
+async def back(request: Request) -> Response:
+    """Lead from the address of a form, at which a page was refused, to the page itself."""
+    view = View(request)
+    return view.go(view.at(_PAGE))
+
+
 # --- gathering ------------------------------------------------------------------------------------
 
 
@@ -212,9 +218,10 @@ async def remove(request: Request) -> Response:
     place = form.get("place", "")
     if draft is None or draft.number != form.get("draft"):
         raise Refused(_changed())
-    if not (place.isascii() and place.isdigit() and int(place) < len(draft.tokens)):
+    places = {str(each): each for each in range(len(draft.tokens))}
+    if place not in places:
         raise Refused(_changed(), 422)
-    view.station.keep(draft.without(int(place)))
+    view.station.keep(draft.without(places[place]))
     return view.go(view.at(_PAGE))
 
 
@@ -402,5 +409,6 @@ ROUTES: Final = (
     Route("/at/{station}/deliver/remove", remove, methods=["POST"]),
     Route("/at/{station}/deliver/send", send, methods=["POST"]),
     Route("/at/{station}/deliver/whole", question),
+    Route("/at/{station}/deliver/{work:str}", back, methods=["GET"]),
     Route("/at/{station}/deliver/another", another, methods=["POST"]),
 )

@@ -32,6 +32,7 @@ from vtc07.web.view import Refused, View, part
 
 #: So long is the note of a delivery that is closed by hand at most.
 _LONGEST_NOTE: Final = 300
+_LONGEST_NUMBER: Final = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,7 @@ async def show(request: Request) -> Response:
 async def _page(view: View, *, typed: str = "", wrong: object = None) -> Response:
     desk = view.desk
     journal, state = desk.setting.journal, desk.setting.state
-    number = view.request.query_params.get("closed", "")
-    closed_number = int(number) if number.isascii() and number.isdigit() else None
+    closed_number = _number(view.request.query_params.get("closed", ""))
 
     def look() -> tuple[OpenWork, tuple[Place, ...], Delivery | None]:
         work = open_work(journal)
@@ -97,6 +97,12 @@ async def _page(view: View, *, typed: str = "", wrong: object = None) -> Respons
         typed=typed,
         wrong=wrong,
     )
+
+
+def _number(text: str) -> int | None:
+    """Return the number of a delivery as it stands in an address, None where it is none."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
+    return int(text) if is_number else None
 
 
 def _keep(desk: Desk, work: OpenWork) -> None:
@@ -217,11 +223,12 @@ def _may_be_at(station: Station, meter_pan: str) -> bool:
 
 async def _open_delivery(view: View) -> Delivery:
     """Return the delivery that the address names; Refused where it is not open."""
-    number = view.request.path_params["number"]
+    text = view.request.path_params["number"][:_LONGEST_NUMBER]
+    number = _number(text)
     unresolved = await view.desk.aside(view.desk.setting.journal.unresolved)
     found = next((d for d in unresolved if d.number == number), None)
     if found is None:
-        raise Refused(said("Delivery {number} is not open, or not any more.", number=number), 404)
+        raise Refused(said("Delivery {number} is not open, or not any more.", number=text), 404)
     return found
 
 
@@ -231,11 +238,13 @@ def _back(view: View) -> str:
 
 ROUTES: Final = (
     Route("/open", show),
+    Route("/open/ask", show, methods=["GET"]),
     Route("/open/ask", ask_at, methods=["POST"]),
-    Route("/open/{number:int}/close", closing, methods=["GET"]),
-    Route("/open/{number:int}/close", close, methods=["POST"]),
+    Route("/open/{number}/close", closing, methods=["GET"]),
+    Route("/open/{number}/close", close, methods=["POST"]),
     Route("/at/{station}/open", show),
+    Route("/at/{station}/open/ask", show, methods=["GET"]),
     Route("/at/{station}/open/ask", ask, methods=["POST"]),
-    Route("/at/{station}/open/{number:int}/close", closing, methods=["GET"]),
-    Route("/at/{station}/open/{number:int}/close", close, methods=["POST"]),
+    Route("/at/{station}/open/{number}/close", closing, methods=["GET"]),
+    Route("/at/{station}/open/{number}/close", close, methods=["POST"]),
 )
