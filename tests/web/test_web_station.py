@@ -375,6 +375,8 @@ def test_a_token_on_the_line_is_shown_only_where_that_is_asked_for(
     for path in (page, trace):
         masked = application.http.get(path).html
         assert not any(form in masked for form in forms)
+        assert 20 * "#" in masked
+    assert f'<span class="is-value">{20 * "#"}</span>' in application.http.get(page).html
     assert in_groups in application.http.get(f"{page}?tokens=shown").html
     assert token in application.http.get(f"{trace}?tokens=shown").html
     with application.events(here, streams=("line",)) as events:

@@ -89,18 +89,20 @@ class Overview:
             return False
         return credit <= threshold
 
-    def awaited(self) -> Iterator[str]:
-        """Yield names of lines whose values the meter can tell and has not told."""
-        known = {found.register.name for found in self.values}
-        for register in selection.overview(self.companion):
-            name = register.name
-            if name in _LINES and name not in _UNSAID and name not in known:
-                yield _LINES[name]
-
     def lines(self) -> Iterator[tuple[str, str, bool]]:
         """Yield names, to be put into the user's language, values, and whether these want care."""
+        for label, text, wants_care in self.rows():
+            if text is not None:
+                yield label, text, wants_care
+
+    def rows(self) -> Iterator[tuple[str, str | None, bool]]:
+        """Yield the same with None for each value that the meter can tell and has not told yet."""
+        readable = {register.name for register in selection.overview(self.companion)}
         for name, label in _LINES.items():
-            if (text := self.text(name)) is not None and text != _UNSAID.get(name):
+            text = self.text(name)
+            if text is None and name in readable and name not in _UNSAID:
+                yield label, None, False
+            elif text is not None and text != _UNSAID.get(name):
                 yield label, text, self.wants_care(name)
         for names in (_KEY, _KEY_MORE):
             known = [(name, text) for name in names if (text := self.text(name)) is not None]

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vtc07.hhu.history.token_masking import message_without_tokens
+from vtc07.hhu.history.token_masking import MASK, message_without_tokens
 from vtc07.screens.passing import Passed
 from vtc07.trace.file import TraceHeader, TraceWriter
 from vtc07.trace.message import TraceEntry, TraceMessage
-from vtc07.trace.pieces import Annotation
+from vtc07.trace.pieces import Annotation, Role
 from vtc07.web.station import Station
 from vtc07.web.view import View, stream
 
@@ -52,7 +52,14 @@ def _shows_tokens(view: View) -> bool:
 
 
 def _annotation(passed: Passed, with_tokens: bool) -> Annotation:  # noqa: FBT001 - what is shown
-    return (passed if with_tokens else _masked(passed)).annotation
+    if with_tokens:
+        return passed.annotation
+    annotation = _masked(passed).annotation
+    pieces = tuple(
+        replace(piece, role=Role.VALUE) if piece.text.strip(MASK) == "" else piece
+        for piece in annotation.pieces
+    )
+    return replace(annotation, pieces=pieces)  # what is masked is no error of the line
 
 
 def _masked(passed: Passed) -> Passed:
