@@ -418,8 +418,13 @@ def test_a_meter_of_mode_c_gets_the_password_of_the_place_and_no_page_shows_it(
     with meter(tmp_path, *options, companion=None) as address:
         form = {"address": address, "companion": "electricity-mode-c"}
         place = at_work.http.post(f"{route}/place", form, follow=False).headers["Location"]
+        station = place.split("/")[2]
+        at_work.http.post(f"{place}/password", {"password": "11111111"})
+        visit(at_work, station)
+        assert "refused the password" in at_work.http.get(place).text
+        assert "not allowed without the meter's password" in visit(at_work, station)
         at_work.http.post(f"{place}/password", {"password": password})
-        text = visit(at_work, place.split("/")[2])
+        text = visit(at_work, station)
         assert "1 of 1 meters done" in text
         assert password not in at_work.http.get(place).html
         assert password not in at_work.said

@@ -26,10 +26,15 @@ TELLABLE = (RouteError, JournalError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class OnRoute:
-    """The route that is worked on at a place. ``companion``: of its meters, as for `vtc07 read`."""
+    """The route that is worked on at a place. ``companion``: of its meters, as for `vtc07 read`.
+
+    ``password``: of the ports of its meters, in mode C. It was given for all of them; one that was
+    given for a single meter goes to no other.
+    """
 
     route: str
     companion: str
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)

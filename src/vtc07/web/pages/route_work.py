@@ -18,6 +18,7 @@ from vtc07.hhu.route.file import RouteFile
 from vtc07.hhu.route.round import RouteRound, round_of_another_file
 from vtc07.hhu.route.task import RouteSummary, StopState, TaskKind
 from vtc07.hhu.route.visit import Arrived, Known, RouteStep, RouteVisit, TaskBegins, TaskEnded
+from vtc07.hhu.session import SignOnRefused
 from vtc07.hhu.texts import said
 from vtc07.links.blocking import Interrupted
 from vtc07.screens.kept_routes import KeptRoute
@@ -134,7 +135,10 @@ async def password(request: Request) -> Response:
     """Take the password of the ports of the meters of the route; only the place keeps it."""
     view = View(request)
     given = (await view.form()).get("password", "")
-    view.station.target = replace(view.station.target, password=given or None)
+    on = view.station.kept(OnRoute)
+    if on is None:
+        raise Refused(said("There is no such route any more; choose one."), 404)
+    view.station.keep(replace(on, password=given or None))
     view.station.say(
         said("The password is given to the meters of this route that ask for one.")
         if given
@@ -164,9 +168,7 @@ async def work(request: Request) -> Response:
 
 def _begin(station: Station, kept: KeptRoute, route: RouteFile, on: OnRoute) -> None:
     setting, library = station.desk.setting, library_of(station.desk)
-    target = replace(
-        Target.typed(station.target.text, on.companion), password=station.target.password
-    )
+    target = replace(Target.typed(station.target.text, on.companion), password=on.password)
 
     def do(connection: Connection) -> RouteVisit:
         with contextlib.ExitStack() as alone:
@@ -231,13 +233,16 @@ def _done(station: Station, target: Target, visited: RouteVisit) -> None:
 def _mean(station: Station, target: Target, meter_pan: str) -> None:
     """Mean the meter that was visited from now on: whoever looks into a refusal means that one."""
     if station.target.meter_pan != meter_pan:
-        station.target = replace(target, meter_pan=meter_pan, password=station.target.password)
+        station.target = replace(target, meter_pan=meter_pan, password=None)
     station.overview = None  # what was read before the visit is not so any more
     station.forget(Open)
     count_open(station, station.desk.setting.journal)
 
 
 def _failed(station: Station, error: Exception) -> bool:
+    on = station.kept(OnRoute)
+    if isinstance(error, SignOnRefused) and on is not None:
+        station.keep(replace(on, password=None))  # a wrong one is not given again and again
     if isinstance(error, Interrupted):
         station.say(
             said("Left. The next visit to this meter goes on where this one ended."), Mood.CARE
