@@ -9,7 +9,7 @@ SEEDS ?= 200000
 JOBS ?= 2
 FOREIGN := .foreign
 
-.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench bench-tokens bench-line bench-readout bench-fleet bench-route fuzz diagrams catalogues format clean
+.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench bench-tokens bench-line bench-readout bench-fleet bench-route bench-web fuzz diagrams catalogues format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -62,7 +62,7 @@ power: $(STAMP)
 	$(BIN)/python tests/durability/power_proof.py
 	$(BIN)/python tests/durability/journal_power_proof.py
 
-bench: bench-tokens bench-line bench-readout bench-fleet bench-route
+bench: bench-tokens bench-line bench-readout bench-fleet bench-route bench-web
 
 bench-tokens: $(STAMP)
 	$(BIN)/python benchmarks/tokens.py
@@ -82,6 +82,10 @@ bench-fleet: $(STAMP)
 # Routes of up to 100,000 stops: time to open, memory.
 bench-route: $(STAMP)
 	$(BIN)/python benchmarks/route.py
+
+# The web application: from its start to the first page, and to the first register.
+bench-web: $(STAMP)
+	$(BIN)/python benchmarks/web_start.py
 
 fuzz: $(STAMP)
 	$(BIN)/python fuzz/fuzz_run.py --seconds $(FUZZ_SECONDS)

@@ -13,6 +13,7 @@ import line_efficiency
 import needs
 import readout
 import route
+import web_start
 from line_efficiency import LIMIT, Measured
 from vtc07.carrier.companion_file import load_companion
 
@@ -128,3 +129,27 @@ def test_a_route_that_takes_more_memory_is_noticed() -> None:
     short = route.Row("csv", 1_000, 1, 1.0, 1.0, 1.0, 1.0, 1.0, 20_000, 21_000, 22_000)
     long = route.Row("csv", 9_000, 1, 1.0, 1.0, 1.0, 1.0, 1.0, 20_000, 25_200, 44_000)
     assert route.growth([long, short], "csv") == (1.2, 2.0)
+
+
+def test_the_web_application_is_there_soon(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("starlette", "uvicorn", "jinja2", "multipart"):
+        needs.module(name)
+    assert web_start.main(["--repeats", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "| the first page is answered |" in said
+    assert "| the first register is shown |" in said
+
+
+def test_a_slow_start_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(worked: float) -> list[web_start.Row]:
+        return [
+            web_start.Row("version", 0.1, 0.1),
+            web_start.Row("address", 9.0, 1.0),
+            web_start.Row("page", 9.0, worked),
+            web_start.Row("all", 9.0, 9.0),
+        ]
+
+    monkeypatch.setattr(web_start, "measure", lambda _: measured(1.9))
+    assert web_start.main([]) == 0
+    monkeypatch.setattr(web_start, "measure", lambda _: measured(2.0))
+    assert web_start.main([]) == 1

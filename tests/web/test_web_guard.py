@@ -7,7 +7,6 @@ import json
 import re
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -251,8 +250,9 @@ def test_what_is_no_page_is_refused(app: Web) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/static/../guard.py", "/static/%2e%2e/guard.py", "/static/..%2fguard.py", "/static/..\\guard.py",
-     "/static/%2e%2e%5cguard.py", "/./", "/at/../journal", "/static//etc/passwd", "/static/%00",
+    ["/static/../guard.py", "/static/%2e%2e/guard.py", "/static/..%2fguard.py",
+     "/static/..\\guard.py", "/static/%2e%2e%5cguard.py", "/./", "/at/../journal",
+     "/static//etc/passwd", "/static/%00",
      "/%0d%0aSet-Cookie:%20x=y", "/static/", "/static", "/%7f", "/a%E2%80%AEb", "//evil.example/",
      "/%ff%fe", "/" + "a" * 9000],
 )  # fmt: skip
@@ -266,7 +266,8 @@ def test_no_path_leads_elsewhere(app: Web, path: str) -> None:
 
 @pytest.mark.parametrize(
     "junk",
-    [b"\r\n\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00", b"\x00" * 99,
+    [b"\r\n\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n",
+     b"\x16\x03\x01\x02\x00\x01\x00", b"\x00" * 99,
      b"GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n", b"GET / HTTP/1.1\r\nHost x\r\n\r\n",
      b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
      b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
@@ -336,7 +337,8 @@ def test_a_form_that_cannot_be_read_changes_nothing(app: Web) -> None:
 @pytest.mark.parametrize(
     "back",
     ["//evil.example", "/\\evil.example", "http://evil.example/", "javascript:alert(1)", "",
-     "\r\nSet-Cookie: a=b", "/x\r\nSet-Cookie: a=b", "/\t/evil.example", "/\n/evil.example", "evil"],
+     "\r\nSet-Cookie: a=b", "/x\r\nSet-Cookie: a=b", "/\t/evil.example", "/\n/evil.example",
+     "evil"],
 )  # fmt: skip
 def test_no_form_leads_to_another_site(app: Web, back: str) -> None:
     answer = app.http.post("/look", {"look": "dark", "back": back}, follow=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import http.client
 import ipaddress
 import json
@@ -60,7 +60,7 @@ def certified(folder: Path) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    then = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    then = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -68,7 +68,7 @@ def certified(folder: Path) -> tuple[Path, Path]:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(then)
-        .not_valid_after(then + datetime.timedelta(days=36500))
+        .not_valid_after(then + dt.timedelta(days=36500))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -198,7 +198,7 @@ def typed_password(folder: Path, *lines: str, file: str = "p") -> tuple[int, str
     process = subprocess.Popen(
         [*PROGRAM, "web", "--set-password", file],
         stdin=side, stdout=side, stderr=side, cwd=folder, env=environment(folder),
-        start_new_session=True, preexec_fn=_take_terminal,
+        start_new_session=True,
     )  # fmt: skip
     os.close(side)
     shown, asked = "", 0
@@ -217,13 +217,6 @@ def typed_password(folder: Path, *lines: str, file: str = "p") -> tuple[int, str
                 os.write(end, lines[asked].encode() + b"\n")
                 asked += 1
     return process.wait(GUARD_S), shown
-
-
-def _take_terminal() -> None:
-    import fcntl
-    import termios
-
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def test_a_password_is_asked_for_twice_and_never_shown(tmp_path: Path) -> None:
@@ -332,7 +325,8 @@ def test_the_password_lets_in_over_tls_and_nothing_else(tmp_path: Path) -> None:
     chain, private = certified(tmp_path)
     password = cheap_password(tmp_path / "p")
     options = ("--certificate", str(chain), "--private-key", str(private), "--host", "0.0.0.0",
-               "--allow-remote", "--name", "127.0.0.1", "--password-file", str(password))  # fmt: skip
+               "--allow-remote", "--name", "127.0.0.1",
+               "--password-file", str(password))  # fmt: skip
     with started(tmp_path, *options) as (process, document):
         assert "token" not in document["url"]
         assert document["url"].startswith("https://127.0.0.1:")
@@ -437,7 +431,7 @@ def test_the_browser_is_given_a_file_and_no_token(tmp_path: Path) -> None:
     seen = os.open(tmp_path / "content", os.O_RDONLY | os.O_NONBLOCK)
     variables = {"BROWSER": f"{browser} %s", "HERE": str(tmp_path)}
     with web(tmp_path, "--open", **variables) as app:
-        with open(seen, encoding="utf-8") as content:
+        with os.fdopen(seen, encoding="utf-8") as content:
             assert select.select([content], [], [], GUARD_S)[0]
             os.set_blocking(seen, True)
             assert f"url={app.url}" in content.read()
