@@ -9,7 +9,7 @@ SEEDS ?= 200000
 JOBS ?= 2
 FOREIGN := .foreign
 
-.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench bench-tokens bench-line bench-readout bench-fleet bench-route bench-web fuzz diagrams catalogues format clean
+.PHONY: demo test lint types layers unit foreign simulate exhaustive crash power bench bench-tokens bench-line bench-readout bench-fleet bench-route bench-web fuzz diagrams screenshots catalogues format clean
 
 $(STAMP): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -95,6 +95,10 @@ fuzz-%: $(STAMP)
 
 diagrams: $(STAMP)
 	$(BIN)/python docs/diagrams/state_diagrams.py
+
+# Pictures of the web application; Chromium is needed.
+screenshots: $(STAMP)
+	PYTHONPATH=tests:tests/cli:tests/web $(BIN)/python docs/screenshots/make_screenshots.py
 
 # Gathers what the program says for people, and compiles the catalogues of every language.
 catalogues: $(STAMP)
