@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
 import socket
@@ -10,12 +11,16 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 from web_bench import GUARD_S, Web, web
 
+from vtc07.web import connection
 from vtc07.web.access import IDLE_NS, MOST_SESSIONS, MOST_STREAMS, Access, Sessions
 from vtc07.web.body import LONGEST_FORM, Body, BodyRefused
 from vtc07.web.guard import HEADERS
 from vtc07.web.password import LONGEST, PasswordHash, Pauses
+from vtc07.web.server import Server
 
 SECOND = 1_000_000_000
 EVIL = "http://evil.example"
@@ -372,6 +377,54 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
         return refused.value.status
 
     assert asyncio.run(run()) == 408
+
+
+def test_a_connection_that_asks_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing at all, half a head, the next request of a connection; but not an answer at work."""
+    monkeypatch.setattr(connection, "_PATIENCE_S", 0.05)
+    begun, waited = asyncio.Event(), asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            begun.set()
+            await waited.wait()
+        await PlainTextResponse("here")(scope, receive, send)
+
+    async def asked(*pieces: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for piece in pieces:
+            writer.write(piece)
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            async with asyncio.timeout(GUARD_S):
+                while piece := await reader.read(4096):
+                    data += piece
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        return data
+
+    async def run() -> None:
+        nonlocal begun, waited
+        begun, waited = asyncio.Event(), asyncio.Event()
+        server = Server(app, listener, None, soon_s=1)
+        serving = asyncio.create_task(server.serve())
+        await server.begun()
+        for nothing in (b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"):
+            assert await asked(nothing) == b""
+        head = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert b"here" in await asked(head % b"/", b"GET / HT")
+        slow = asyncio.create_task(asked(head % b"/slow"))
+        await begun.wait()
+        assert await asked(b"GET / HT") == b""  # this one is given up; that one is at work
+        waited.set()
+        assert b"here" in await slow
+        server.end()
+        await serving
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        asyncio.run(run())
 
 
 def test_routes_may_be_longer_than_forms() -> None:
