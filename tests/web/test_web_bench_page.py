@@ -113,9 +113,6 @@ def test_four_tokens_change_the_key(here: Web) -> None:
         told.until(lambda: "of a key change" not in told.text("bench_switch"))
         types(here, "gas", before)
         told.sees("bench_display", "CRCError")
-        (after,) = issued(here, "gas", amount="1")
-        types(here, "gas", after)
-        told.sees("bench_display", "Accept")
 
 
 def test_the_characters_of_the_line_are_told_as_they_pass(here: Web) -> None:
@@ -137,7 +134,7 @@ def test_the_characters_of_the_line_are_told_as_they_pass(here: Web) -> None:
     assert bytes(each[2] for each in asked if isinstance(each[2], int)).startswith(b"/?")
     assert all(each[2] == each[3] for each in chars)
     assert [each[0] for each in chars] == list(range(1, len(chars) + 1))
-    here.rests(place)
+    here.http.post(f"/at/{place}/leave", {"sure": "yes"})
 
 
 def buy(page: Page, amount: str = "5") -> None:

@@ -9,12 +9,13 @@ document.documentElement.classList.add("scripted-page");
 // --- the keypad ----------------------------------------------------------------------------------
 
 const keypad = document.getElementById("keypad");
+const keys = keypad.querySelector("form");
 const KEYS = { Backspace: "back", Delete: "clear", Escape: "clear", Enter: "enter" };
 let typing = Promise.resolve();
 
 /** Press a key when those before it have arrived: their order is what counts. */
 function press(key) {
-  typing = typing.then(() => ask(keypad.action, { key }));
+  typing = typing.then(() => ask(keys.action, { key }));
 }
 
 // Before anything else of the page: a scanner that types goes where the focus is.
@@ -136,6 +137,7 @@ const NAMES = [
 ];
 const MOST_ROWS = 120;
 const NEW_ROW_US = 400_000; // so long a silence begins a row of its own
+const isTurned = document.documentElement.dir === "rtl"; // the meter stands where lines begin
 let paused = false;
 let held = []; // what came while the picture stood still
 let last = null; // the character before
@@ -155,7 +157,7 @@ function element(kind, classes, text) {
 function write({ sender, sent, arrived, at }) {
   if (!last || last.sender !== sender || at - last.at > NEW_ROW_US) {
     const row = element("li", `row ${sender}`);
-    row.append(element("span", "who", words[sender] + (sender === "client" ? " ←" : " →")));
+    row.append(element("span", "who", `${words[sender]} ${(sender === "client") === isTurned ? "→" : "←"}`));
     row.append(element("span", "chars"));
     rows.append(row);
     while (rows.children.length > MOST_ROWS) rows.firstChild.remove();
@@ -179,7 +181,6 @@ const pen = canvas.getContext("2d");
 const FLIGHT_MS = 900;
 const DELAY_MS = 150; // what comes in lumps is shown evenly
 const still = matchMedia("(prefers-reduced-motion: reduce)");
-const isTurned = document.documentElement.dir === "rtl";
 let flying = [];
 let offset = null; // from the clock of the line to that of the page, in ms
 let frame = 0;
