@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,30 @@ def test_two_pages_of_a_place_see_the_same(application: Web, address: str, compa
         other.post(f"/at/{name}/leave", quiet=True)
         assert "Left" in application.rests(name)
         assert "Left" in application.http.get(f"/at/{name}").text
+
+
+def test_of_two_that_ask_at_the_same_instant_one_is_told_to_wait(
+    application: Web, address: str, companion: str
+) -> None:
+    together, answers = threading.Barrier(2), []
+    with Cable(address, VALUES, hangs=True) as cable:
+        name = _connect(application.http, cable.address, file=companion)
+        application.http.post(f"/at/{name}/leave", quiet=True)
+        application.rests(name)
+
+        def ask() -> None:
+            client = application.client()
+            together.wait()
+            answers.append(client.post(f"/at/{name}/whoever", quiet=True))
+
+        askers = [threading.Thread(target=ask) for _ in range(2)]
+        for asker in askers:
+            asker.start()
+        for asker in askers:
+            asker.join()
+        done_, refused = sorted(answers, key=lambda answer: answer.status)
+        assert (done_.status, refused.status) == (204, 409)
+        assert "Something else is under way here: connecting to" in refused.json["said"]
 
 
 def test_two_places_work_at_once_and_each_has_its_own_state(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cli_bench import FAST, done, secret_file, served
 from markupsafe import escape
-from web_bench import Answer, Web, text_of, web
+from web_bench import Answer, Chromium, Web, text_of, web
 
 #: A companion that tells of two registers which its meter does not have.
 MORE = (
@@ -252,6 +252,25 @@ def test_what_a_register_holds_is_shown_as_text(registers: Registers, text: str)
     line = registers.web.http.get(f"/at/{registers.place}/line")
     assert "installationReference" in line.text
     assert "<script>alert" not in line.html
+
+
+def test_in_a_browser_a_value_is_checked_as_it_is_typed_and_a_script_stays_text(
+    registers: Registers, browser: Chromium
+) -> None:
+    registers.write("0031", SCRIPT)
+    registers.said()
+    with browser.page(registers.web, registers.path, width=360) as page:  # no dialog, no error
+        page.get_by_role("cell", name=SCRIPT).wait_for()
+        page.get_by_role("link", name="change lowCreditThreshold").click()
+        page.locator("input[name=value]:focus").wait_for()  # one can type at once
+        page.keyboard.type("5x")
+        page.get_by_text("a decimal number is wanted, in Wh").wait_for()
+        assert page.get_by_label("New value").get_attribute("aria-invalid") == "true"
+        page.keyboard.press("Backspace")
+        page.get_by_text("lowCreditThreshold can hold this.").wait_for()
+        page.keyboard.press("Enter")
+        page.get_by_text("lowCreditThreshold is written and read back.").wait_for()
+        page.get_by_role("cell", name="0.005 kWh").wait_for()
 
 
 # --- a password -----------------------------------------------------------------------------------
