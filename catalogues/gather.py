@@ -8,6 +8,7 @@ said, and is compiled to where the program finds it. A new language is a new ``C
 
 from __future__ import annotations
 
+import gettext
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
+from jinja2 import Environment, nodes
 
 from vtc07.hhu.texts import DOMAIN, names_in
 
@@ -29,7 +31,7 @@ KEYWORDS = {"said": None, "mark": None, "counted": (1, 2)}
 
 
 def gathered() -> Catalog:
-    """Return every text that the program says, in the order of its files."""
+    """Return every text that the program says, in the order of its files, pages last."""
     catalogue = Catalog(
         project="vtc07",
         header_comment="# Texts of vtc07. Names in {braces} stay as they are.",
@@ -40,7 +42,41 @@ def gathered() -> Catalog:
     )
     for file, _, message, comments, context in sorted(found, key=lambda f: (f[0], f[1])):
         catalogue.add(message, None, [(f"src/vtc07/{file}", 0)], (), comments, context=context)
+    for path in templates():
+        file = path.relative_to(SOURCES.parent.parent).as_posix()
+        for call, line in calls_in(path.read_text(encoding="utf-8")):
+            text = text_of(call)
+            if text is None:
+                raise ValueError(f"{file}:{line}: a text that is not written out")
+            catalogue.add(text, None, [(file, 0)])
     return catalogue
+
+
+def templates() -> list[Path]:
+    """Return the templates of pages."""
+    return sorted((SOURCES / "web" / "templates").rglob("*.html"))
+
+
+def calls_in(template: str) -> list[tuple[nodes.Call, int]]:
+    """Return the calls of a template that have texts, with the lines they stand in."""
+    return [
+        (call, call.lineno)
+        for call in Environment(autoescape=True).parse(template).find_all(nodes.Call)
+        if isinstance(call.node, nodes.Name) and call.node.name in KEYWORDS
+    ]
+
+
+def text_of(call: nodes.Call) -> str | tuple[str, str] | None:
+    """Return the text of a call, with its plural if it has one; None where it is made elsewhere."""
+    count = 2 if isinstance(call.node, nodes.Name) and call.node.name == "counted" else 1
+    texts = [
+        argument.value
+        for argument in call.args[:count]
+        if isinstance(argument, nodes.Const) and isinstance(argument.value, str)
+    ]
+    if len(texts) < count:
+        return None
+    return texts[0] if count == 1 else (texts[0], texts[1])
 
 
 def read(path: Path) -> Catalog:
@@ -63,6 +99,7 @@ def faults(catalogue: Catalog, wanted: Catalog) -> list[str]:
     """Return a line for each text that is missing, not translated, or translated badly."""
     found = []
     here = {message.id: message for message in texts_in(catalogue)}
+    single = single_forms(catalogue)
     for message in texts_in(wanted):
         mine = here.pop(message.id, None)
         english = message.id if isinstance(message.id, str) else message.id[-1]
@@ -73,15 +110,28 @@ def faults(catalogue: Catalog, wanted: Catalog) -> list[str]:
         if mine is None or mine.fuzzy or not others or not all(others):
             found.append(f"not translated: {english!r}")
             continue
+        if not isinstance(mine.string, str) and len(others) != catalogue.num_plurals:
+            found.append(f"{len(others)} forms of a plural: {english!r}")
         allowed = names_in(english)
-        for other in others:
-            # One form of a plural may say "one" without the number.
-            if names_in(other) != allowed and (len(others) == 1 or names_in(other) - allowed):
+        # A form for one number alone may do without it, and that of 1 where English does.
+        bare = set(single)
+        if not isinstance(message.id, str) and "count" not in names_in(message.id[0]):
+            bare.add(gettext.c2py(catalogue.plural_expr)(1))
+        for form, other in enumerate(others):
+            may_lack = {"count"} if len(others) > 1 and form in bare else set()
+            if not allowed - may_lack <= names_in(other) <= allowed:
                 found.append(f"other names in braces: {english!r}: {other!r}")
             if other.strip() != other or other.endswith(".") != english.endswith("."):
                 found.append(f"begins or ends otherwise: {english!r}: {other!r}")
     found += [f"no longer said: {text!r}" for text in here]
     return found
+
+
+def single_forms(catalogue: Catalog) -> frozenset[int]:
+    """Return which forms of a plural are for one number alone, as three of Arabic's six."""
+    rule = gettext.c2py(catalogue.plural_expr)
+    forms = [rule(count) for count in range(1000)]
+    return frozenset(form for form in forms if forms.count(form) == 1)
 
 
 def main() -> int:
