@@ -61,6 +61,7 @@ def test_a_route_from_its_file_to_its_report(
         page.reload()
         expect(main).to_contain_text("1 of 2 meters done")
         page.get_by_role("button", name="next meter").click()  # the same one is still there
+        expect(main).to_contain_text("nothing is left to do at this meter")
         expect(page.locator(".work")).to_have_count(0)
         page.goto(f"{at_work.origin}/reports")
         page.get_by_role("link", name="Monday").first.click()
@@ -79,6 +80,8 @@ def test_a_refused_write_says_why_and_changes_nothing(
     with browser.page(at_work, f"/at/{station}/registers") as page:
         main = page.locator("main")
         page.get_by_role("button", name="read what can be written").click()
+        expect(page.locator("[data-part=registers_writable]")).not_to_contain_text("not read")
+        expect(page.locator(".work")).to_have_count(0)
         page.get_by_role("link", name="change lowCreditAlarmEnabled").click()
         page.get_by_label("New value").fill("2")
         page.get_by_role("button", name="write it").click()
