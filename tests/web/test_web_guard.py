@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.server
 import json
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
-from web_bench import GUARD_S, Web, web
+from web_bench import GUARD_S, Chromium, Web, enter, web
 
 from vtc07.web import connection
 from vtc07.web.access import IDLE_NS, MOST_SESSIONS, MOST_STREAMS, Access, Sessions
@@ -220,6 +222,68 @@ def test_a_link_on_another_site_leads_in_without_showing_anything(app: Web) -> N
     assert b'url=/"' in answer.body
     assert b"script" not in answer.body
     assert asked(app, "/enter?token=x", *follows, known=False).status == 401
+
+
+class _Foreign(http.server.BaseHTTPRequestHandler):
+    """Another program of this machine: a browser takes it for the same site, at another port."""
+
+    page = ""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.page.encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+_ASKS = """async (origin) => {
+  const fetched = await fetch(`${origin}/live?part=places`, { credentials: "include" })
+    .then(() => "read", () => "refused");
+  const told = await new Promise((resolve) => {
+    const source = new EventSource(`${origin}/live?part=places`, { withCredentials: true });
+    source.onopen = () => { source.close(); resolve("read"); };
+    source.onerror = () => { source.close(); resolve("refused"); };
+  });
+  const seen = await new Promise((resolve) => {
+    const image = new Image();
+    image.onload = () => resolve("read");
+    image.onerror = () => resolve("refused");
+    image.src = `${origin}/static/icon.svg`;
+  });
+  return [fetched, told, seen];
+}"""
+
+
+def test_another_programs_page_reads_and_changes_nothing(app: Web, browser: Chromium) -> None:
+    """In a real browser that was let in: the cookie is there, and would be sent."""
+    _Foreign.page = (
+        f'<form method="post" action="{app.origin}/connect">'
+        '<input name="address" value="tcp://127.0.0.1:1"></form>'
+        f'<iframe src="{app.origin}/"></iframe>'
+    )
+    with contextlib.ExitStack() as resources:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Foreign)
+        resources.callback(server.server_close)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        resources.callback(thread.join)
+        resources.callback(server.shutdown)
+        context = browser.browser.new_context()
+        resources.callback(context.close)
+        page = context.new_page()
+        enter(page, app)
+        page.goto(f"http://127.0.0.1:{server.server_port}/")
+        assert page.evaluate(_ASKS, app.origin) == ["refused"] * 3
+        assert all("vtc07" not in frame.content() for frame in page.frames[1:])
+        with page.expect_navigation():
+            page.evaluate("document.forms[0].submit()")
+        assert page.inner_text("body") == "This was not asked by a page of this application."
+        page.goto(app.origin + "/")
+        assert "127.0.0.1:1" not in page.inner_text("main")
+    assert asked(app, "/at/1").status == 404
 
 
 # --- what is asked --------------------------------------------------------------------------------
@@ -510,9 +574,9 @@ def test_pages_of_one_browser_are_bounded(app: Web) -> None:
             lines.append(line)
             line.sendall(request.encode())
             assert line.recv(20).startswith(b"HTTP/1.1 200")
-        refused = raw(app, request.encode())
-        assert refused.status == 503
-        assert refused.headers["retry-after"]
+        with socket.create_connection((name, int(port)), GUARD_S) as line:
+            line.sendall(request.encode())
+            assert line.recv(12) == b"HTTP/1.1 503"
         other = app.client()  # another browser is another matter
         answer = other.ask("GET", "/live?part=nothing")
         assert answer.status == 400
