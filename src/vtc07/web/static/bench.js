@@ -8,6 +8,7 @@ document.documentElement.classList.add("scripted-page");
 
 // --- the keypad ----------------------------------------------------------------------------------
 
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 const keypad = document.getElementById("keypad");
 const keys = keypad.querySelector("form");
 const KEYS = { Backspace: "back", Delete: "clear", Escape: "clear", Enter: "enter" };
@@ -107,6 +108,17 @@ entry.addEventListener("submit", async (event) => {
   if (await ask(entry.action, sent)) document.getElementById("token").value = "";
 });
 
+// Tokens are seen where they go: at the meter that they are typed into, in the unit's list.
+document.addEventListener("vtc07:done", (event) => {
+  const to = event.target.getAttribute("action");
+  const where = to.endsWith("/type") ? ".case" : to.endsWith("/to-unit") ? ".unit-case" : null;
+  if (!where) return;
+  document.querySelector(where).scrollIntoView({
+    block: "nearest",
+    behavior: still.matches ? "auto" : "smooth",
+  });
+});
+
 // --- tokens that are copied ----------------------------------------------------------------------
 
 document.addEventListener("click", async (event) => {
@@ -180,7 +192,6 @@ const canvas = document.getElementById("track");
 const pen = canvas.getContext("2d");
 const FLIGHT_MS = 900;
 const DELAY_MS = 150; // what comes in lumps is shown evenly
-const still = matchMedia("(prefers-reduced-motion: reduce)");
 let flying = [];
 let offset = null; // from the clock of the line to that of the page, in ms
 let frame = 0;
