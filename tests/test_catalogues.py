@@ -10,14 +10,15 @@ import gather
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
+from jinja2 import nodes
 
-from vtc07.hhu.texts import languages, texts_of
+from vtc07.hhu.texts import counted, languages, names_in, texts_of
 
 WANTED = gather.gathered()
 
 
-def test_english_french_and_portuguese_are_shipped() -> None:
-    assert {"en", "fr", "pt"} <= set(languages())
+def test_english_french_portuguese_and_arabic_are_shipped() -> None:
+    assert {"en", "fr", "pt", "ar"} <= set(languages())
     assert {path.stem for path in gather.sources()} == set(languages()) - {"en"}
 
 
@@ -37,6 +38,24 @@ def test_what_is_shipped_is_what_was_translated(path: Path) -> None:
             one, many = message.id
             forms = {shipped.ngettext(one, many, count) for count in range(200)}
             assert forms == set(message.string or ())
+
+
+def test_arabic_counts_in_six_forms() -> None:
+    texts = texts_of("ar")
+    numbers = (1, 2, 3, 10, 11, 99, 100, 102, 103, 111)
+    said = [counted("{count} token", "{count} tokens", number).words(texts) for number in numbers]
+    assert said == [
+        "رمز واحد",
+        "رمزان",
+        "3 رموز",
+        "10 رموز",
+        "11 رمزًا",
+        "99 رمزًا",
+        "100 رمز",
+        "102 رمز",
+        "103 رموز",
+        "111 رمزًا",
+    ]
 
 
 def test_a_text_of_each_language_is_said_in_it() -> None:
@@ -65,6 +84,53 @@ def test_what_is_wrong_in_a_catalogue_is_found() -> None:
         "not translated",
         "no longer said",
     ]
+
+
+def test_what_is_wrong_in_the_forms_of_a_plural_is_found() -> None:
+    catalogue, wanted = Catalog(locale="ar"), Catalog(locale="ar")
+    text = ("{count} token", "{count} tokens")
+    wanted.add(text)
+    right = ("{count} أ", "أ", "أ", "{count} أ", "{count} أ", "{count} أ")
+    catalogue.add(text, right)
+    assert gather.faults(catalogue, wanted) == []
+    for form, wrong in ((3, "أ"), (5, "{number} أ"), (1, "{number} أ"), (4, "")):
+        catalogue[text].string = (*right[:form], wrong, *right[form + 1 :])
+        assert len(gather.faults(catalogue, wanted)) == 1, form
+    catalogue[text].string = right[:2]
+    assert gather.faults(catalogue, wanted) == [f"2 forms of a plural: {text[1]!r}"]
+
+
+def test_a_number_is_missing_only_where_there_is_one_number() -> None:
+    catalogue, wanted = Catalog(locale="fr"), Catalog(locale="fr")
+    said, read = ("{count} token", "{count} tokens"), ("value read", "{count} values read")
+    for text in (said, read):
+        wanted.add(text)
+        catalogue.add(text, ("un", "{count}"))
+    # French says none as it says one: without its number it would say "un" of none.
+    assert gather.faults(catalogue, wanted) == [f"other names in braces: {said[1]!r}: 'un'"]
+
+
+@pytest.mark.parametrize("path", gather.templates(), ids=lambda path: path.stem)
+def test_every_text_of_a_page_is_written_out_with_the_names_that_are_given(path: Path) -> None:
+    for call, line in gather.calls_in(path.read_text(encoding="utf-8")):
+        text = gather.text_of(call)
+        assert text is not None, f"line {line}"
+        given = {each.key for each in call.kwargs}
+        if isinstance(text, tuple):
+            assert names_in(text[1]) - {"count"} == given, f"line {line}"
+        elif isinstance(call.node, nodes.Name) and call.node.name == "said":
+            assert names_in(text) == given, f"line {line}"
+
+
+def test_texts_of_pages_are_found_wherever_they_stand() -> None:
+    page = """<p title="{{ words(said('one {a}', a=1)) }}">
+    {% if x %}{{ counted("two", "{count} twos", n) }}{% endif %}
+    {% set ALL = (("a", mark("three")),) %}{% macro m() %}{{ t(mark("four")) }}{% endmacro %}
+    {{ words(said(x)) }} {{ said("five" ~ x) }} {{ other("six") }}"""
+    found = [gather.text_of(call) for call, _ in gather.calls_in(page)]
+    texts = {text for text in found if text is not None}
+    assert texts == {"one {a}", ("two", "{count} twos"), "three", "four"}
+    assert found.count(None) == 2
 
 
 def test_every_text_is_written_out_where_it_can_be_gathered() -> None:
