@@ -23,7 +23,7 @@ PAN: Final = "600727000000000009"
 WIDTH, HEIGHT = 1180, 760
 NARROW = 360
 #: The picture of the bench shows all that stands side by side.
-BENCH_HEIGHT = 900
+BENCH_HEIGHT = 680
 ROUTE = f"""meter,place,deliver,write,read,notes
 {PAN},Hill Street 7,TOKEN,lowCreditThreshold=5000,creditBalance,ring at No 9
 600727111111111153,Hill Street 12,,,creditBalance,

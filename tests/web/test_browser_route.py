@@ -61,7 +61,7 @@ def test_a_route_from_its_file_to_its_report(
         page.reload()
         expect(main).to_contain_text("1 of 2 meters done")
         page.get_by_role("button", name="next meter").click()  # the same one is still there
-        expect(main).to_contain_text("nothing is left to do at this meter")
+        expect(main).to_contain_text("everything is done at this meter")
         expect(page.locator(".work")).to_have_count(0)
         page.goto(f"{at_work.origin}/reports")
         page.get_by_role("link", name="Monday").first.click()
