@@ -154,7 +154,7 @@ def test_a_cut_in_the_middle_and_the_recovery(
         expect(main).to_contain_text("Nobody can tell from here")
         assert results(at_work, token) == [None]
         head.plug()
-        page.get_by_role("link", name="Open deliveries", exact=True).click()
+        page.locator("nav.places").get_by_role("link", name="Open deliveries").click()
         expect(main).to_contain_text(grouped(token))
         page.get_by_role("button", name="ask the meter that is there").click()
         expect(main).to_contain_text("Nothing is open.")
