@@ -171,6 +171,7 @@ document.addEventListener("submit", async (event) => {
 
 let source = null;
 let wait = FIRST_WAIT;
+let failures = 0;
 let timer = 0;
 
 function watch() {
@@ -191,6 +192,7 @@ function watch() {
   source = new EventSource(`/live?${query}`);
   source.addEventListener("open", () => {
     wait = FIRST_WAIT;
+    failures = 0;
     lost("");
   });
   source.addEventListener("part", (event) => {
@@ -210,6 +212,7 @@ function watch() {
   });
   source.addEventListener("error", () => {
     source?.close(); // its own new attempt would ask for lines that are here already
+    if (failures++) lost(document.body.dataset.lost);
     timer = setTimeout(again, wait);
     wait = Math.min(2 * wait, LAST_WAIT);
   });
