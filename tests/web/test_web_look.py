@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 from web_bench import Chromium, Web, web
 
 from vtc07.hhu.texts import said, texts_of
@@ -265,9 +265,12 @@ def test_a_form_is_sent_once_and_its_refusal_is_shown_without_leaving(
 ) -> None:
     with browser.page(here) as page:
         sent: list[str | None] = []
-        page.on(
-            "request", lambda asked: sent.append(asked.post_data) if asked.method == "POST" else 0
-        )
+
+        def asked(request: Request) -> None:
+            if request.method == "POST":
+                sent.append(request.post_data)
+
+        page.on("request", asked)
         staged(
             page,
             '<form method="post" action="/connect" data-quiet><input name="address" value="?">'

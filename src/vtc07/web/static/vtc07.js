@@ -142,10 +142,8 @@ export async function ask(path, fields) {
 }
 
 function busy(form, button, is) {
-  if (is) form.dataset.busy = "";
-  else delete form.dataset.busy;
-  if (is) button?.setAttribute("aria-busy", "true");
-  else button?.removeAttribute("aria-busy");
+  form.toggleAttribute("data-busy", is);
+  button?.setAttribute("aria-busy", String(is));
 }
 
 document.addEventListener("submit", async (event) => {
@@ -175,9 +173,7 @@ let failures = 0;
 let timer = 0;
 
 function watch() {
-  clearTimeout(timer);
-  source?.close();
-  source = null;
+  rest();
   const parts = new Set([...document.querySelectorAll("[data-part]")].map((e) => e.dataset.part));
   const streams = [...document.querySelectorAll("[data-stream]")];
   if (!parts.size && !streams.length) return;
