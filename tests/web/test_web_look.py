@@ -174,6 +174,17 @@ def test_look_and_language_are_kept_in_the_browser(here: Web) -> None:
     assert f'lang="en" dir="ltr" data-look="{LOOKS[-1]}"' in opening(page.html)
 
 
+def test_a_damaged_catalogue_of_the_users_own_costs_no_page(tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "fr.mo").write_bytes(b"no catalogue")
+    with web(tmp_path, VTC07_CATALOGUES=str(tmp_path / "own")) as running:
+        answer = running.http.get("/", headers={"Accept-Language": "fr, pt;q=0.5"})
+        assert answer.status == 200
+        assert 'lang="pt"' in opening(answer.html)
+        running.http.cookies["vtc07-language"] = "fr"
+        assert 'lang="en"' in opening(running.http.get("/no-such-page").html)
+
+
 def test_nothing_leads_elsewhere(here: Web) -> None:
     for back in ("//example.org", "/\\example.org", "https://example.org", "javascript:alert(1)"):
         answer = here.client().post("/look", {"look": "auto", "back": back}, follow=False)

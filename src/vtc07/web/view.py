@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -132,19 +133,27 @@ class View:
 
     @cached_property
     def texts(self) -> Texts:
-        """The texts in the reader's language: chosen, or the application's, or the browser's."""
+        """The texts in the reader's language: chosen, or the application's, or the browser's.
+
+        A catalogue that cannot be read is as one that is not there.
+        """
         catalogues = self.desk.setting.catalogues
-        chosen = self.request.cookies.get(LANGUAGE_COOKIE)
-        if chosen in languages(catalogues):
-            return texts_of(chosen, catalogues)
-        if self.desk.setting.language is not None:
-            return texts_of(self.desk.setting.language, catalogues)
-        there = languages(catalogues)
-        for code in wanted_languages(self.request.headers.get("accept-language", "")):
-            for name in (code, code.partition("_")[0]):
-                if name in there:
-                    return texts_of(name, catalogues)
+        for code in self._wanted_languages():
+            with contextlib.suppress(ValueError):
+                return texts_of(code, catalogues)
         return ENGLISH
+
+    def _wanted_languages(self) -> tuple[str, ...]:
+        setting = self.desk.setting
+        there = languages(setting.catalogues)
+        chosen = self.request.cookies.get(LANGUAGE_COOKIE)
+        if chosen in there:
+            return (chosen,)
+        if setting.language is not None:
+            return (setting.language,)
+        codes = wanted_languages(self.request.headers.get("accept-language", ""))
+        names = [name for code in codes for name in (code, code.partition("_")[0])]
+        return tuple(dict.fromkeys(name for name in names if name in there))
 
     @property
     def languages(self) -> tuple[tuple[str, str], ...]:
@@ -245,9 +254,7 @@ class View:
             Markup(self.part_html(name)),  # noqa: S704 - our template
         )
 
-    def stream(
-        self, name: str, element: str = "ol", classes: str = "", label: str = ""
-    ) -> Markup:
+    def stream(self, name: str, element: str = "ol", classes: str = "", label: str = "") -> Markup:
         """Return a stream in an element to which lines are added as they come.
 
         ``label``: makes it a region of this name that the keyboard can scroll.
@@ -288,6 +295,11 @@ class View:
     def at(self, page: str = "") -> str:
         """Return the path of a page of the place that this one is about."""
         return f"/at/{self.station.name}" + (f"/{page}" if page else "")
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text of an address is a number that anything here is counted by."""
+    return text.isascii() and text.isdigit() and len(text) < 16
 
 
 def event(kind: str, document: Mapping[str, Any]) -> bytes:
