@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 import h11
@@ -13,21 +14,20 @@ from vtc07.web.guard import HEADERS
 #: A connection that asks for nothing, or does not come to the end of its headers, is closed after
 #: so long, in s.
 _PATIENCE_S: Final = 20.0
-#: More connections than that are closed at once: twice what open pages may hold.
-_MOST_CONNECTIONS: Final = 512
 
 
 class PatientConnection(H11Protocol):
-    """A connection that is given up where nothing is asked. The longest head is 16 KiB (h11)."""
+    """A connection that is given up where nothing is asked. The longest head is 16 KiB (h11).
 
+    ``on_request``: told of the number of its file when it has asked for something.
+    """
+
+    on_request: Callable[[int], None]
     _waiting: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        if len(self.connections) > _MOST_CONNECTIONS:
-            transport.abort()
-            return
         self._wait_or_not()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -43,6 +43,8 @@ class PatientConnection(H11Protocol):
     def handle_events(self) -> None:
         """Take requests, and see whether there is something to wait for."""
         super().handle_events()
+        if self.cycle is not None and not self.transport.is_closing():
+            self.on_request(self.transport.get_extra_info("socket").fileno())
         self._wait_or_not()
 
     def _unsupported_upgrade_warning(self) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 from vtc07.cli.failure import Failure
 from vtc07.cli.output import Output
+from vtc07.web.listener import Listener
 from vtc07.web.password import PasswordHash
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -82,7 +83,7 @@ def listen(reach: Reach, port: int) -> socket.socket:
     host = reach.host.removeprefix("[").removesuffix("]")
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
+        return Listener.of(socket.create_server((host, port), family=family))
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "that is no name of a host"
         raise Failure(

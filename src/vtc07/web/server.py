@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from vtc07.web.connection import PatientConnection
+from vtc07.web.listener import Listener
 
 _LOOK_S: Final = 0.01
 
@@ -26,6 +27,10 @@ class _Quiet(uvicorn.Server):
         yield
 
 
+def _nobody(_number: int) -> None:
+    pass
+
+
 class Server:
     """Serves an application at a socket. ``soon_s``: how long answers may take after `end`."""
 
@@ -33,11 +38,17 @@ class Server:
         self, app: ASGIApp, listener: socket.socket, tls: ssl.SSLContext | None, *, soon_s: int
     ) -> None:
         self._listener = listener
+
+        class Connection(PatientConnection):
+            """A connection of this server."""
+
+            on_request = staticmethod(listener.asked if isinstance(listener, Listener) else _nobody)
+
         self._server = _Quiet(
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http=PatientConnection,
+                http=Connection,
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
