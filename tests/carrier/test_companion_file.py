@@ -9,6 +9,7 @@ import pytest
 from vtc07.carrier.companion import MS, Companion, Gate, Parity, Preset, S, SignOn
 from vtc07.carrier.companion_file import (
     LONGEST_CHAIN,
+    LONGEST_FILE,
     CompanionError,
     check,
     companion_by_identity,
@@ -406,6 +407,15 @@ def test_a_directory_and_bytes_that_are_no_text_are_refused(tmp_path: Path) -> N
         parse_companion('extends = "x.toml"', str(tmp_path / "y.toml"))
 
 
+def test_what_is_longer_than_any_companion_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text("a = 1\n" + "#" * LONGEST_FILE)
+    with pytest.raises(CompanionError, match="longer than"):
+        load_companion(path)
+    with pytest.raises(CompanionError, match="longer than"):
+        parse_companion('extends = "x.toml"', str(tmp_path / "y.toml"))
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [("a = 1\nb = \n", 2), ("a = 1\na = 2\n", 2), ("[x]\n\n[x]\n", 3), ('a = "x', 1)],
@@ -431,6 +441,9 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
         (problem,) = check(f'extends = "{name}"', str(tmp_path / "x.toml"))
         assert problem.key == "extends"
         assert problem.line == 1
+    for name in ("a\0b", "x" * 5000):
+        with pytest.raises(CompanionError):
+            load_companion(name)
 
 
 def test_an_empty_file_misses_every_table() -> None:

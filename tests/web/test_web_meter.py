@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -192,6 +193,11 @@ def test_an_unknown_meter_is_asked_for_its_companion(application: Web, tmp_path:
         ({"address": ""}, "is no address."),
         ({"address": "tcp://127.0.0.1:9 --trace x"}, "Leave out --trace"),
         ({"address": "tcp://127.0.0.1:9", "file": "no.toml"}, "no.toml"),
+        ({"address": "tcp://a..b:1"}, "tcp://a..b:1 is no address."),
+        ({"address": "tcp://127.0.0.1:" + "9" * 5000}, "is no address."),
+        ({"address": "tcp://127.0.0.1:9", "file": "a\0b"}, "can be the name of no file"),
+        ({"address": "tcp://127.0.0.1:9", "file": "/dev/zero"}, "no regular file"),
+        ({"address": "tcp://127.0.0.1:9 --companion /dev/zero"}, "no regular file"),
         ({"address": '"><script>alert(1)</script>'}, '"><script>alert(1)</script>'),
     ],
 )
@@ -203,6 +209,17 @@ def test_what_is_no_address_is_asked_for_again(
     assert why in answer.text
     assert "<script>alert" not in answer.html
     assert not _places(application.http)
+
+
+def test_a_file_that_nobody_writes_to_is_not_waited_for(
+    application: Web, address: str, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    pipe = str(tmp_path / "pipe")
+    assert application.http.post("/connect", {"address": address, "file": pipe}).status == 422
+    name = application.connect(address)
+    assert application.http.post(f"/at/{name}/companion", {"companion": pipe}).status == 422
+    application.http.post(f"/at/{name}/close")
 
 
 def test_a_place_that_appears_is_seen_without_loading_the_page_again(application: Web) -> None:

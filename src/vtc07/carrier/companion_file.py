@@ -25,6 +25,8 @@ from vtc07.carrier.toml_lines import locate
 Resolve = Callable[[str, str], tuple[str, str]]
 
 LONGEST_CHAIN = 8
+#: A file of a companion is no longer than so many bytes; the shipped ones have less than 20,000.
+LONGEST_FILE = 1024 * 1024
 _SHIPPED_PREFIX = "shipped:"
 _TOO_LARGE = "a whole number has more than 64 bits, a smaller one is wanted"
 _LONG_NUMBER = re.compile(r"[0-9_]{3000}")  # `int` refuses more than 4300 digits, without a place
@@ -67,6 +69,9 @@ def load_companion(name_or_path: str | Path) -> Companion:
         text = _read(Path(name_or_path))
     except OSError as error:
         raise CompanionError([Problem(source, 0, "", _unreadable(source, error))]) from error
+    except ValueError as error:  # a NUL
+        problem = f"{source!r} can be the name of no file"
+        raise CompanionError([Problem(repr(source), 0, "", problem)]) from error
     return parse_companion(text, source)
 
 
@@ -138,8 +143,12 @@ def _resolve(name: str, said_in: str) -> tuple[str, str]:
 
 
 def _read(path: Path) -> str:
+    with path.open("rb") as file:
+        data = file.read(LONGEST_FILE + 1)
+    if len(data) > LONGEST_FILE:  # /dev/zero, for instance
+        raise OSError(f"it is longer than {LONGEST_FILE} bytes")
     try:
-        return path.read_bytes().decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise OSError(f"byte {error.start} is not UTF-8, which a TOML file must be") from error
 

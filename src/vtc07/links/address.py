@@ -12,6 +12,7 @@ FORMS = (
 _TCP = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^\[\]:/?#@\s]+)):(?P<port>[0-9]+)/?"
 )
+_LONGEST_HOST = 255
 _INNER = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _COM = re.compile(r"COM[1-9][0-9]{0,2}", re.IGNORECASE)
 
@@ -124,7 +125,18 @@ def _host_and_port(scheme: str, rest: str, text: str) -> tuple[str, int]:
             f"{text!r} is no address of this kind: write {scheme}://HOST:PORT, an IPv6 host in "
             f"brackets, as in {scheme}://meter.example:4059 or {scheme}://[::1]:4059"
         )
-    port = int(match["port"])
-    if port > 65535:
+    port = match["port"].lstrip("0") or "0"
+    if len(port) > 5 or int(port) > 65535:
         raise AddressError(f"{text!r} names port {port}: TCP ports are 0 to 65535")
-    return match["six"] or match["host"], port
+    host: str = match["six"] or match["host"]
+    if not _is_host(host):
+        raise AddressError(f"{text!r} names no host: labels of 1 to 63 signs with dots between")
+    return host, int(port)
+
+
+def _is_host(name: str) -> bool:
+    """Say whether the system can be asked for a name; it is not looked up."""
+    try:
+        return len(name) <= _LONGEST_HOST and bool(name.encode("idna"))
+    except UnicodeError:
+        return False

@@ -12,7 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import CompanionError, load_companion, shipped_companions
+from vtc07.carrier.companion_tree import Problem
 from vtc07.cli.link_options import AUTO
 from vtc07.hhu.journal.rows import JournalRows
 from vtc07.hhu.session import Meter
@@ -118,7 +120,7 @@ async def connect(request: Request) -> Response:
     try:
         target = Target.typed(form.get("address", ""), _companion(view, form))
         if target.companion != AUTO:
-            await view.desk.aside(functools.partial(load_companion, target.companion))
+            await view.desk.aside(functools.partial(load_named, target.companion))
     except (WayError, CompanionError) as error:
         why = error.said if isinstance(error, WayError) else str(error)
         if view.is_quiet:
@@ -141,6 +143,18 @@ def _companion(view: View, form: Mapping[str, str]) -> str:
     return form.get("companion", "") or view.desk.setting.companion
 
 
+def load_named(companion: str) -> Companion:
+    """Return a companion that a page names; CompanionError also where its file is no regular one.
+
+    What a pipe or a terminal is to say, every page would wait for, and the end of the program.
+    """
+    path = Path(companion)
+    if companion not in shipped_companions() and path.exists() and not path.is_file():
+        problem = "the file cannot be read: it is no regular file"
+        raise CompanionError([Problem(companion, 0, "", problem)])
+    return load_companion(companion)
+
+
 async def companion(request: Request) -> Response:
     """Take a companion file for a meter that none of the others describes, and look again."""
     view = View(request)
@@ -148,7 +162,7 @@ async def companion(request: Request) -> Response:
     if not file:
         raise Refused(said("The name of the companion file is missing."), 422)
     name = _companion(view, {"file": file})
-    await view.desk.aside(functools.partial(load_companion, name))
+    await view.desk.aside(functools.partial(load_named, name))
     begin_looking(view.station, view.station.target.spoken(name))
     return view.go(view.at())
 

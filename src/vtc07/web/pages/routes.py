@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vtc07.carrier.companion_file import CompanionError, load_companion, shipped_companions
+from vtc07.carrier.companion_file import CompanionError, shipped_companions
 from vtc07.hhu.route.file import RouteFile, place
 from vtc07.hhu.route.findings import Severity
 from vtc07.hhu.route.round import (
@@ -42,6 +42,7 @@ from vtc07.web.library import (
     route_of,
     why,
 )
+from vtc07.web.pages.connect import load_named
 from vtc07.web.station import Station
 from vtc07.web.view import Refused, View
 
@@ -314,7 +315,7 @@ async def _station_at(view: View, address: str, companion: str) -> Station:
 
 def _require(companion: str) -> None:
     if companion != "auto":
-        load_companion(companion)
+        load_named(companion)
 
 
 ROUTES: Final = (
