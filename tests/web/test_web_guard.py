@@ -21,11 +21,13 @@ from vtc07.web import connection
 from vtc07.web.access import IDLE_NS, MOST_SESSIONS, MOST_STREAMS, Access, Sessions
 from vtc07.web.body import LONGEST_FORM, Body, BodyRefused
 from vtc07.web.guard import HEADERS
+from vtc07.web.listener import MOST, Listener
 from vtc07.web.password import LONGEST, PasswordHash, Pauses
 from vtc07.web.server import Server
 
 SECOND = 1_000_000_000
 EVIL = "http://evil.example"
+MOST_HELD = 4
 
 
 @pytest.fixture(scope="module")
@@ -302,6 +304,14 @@ def test_other_methods_are_refused(app: Web, method: str) -> None:
     assert asked(app, "/", f"Origin: {EVIL}", asks, method=method).status == 403
 
 
+def test_numbers_that_are_none_are_no_defect(app: Web) -> None:
+    for number in ("%C2%B2", "-1", "1" * 16, "9" * 5000, "%D9%A3", ""):
+        assert asked(app, f"/live?part=work&stream=line&after={number}").status == 400, number
+        assert asked(app, f"/journal/{number}").status == 404, number
+        assert asked(app, f"/journal?before={number}").status == 200, number
+    assert app.said == ""
+
+
 def test_what_is_no_page_is_refused(app: Web) -> None:
     own = f"Origin: {app.origin}"
     assert asked(app, "evil.example:443", own, method="CONNECT").status == 405
@@ -489,6 +499,59 @@ def test_a_connection_that_asks_nothing_is_closed(monkeypatch: pytest.MonkeyPatc
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         asyncio.run(run())
+
+
+def test_whoever_keeps_silent_gives_way_before_files_run_out() -> None:
+    """Before a handshake is over, too: the journal needs files while a token is delivered."""
+
+    def connected() -> socket.socket:
+        line = socket.create_connection(("127.0.0.1", port), GUARD_S)
+        lines.callback(line.close)
+        return line
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await waited.wait()
+        await PlainTextResponse("here")(scope, receive, send)
+
+    async def run() -> None:
+        server = Server(app, listener, None, soon_s=1)
+        serving = asyncio.create_task(server.serve())
+        await server.begun()
+        await asyncio.to_thread(crowd)
+        waited.set()
+        await asyncio.to_thread(lambda: [line.recv(9) for line in busy])
+        server.end()
+        await serving
+
+    def crowd() -> None:
+        silent = [connected() for _ in range(20)]
+        assert [line.recv(1) for line in silent[: 20 - MOST_HELD]] == [b""] * (20 - MOST_HELD)
+        for _ in range(MOST_HELD):
+            line = connected()
+            line.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+            busy.append(line)
+        assert [line.recv(1) for line in silent] == [b""] * 20
+        assert connected().recv(1) == b""  # each that is held has asked for something
+        assert len(listener._held) <= MOST_HELD
+
+    waited = asyncio.Event()
+    busy: list[socket.socket] = []
+    with (
+        contextlib.ExitStack() as lines,
+        Listener(socket.create_server(("127.0.0.1", 0)), MOST_HELD) as listener,
+    ):
+        port = listener.getsockname()[1]
+        asyncio.run(run())
+        assert len(busy) == MOST_HELD
+
+
+def test_there_are_more_files_than_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Listener.of(socket.create_server(("127.0.0.1", 0))) as listener:
+        assert 0 < listener._most <= MOST
+    monkeypatch.setattr("vtc07.web.listener._most_files", lambda: 256)
+    with Listener.of(socket.create_server(("127.0.0.1", 0))) as listener:
+        assert listener._most == 128
 
 
 def test_routes_may_be_longer_than_forms() -> None:

@@ -379,6 +379,19 @@ def test_the_password_lets_in_over_tls_and_nothing_else(tmp_path: Path) -> None:
     assert PASSWORD not in out + err
 
 
+def test_this_machine_is_not_locked_to_tls(tmp_path: Path) -> None:
+    """``localhost`` is one name for all that is served here, at whatever port."""
+    chain, private = certified(tmp_path)
+    tls = ("--certificate", str(chain), "--private-key", str(private))
+    with started(tmp_path, *tls) as (process, document):
+        answer = Remote(document, chain).ask("GET", "/")
+        assert answer.status == 401
+        assert answer.headers["Strict-Transport-Security"] is None
+        assert answer.headers["Content-Security-Policy"]
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate()[1] == ""
+
+
 def test_a_page_that_is_told_what_happens_is_signed_out_too(tmp_path: Path) -> None:
     password = cheap_password(tmp_path / "p")
     with started(tmp_path, "--password-file", str(password)) as (process, document):

@@ -105,13 +105,15 @@ class Access:
     """How the application is reached, and who is let in.
 
     ``hosts``: its names, with the port, as browsers write them in ``Host``. ``cookie``: the name of
-    the cookie. ``token``: of the address, None where only the password lets one in. ``landing``:
-    the page that is shown first. ``is_comparing``: whether a password is being compared just now.
+    the cookie. ``is_secure``: over TLS; ``is_remote``: by others than this machine. ``token``: of
+    the address, None where only the password lets one in. ``landing``: the page that is shown
+    first. ``is_comparing``: whether a password is being compared just now.
     """
 
     hosts: frozenset[str]
     cookie: str
     is_secure: bool = False
+    is_remote: bool = False
     token: str | None = field(default=None, repr=False)
     password: PasswordHash | None = field(default=None, repr=False)
     landing: str = "/"

@@ -50,7 +50,8 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "X-Robots-Tag": "noindex",
 }
-#: Half a year: a browser asks this name in no other way than by TLS.
+#: Half a year: a browser asks this name in no other way than by TLS. Never said of this machine by
+#: itself: ``localhost`` would be locked for all that is served there, at whatever port.
 _ONLY_BY_TLS: Final = "max-age=15552000"
 
 _READING: Final = ("GET", "HEAD")
@@ -83,7 +84,7 @@ class Guard:
             await _close(scope, send)
             return
         scope["app"] = self._app
-        answering = _Answering(send, is_secure=self._access.is_secure)
+        answering = _Answering(send, keeps_tls=self._access.is_secure and self._access.is_remote)
         body = Body(receive, scope["path"], _length(scope))
         session: str | None = None
         try:
@@ -230,9 +231,9 @@ class _SignedOut(Exception):
 class _Answering:
     """What is sent, with the headers that every answer has."""
 
-    def __init__(self, send: Send, *, is_secure: bool) -> None:
+    def __init__(self, send: Send, *, keeps_tls: bool) -> None:
         self._send = send
-        self._is_secure = is_secure
+        self._keeps_tls = keeps_tls
         self.has_begun = False
         self.goes_on: Callable[[], bool] = _yes
 
@@ -243,7 +244,7 @@ class _Answering:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
-            if self._is_secure:
+            if self._keeps_tls:
                 headers.setdefault("Strict-Transport-Security", _ONLY_BY_TLS)
             # A file is asked for again each time, and not sent where it is what it was (its ETag).
             kept = "no-cache" if "etag" in headers else "no-store"

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from vtc07.hhu.texts import said
-from vtc07.web.view import PARTS, STREAMS, Refused, View, event
+from vtc07.web.view import PARTS, STREAMS, Refused, View, event, is_number
 
 #: A page is told so often at most, in s: what changes faster is told together.
 _PACE_S: Final = 0.05
@@ -21,11 +21,11 @@ _HEARTBEAT_S: Final = 15
 async def live(request: Request) -> Response:
     """Tell a page of its parts and streams until it closes."""
     view = View(request)
-    parts = request.query_params.getlist("part")
+    parts = list(dict.fromkeys(request.query_params.getlist("part")))
     streams = request.query_params.getlist("stream")
     after = request.query_params.getlist("after")
     known = set(parts) <= set(PARTS) and set(streams) <= set(STREAMS)
-    if not known or len(after) != len(streams) or not all(a.isdigit() for a in after):
+    if not known or len(after) != len(streams) or not all(map(is_number, after)):
         raise Refused(said("The page asks for something that is not there; load it again."), 400)
     if request.query_params.get("station"):
         _ = view.station  # Refused where there is none any more

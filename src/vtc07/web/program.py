@@ -94,6 +94,7 @@ def run(output: Output, options: Options) -> None:
             hosts=hosts_of(options.reach, port, scheme),
             cookie=f"__Host-vtc07-{port}" if tls else f"vtc07-{port}",
             is_secure=tls is not None,
+            is_remote=options.reach.is_remote,
             token=new_token() if password is None else None,
             password=password,
             sessions=Sessions(None if password is None else IDLE_NS),
@@ -216,9 +217,11 @@ class _Serving:
         await asyncio.wait((asked, serving), return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
         self._at_work = {
-            station.target.meter_pan
+            meter_pan
             for station in desk.stations.values()
             if station.work is not None and station.work.carries_tokens
+            # A route is at another meter than the one that its place has met before.
+            for meter_pan in desk.meters_of(station) or {station.target.meter_pan}
         }
         server.end()
         await desk.close()

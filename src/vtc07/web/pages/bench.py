@@ -24,7 +24,7 @@ from vtc07.web.pages.connect import Open
 from vtc07.web.pages.deliver import drafted, gather, look_up
 from vtc07.web.sending import Sending
 from vtc07.web.station import Station
-from vtc07.web.view import Refused, View, event, part
+from vtc07.web.view import Refused, View, event, is_number, part
 
 if TYPE_CHECKING:
     from vtc07.web.bench.bench import BenchMeter
@@ -287,7 +287,7 @@ async def characters(request: Request) -> Response:
     """Tell of the characters that pass on the line, until the page closes."""
     view, meter = _seen(request)
     after = request.query_params.get("after", "")
-    if not after.isdigit():
+    if not is_number(after):
         raise Refused(said("The page asks for something that is not there; load it again."), 400)
     return StreamingResponse(
         _characters(view, meter, int(after)),

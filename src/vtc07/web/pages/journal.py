@@ -237,5 +237,5 @@ ROUTES: Final = (
     Route("/journal/verify", check, methods=["POST"]),
     Route("/journal/export", export, methods=["POST"]),
     Route("/journal/backup", backup, methods=["POST"]),
-    Route("/journal/{delivery:int}", show),
+    Route("/journal/{delivery}", show),
 )
