@@ -392,6 +392,28 @@ def test_this_machine_is_not_locked_to_tls(tmp_path: Path) -> None:
         assert process.communicate()[1] == ""
 
 
+def test_whoever_signs_in_sends_no_file_of_this_machine_to_a_meter(tmp_path: Path) -> None:
+    password = cheap_password(tmp_path / "p")
+    (tmp_path / "secret").write_text("0123456789abcdef\n")
+    with started(tmp_path, "--password-file", str(password)) as (process, document):
+        browser = Http(document["url"].rstrip("/"))
+        browser.post("/sign-in", {"password": PASSWORD}, follow=False)
+        route_file = ("r.csv", b"meter,read\n600727000000000009,creditBalance\n")
+        kept = browser.upload("/routes", {"file": route_file}, follow=False)
+        route = kept.headers["Location"]
+        for option in ("--password-file", "--store-key-file", "--password-fil"):
+            address = f"tcp://127.0.0.1:1 {option} {tmp_path / 'secret'}"
+            for path in ("/connect", "/open/ask", f"{route}/place"):
+                answer = browser.post(path, {"address": address}, quiet=True)
+                assert answer.status == 422, (path, option)
+                assert "0123456789abcdef" not in answer.html
+        assert "/at/" not in browser.get("/").html
+        fine = {"address": "tcp://127.0.0.1:1 --wake-up normal"}
+        assert browser.post("/connect", fine, quiet=True).status == 204
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate()[1] == ""
+
+
 def test_a_page_that_is_told_what_happens_is_signed_out_too(tmp_path: Path) -> None:
     password = cheap_password(tmp_path / "p")
     with started(tmp_path, "--password-file", str(password)) as (process, document):

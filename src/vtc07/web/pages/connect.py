@@ -118,7 +118,7 @@ async def connect(request: Request) -> Response:
     view = View(request)
     form = await view.form()
     try:
-        target = Target.typed(form.get("address", ""), _companion(view, form))
+        target = typed(view, form.get("address", ""), _companion(view, form))
         if target.companion != AUTO:
             await view.desk.aside(functools.partial(load_named, target.companion))
     except (WayError, CompanionError) as error:
@@ -134,6 +134,23 @@ async def connect(request: Request) -> Response:
             raise
         # The very same is asked for once more, or from another page: it is under way.
     return view.go(f"/at/{station.name}")
+
+
+def typed(view: View, address: str, companion: str) -> Target:
+    """Return the target that somebody typed in a page; WayError where it is none.
+
+    Whoever signs in names no file of this machine that holds a secret: a password of a file goes to
+    the meter, and where that is, the same person says. Whoever started the application may.
+    """
+    target = Target.typed(address, companion)
+    names = (target.way.password_file, target.way.store_key_file)
+    if view.desk.setting.has_password and any(name is not None for name in names):
+        why = (
+            "--password-file and --store-key-file name files of this machine, which nobody who "
+            "signs in can read from here; give them with --address where vtc07 web is started"
+        )
+        raise WayError(said("{why}", why=why))
+    return target
 
 
 def _companion(view: View, form: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ from vtc07.screens.places import PLACES, Place, places, remember, used_before
 from vtc07.screens.resuming import resume_open, resumed_lines, resumed_said
 from vtc07.screens.way import WayError
 from vtc07.web.desk import Desk
-from vtc07.web.pages.connect import count_open
+from vtc07.web.pages.connect import count_open, typed
 from vtc07.web.station import Busy, Station
 from vtc07.web.view import Refused, View, part
 
@@ -130,7 +130,7 @@ async def ask_at(request: Request) -> Response:
     view = View(request)
     address = (await view.form()).get("address", "")
     try:
-        target = Target.typed(address, view.desk.setting.companion)
+        target = typed(view, address, view.desk.setting.companion)
     except WayError as error:
         if view.is_quiet:
             raise Refused(error.said, 422) from None

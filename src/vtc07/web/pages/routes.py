@@ -26,7 +26,6 @@ from vtc07.hhu.route.task import RouteSummary, StopResult, TaskKind
 from vtc07.hhu.texts import Said, said
 from vtc07.links.ports import serial_ports
 from vtc07.screens.kept_routes import KeptRoute
-from vtc07.screens.meter_line import Target
 from vtc07.screens.mood import MOODS, Mood
 from vtc07.screens.places import PLACES, Place, places, remember, used_before
 from vtc07.screens.route_looks import PAGE, Checked, StopPage, check_through
@@ -42,7 +41,7 @@ from vtc07.web.library import (
     route_of,
     why,
 )
-from vtc07.web.pages.connect import load_named
+from vtc07.web.pages.connect import load_named, typed
 from vtc07.web.station import Station
 from vtc07.web.view import Refused, View
 
@@ -301,7 +300,7 @@ async def choose_place(request: Request) -> Response:
 
 async def _station_at(view: View, address: str, companion: str) -> Station:
     try:
-        target = Target.typed(address, companion)
+        target = typed(view, address, companion)
         await view.desk.aside(functools.partial(_require, target.companion))
     except WayError as error:
         raise Refused(error.said, 422) from None
