@@ -28,6 +28,7 @@ from vtc07.hhu.plan import CannotRead
 from vtc07.hhu.reading import read
 from vtc07.hhu.session import SessionError
 from vtc07.hhu.texts import Said, Texts, counted, said
+from vtc07.links.blocking import Interrupted
 from vtc07.links.link import LinkUnavailable
 from vtc07.screens.meter_line import Target, greeted
 from vtc07.screens.mood import MOODS, Mood
@@ -193,7 +194,7 @@ def _looked_at(connection: Connection, meaning: Meaning) -> Overview | None:
     """Read the meter once more, where it is there; nothing depends on it."""
     if meaning in (Meaning.NO_LINK, Meaning.UNRESOLVED):
         return None
-    with contextlib.suppress(SessionError, LinkUnavailable, CannotRead):
+    with contextlib.suppress(SessionError, LinkUnavailable, CannotRead, Interrupted):
         found = connection.run(read(connection.session, selection.overview(connection.companion)))
         return Overview(
             connection.companion, connection.meter_pan, found.values, connection.unusual_speed

@@ -21,7 +21,7 @@ from vtc07.cli.output import Output
 from vtc07.hhu.journal.entries import ActivityJournal
 from vtc07.hhu.progress import OnProgress
 from vtc07.hhu.session import AnotherMeter, Meter
-from vtc07.links.blocking import Interruption
+from vtc07.links.blocking import Interrupted, Interruption
 from vtc07.screens.way import way_of
 
 T = TypeVar("T")
@@ -181,7 +181,9 @@ class MeterLine:
                     with contextlib.suppress(Exception):
                         connection.sign_off()
                 raise
-            connection.sign_off()
+            # What it came to is known by now, and is told to whoever left at this moment too.
+            with contextlib.suppress(Interrupted):
+                connection.sign_off()
             return result
 
 

@@ -9,9 +9,13 @@ from vtc07.cli.connection import Connection
 from vtc07.hhu import selection
 from vtc07.hhu.delivery import WallClock
 from vtc07.hhu.journal.entries import ActivityJournal
+from vtc07.hhu.plan import CannotRead
 from vtc07.hhu.reading import OnValues, Registers, read
+from vtc07.hhu.session import SessionError
 from vtc07.hhu.texts import Said, said
 from vtc07.hhu.writing import WriteResult, write
+from vtc07.links.blocking import Interrupted
+from vtc07.links.link import LinkUnavailable
 from vtc07.screens.meter_line import Target, greeted
 from vtc07.screens.mood import Mood
 
@@ -64,7 +68,10 @@ def write_register(
     journal: ActivityJournal,
     wall_clock: WallClock,
 ) -> tuple[WriteResult, Registers]:
-    """Write a register and read it back; then read what can be written, as it is now."""
+    """Write a register and read it back; then read what can be written, as it is now.
+
+    Nothing depends on the second: where the line breaks there, what was read back is told alone.
+    """
     greeted(connection, target)
     (result,) = connection.run(
         write(
@@ -75,7 +82,12 @@ def write_register(
             wall_clock=wall_clock,
         )
     )
-    return result, _readable(connection, selection.writable(connection.companion))
+    try:
+        found = _readable(connection, selection.writable(connection.companion))
+    except (SessionError, LinkUnavailable, CannotRead, Interrupted):
+        back = result.read_back
+        found = Registers(() if back is None else (RegisterValue(register, back),), (), 0)
+    return result, found
 
 
 def _readable(connection: Connection, registers: tuple[Register, ...]) -> Registers:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from vtc07.hhu.texts import said
+from vtc07.hhu.texts import Said, said
 from vtc07.screens.meter_line import Target
 from vtc07.screens.places import whereabouts
 from vtc07.web.setting import Setting
@@ -34,7 +34,7 @@ class Desk:
         self.closing = asyncio.Event()
         self._listeners: set[asyncio.Event] = set()
         self._guard = threading.Lock()
-        self._meters: dict[str, Station] = {}
+        self._meters: dict[str, Station | None] = {}
         self._kept: dict[type, object] = {}
         self._opened = 0
         self._loop = asyncio.get_running_loop()
@@ -130,23 +130,26 @@ class Desk:
             self._listeners.discard(event)
 
     @contextmanager
-    def alone_with(self, meter_pan: str, station: Station) -> Iterator[None]:
-        """Keep a meter to one place while something goes to it; Busy where another one has it."""
+    def alone_with(self, meter_pan: str, station: Station | None) -> Iterator[None]:
+        """Keep a meter to one place while something goes to it; Busy where somebody has it.
+
+        ``station`` None: to whoever changes in the journal what became of tokens for it.
+        """
         with self._guard:
+            is_free = meter_pan not in self._meters
             other = self._meters.setdefault(meter_pan, station)
-        if other is not station:
-            raise Busy(
-                said(
-                    "Meter {pan} is being worked at from {address}. Wait until that has ended.",
-                    pan=meter_pan,
-                    address=other.target.address,
-                )
-            )
+        if not is_free:
+            raise Busy(_worked_at(meter_pan, other))
         try:
             yield
         finally:
             with self._guard:
                 del self._meters[meter_pan]
+
+    def meters_of(self, station: Station) -> frozenset[str]:
+        """Return the meters that a place keeps to itself just now."""
+        with self._guard:
+            return frozenset(pan for pan, at in self._meters.items() if at is station)
 
     async def aside(self, work: Callable[[], T]) -> T:
         """Do something that may wait for the disk, beside the event loop."""
@@ -159,3 +162,16 @@ class Desk:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await asyncio.gather(*(station.close() for station in list(self.stations.values())))
+
+
+def _worked_at(meter_pan: str, station: Station | None) -> Said:
+    """Say that a meter is somebody's."""
+    if station is None:
+        return said(
+            "Something is under way with meter {pan}. Wait until that has ended.", pan=meter_pan
+        )
+    return said(
+        "Meter {pan} is being worked at from {address}. Wait until that has ended.",
+        pan=meter_pan,
+        address=station.target.address,
+    )

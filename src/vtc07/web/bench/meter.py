@@ -157,9 +157,12 @@ class BenchMeter:
             for action, done in actions:
                 self._works.catch_up()
                 ended.append((done, _error_of(action)))
-            due = self._tell(self._works.turn(), at_once=bool(actions))
+            due = self._works.turn()
+            is_opened = self._works.end.in_use is not self._panel.line_in_use  # or closed
+            due = self._tell(due, at_once=bool(actions) or is_opened)
         finally:
-            for done, error in ended:
+            not_done = ((done, _closed()) for _, done in actions[len(ended) :])
+            for done, error in (*ended, *not_done):
                 if error is None:
                     done.set_result(None)
                 else:

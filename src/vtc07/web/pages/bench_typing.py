@@ -69,6 +69,8 @@ class Typist:
                 if at:
                     await self._wait()
                 for key in ("clear", *token, "enter"):
+                    if self._station.closed:
+                        return  # whoever opens the place again types by another one
                     self._press(key)
                     await asyncio.sleep(_KEY_S)
         except BenchRefused as error:
