@@ -253,6 +253,8 @@ class Station:
         if self.work is not None:
             self.work.leaving = True
             self.line.leave()
+            if not self.line.busy:  # it was begun a moment ago, and the line knows nothing yet
+                self._loop.call_soon(self.line.leave)
             self.changed()
 
     async def close(self) -> None:

@@ -108,6 +108,10 @@ async def refused(request: Request) -> Response:
     number = (await view.form()).get("draft")
     if sending is None or not sending.is_of(number) or not sending.refused:
         raise Refused(said("No token was refused here just now."))
+    if sending.meter_pan != view.station.target.meter_pan:
+        raise Refused(
+            said("Another meter is meant here now. Look whether the tokens are for that one.")
+        )
     typed = {"token": grouped(sending.refused)}
     begin(view.station, typed, receipt_of(typed, None))
     return view.go(view.at(_PAGE))

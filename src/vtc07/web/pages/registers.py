@@ -238,6 +238,8 @@ async def read_values(request: Request) -> Response:
     view = View(request)
     station, form = view.station, await view.form()
     registers_ = selection.writable(_overview(station).companion)
+    if form.get("password"):
+        _same_meter(station, form)
     station.free()
     _take_password(station, form)
     station.begin(
