@@ -14,13 +14,13 @@ from typing import Final
 
 from vtc07.carrier.companion import LinkSettings
 from vtc07.carrier.endpoint import SpeedChange
-from vtc07.carrier.events import ClientEvent, Command
 from vtc07.links.address import InnerAddress
+from vtc07.links.foreign_end import ForeignEnd
 from vtc07.links.lane import BITS_NS
 from vtc07.links.link import LinkLost, LinkUnavailable
 
 
-class InnerEnd:
+class InnerEnd(ForeignEnd):
     """The client's endpoint of a `SimulatedLine` that one link at a time is opened at.
 
     It has its name from here to `close`; ValueError where another one has it. ``changed``: called
@@ -33,13 +33,13 @@ class InnerEnd:
 
     def __init__(self, name: str, changed: Callable[[], None]) -> None:
         self.address = InnerAddress(name)
+        super().__init__(str(self.address))
         self._changed = changed
         self._guard = threading.Condition()
         self._link: InnerLink | None = None
         self._closed = False
         self._heard = bytearray()
         self._said: deque[bytes | SpeedChange] = deque()
-        self._seen: deque[bytes | SpeedChange] = deque()  # the line's thread's own
         with _ENDS_GUARD:
             if name in _ENDS:
                 raise ValueError(f"there is an end {self.address} already")
@@ -64,7 +64,7 @@ class InnerEnd:
         """Take what the link has said since the last time; True where it said something."""
         with self._guard:
             found = bool(self._said)
-            self._seen += self._said
+            self.seen += self._said
             self._said.clear()
         return found
 
@@ -123,40 +123,6 @@ class InnerEnd:
             if self._link is not None:
                 self._heard += chars
                 self._guard.notify_all()
-
-    def bytes_to_send(self, now_ns: int) -> bytes:  # noqa: ARG002 - likewise
-        """Return what the link has said, up to its next change of speed."""
-        if self._seen and isinstance(self._seen[0], bytes):
-            chars = self._seen.popleft()
-            assert isinstance(chars, bytes)
-            return chars
-        return b""
-
-    def next_speed_change(self) -> SpeedChange | None:
-        """Return the link's next change of speed."""
-        if self._seen and isinstance(self._seen[0], SpeedChange):
-            change = self._seen.popleft()
-            assert isinstance(change, SpeedChange)
-            return change
-        return None
-
-    def next_timer(self) -> int | None:
-        """Return None: the timers are the other thread's own."""
-        return None
-
-    def handle_timer(self, now_ns: int) -> None:
-        """Do nothing."""
-
-    def connection_lost(self, now_ns: int) -> None:
-        """Do nothing: only the link itself closes."""
-
-    def start(self, command: Command, now_ns: int) -> None:  # noqa: ARG002 - likewise
-        """Refuse: the commands are the other thread's own."""
-        raise ValueError(f"{self.address} is the end of another thread: it takes no {command}")
-
-    def next_event(self) -> ClientEvent | None:
-        """Return None."""
-        return None
 
 
 class InnerLink:

@@ -11,13 +11,11 @@ import os
 import select
 import termios
 import tty
-from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from vtc07.carrier.endpoint import SpeedChange
-from vtc07.carrier.events import ClientEvent, Command
+from vtc07.links.foreign_end import ForeignEnd
 
 _CHUNK: Final = 4096
 
@@ -31,7 +29,7 @@ _CODES: Final = {speed: code for code, speed in _SPEEDS.items()}
 _INPUT_SPEED, _OUTPUT_SPEED = 4, 5
 
 
-class PtyEnd:
+class PtyEnd(ForeignEnd):
     """A pseudo-terminal at the end of a `SimulatedLine`, and the link at ``path`` that leads to it.
 
     It begins raw and at ``speed`` Bd. ``follow``: whether the end takes the speed that a program
@@ -43,12 +41,12 @@ class PtyEnd:
     """
 
     def __init__(self, path: Path, speed: int, *, follow: bool) -> None:
+        super().__init__(str(path))
         self.path = path
         self.present = False
         self._spoken = False  # since the program opened its end
         self._speed = speed
         self._follow = follow
-        self._said: deque[bytes | SpeedChange] = deque()
         self._master, self.device = _new_pseudo_terminal(_CODES.get(speed))
         try:
             path.symlink_to(self.device)
@@ -84,7 +82,7 @@ class PtyEnd:
         if self._follow and speed != self._speed:
             self._speed = speed
             found.insert(1 if self._spoken else 0, SpeedChange(speed))
-        self._said += found
+        self.seen += found
         self._spoken = self.present and (self._spoken or bool(chars))
         if was_present and not self.present:
             self._clean_up()
@@ -133,47 +131,6 @@ class PtyEnd:
             os.write(self._master, chars)
         except OSError:  # EAGAIN: it reads nothing; EIO: it has just closed its end
             return
-
-    def bytes_to_send(self, now_ns: int) -> bytes:  # noqa: ARG002 - likewise
-        """Return what the program has said, up to its next change of speed."""
-        if self._said and isinstance(self._said[0], bytes):
-            chars = self._said.popleft()
-            assert isinstance(chars, bytes)
-            return chars
-        return b""
-
-    def next_speed_change(self) -> SpeedChange | None:
-        """Return the program's next change of speed."""
-        if self._said and isinstance(self._said[0], SpeedChange):
-            change = self._said.popleft()
-            assert isinstance(change, SpeedChange)
-            return change
-        return None
-
-    def next_timer(self) -> int | None:
-        """Return None: an end that is a program's has no timer here."""
-        return None
-
-    def handle_timer(self, now_ns: int) -> None:
-        """Do nothing."""
-
-    def connection_lost(self, now_ns: int) -> None:
-        """Do nothing: a line between pseudo-terminals is never closed."""
-
-    def start(self, command: Command, now_ns: int) -> None:  # noqa: ARG002 - likewise
-        """Refuse: the commands are the program's own."""
-        raise ValueError(f"{self.path} is a program's end of the line: it takes no {command}")
-
-    def next_event(self) -> ClientEvent | None:
-        """Return None."""
-        return None
-
-    def next_work(self) -> Callable[[], None] | None:
-        """Return None."""
-        return None
-
-    def work_done(self, error: Exception | None, now_ns: int) -> None:
-        """Do nothing."""
 
 
 def _new_pseudo_terminal(speed: int | None) -> tuple[int, str]:
