@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import http.server
 import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -17,11 +20,13 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from web_bench import GUARD_S, Chromium, Web, enter, web
 
+import needs
 from vtc07.web import connection
 from vtc07.web.access import IDLE_NS, MOST_SESSIONS, MOST_STREAMS, Access, Sessions
 from vtc07.web.body import LONGEST_FORM, Body, BodyRefused
 from vtc07.web.guard import HEADERS
 from vtc07.web.listener import MOST, Listener
+from vtc07.web.neighbour import owner_of
 from vtc07.web.password import LONGEST, PasswordHash, Pauses
 from vtc07.web.server import Server
 
@@ -150,6 +155,62 @@ def test_a_cookie_that_is_not_ours_lets_nobody_in(app: Web) -> None:
     assert asked(app, "/", both, known=False).status == 200
     many = "; ".join(f"{name}={n}" for n in range(1000))
     assert asked(app, "/", f"Cookie: {many}; {name}={value}", known=False).status in (400, 401)
+
+
+_TAKES_IT = """
+import encodings.idna, os, socket, sys
+os.setgid(65534)
+os.setuid(int(sys.argv[1]))
+with socket.create_connection((sys.argv[2], int(sys.argv[3]))) as line:
+    line.sendall(sys.argv[4].encode())
+    print(line.recv(100).decode().split()[1])
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no other system tells")
+def test_a_session_is_for_the_user_alone_who_began_it(app: Web) -> None:
+    """Whoever serves at another port of this host is given our cookies by the browser."""
+    if os.geteuid() != 0:
+        needs.lacking("only root can be another user")
+    name, _, port = host(app).rpartition(":")
+    request = f"GET / HTTP/1.1\r\nHost: {host(app)}\r\nCookie: {cookie(app)}\r\n\r\n"
+    status = [
+        subprocess.run(
+            [sys.executable, "-c", _TAKES_IT, user, name, port, request],
+            capture_output=True, text=True, check=True,
+        ).stdout.strip()
+        for user in ("0", "65534")
+    ]  # fmt: skip
+    assert status == ["200", "401"]
+    assert asked(app, "/").status == 200
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no other system tells")
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_whose_a_connection_is(family: socket.AddressFamily) -> None:
+    here = ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0)
+    with (
+        socket.create_server(here, family=family) as listener,
+        socket.create_connection(listener.getsockname()[:2]) as line,
+    ):
+        taken, peer = listener.accept()
+        with taken:
+            assert owner_of(peer, taken.getsockname()) == os.getuid()
+            assert owner_of(line.getpeername(), ("127.0.0.1", 1)) is None
+    assert owner_of(("192.0.2.1", 80), ("192.0.2.7", 80)) is None
+    assert owner_of(None, ("127.0.0.1", 80)) is None
+    assert owner_of("socket", "") is None
+    assert owner_of(("x", 1), ("y", 1)) is None
+
+
+def test_a_session_of_a_user_is_nobody_elses() -> None:
+    sessions = Sessions()
+    own, anybodys = sessions.begin(0, 1000), sessions.begin(0)
+    assert sessions.known([own], 1, 1000) == own
+    assert sessions.known([own], 1, 1001) is None
+    assert sessions.known([own], 1) is None
+    assert sessions.known([own, anybodys], 1, 1001) == anybodys
+    assert sessions.known([anybodys], 1) == anybodys
 
 
 # --- from where it is asked -----------------------------------------------------------------------
@@ -306,9 +367,16 @@ def test_other_methods_are_refused(app: Web, method: str) -> None:
 
 def test_numbers_that_are_none_are_no_defect(app: Web) -> None:
     for number in ("%C2%B2", "-1", "1" * 16, "9" * 5000, "%D9%A3", ""):
-        assert asked(app, f"/live?part=work&stream=line&after={number}").status == 400, number
+        assert asked(app, f"/live?part=places&stream=line&after={number}").status == 400, number
         assert asked(app, f"/journal/{number}").status == 404, number
         assert asked(app, f"/journal?before={number}").status == 200, number
+    assert app.said == ""
+
+
+def test_what_is_of_a_place_is_told_of_none_without_one(app: Web) -> None:
+    for query in ("part=work", "part=places&part=meter", "stream=line&after=0"):
+        for station in ("", "&station=", "&station=99"):
+            assert asked(app, f"/live?{query}{station}").status == 404
     assert app.said == ""
 
 

@@ -31,6 +31,7 @@ _MOST_COOKIES: Final = 8
 @dataclass(slots=True)
 class _Session:
     used_ns: int
+    owner: int | None = None
     streams: int = 0
 
 
@@ -48,19 +49,26 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def begin(self, now_ns: int) -> str:
-        """Return the cookie of a new session."""
+    def begin(self, now_ns: int, owner: int | None = None) -> str:
+        """Return the cookie of a new session. ``owner``: who alone may use it, None: anybody."""
         self._end_idle(now_ns)
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].used_ns)]
         cookie = secrets.token_urlsafe(32)
-        self._sessions[_digest(cookie)] = _Session(now_ns)
+        self._sessions[_digest(cookie)] = _Session(now_ns, owner)
         return cookie
 
-    def known(self, cookies: Iterable[str], now_ns: int) -> str | None:
-        """Return which of these is the cookie of a session, or None."""
+    def known(self, cookies: Iterable[str], now_ns: int, owner: int | None = None) -> str | None:
+        """Return which of these is the cookie of a session, or None.
+
+        ``owner``: whose program asks, as far as it is known.
+        """
         self._end_idle(now_ns)
-        return next((cookie for cookie in cookies if _digest(cookie) in self._sessions), None)
+        for cookie in cookies:
+            session = self._sessions.get(_digest(cookie))
+            if session is not None and session.owner in (None, owner):
+                return cookie
+        return None
 
     def use(self, cookie: str, now_ns: int) -> None:
         """Take note that somebody works with a session."""
@@ -133,15 +141,20 @@ class Access:
         given = token.encode("utf-8", "surrogatepass")
         return hmac.compare_digest(given, self.token.encode())
 
-    def session_of(self, cookies: Iterable[str], now_ns: int) -> str | None:
-        """Return the session that the ``Cookie`` headers of a request name, or None."""
+    def session_of(
+        self, cookies: Iterable[str], now_ns: int, owner: int | None = None
+    ) -> str | None:
+        """Return the session that the ``Cookie`` headers of a request name, or None.
+
+        ``owner``: whose program asks, as far as it is known.
+        """
         ours = []
         for header in cookies:
             for word in header.split(";"):
                 name, is_one, value = word.strip().partition("=")
                 if is_one and name == self.cookie:
                     ours.append(value)
-        return self.sessions.known(ours[:_MOST_COOKIES], now_ns)
+        return self.sessions.known(ours[:_MOST_COOKIES], now_ns, owner)
 
 
 def new_token() -> str:

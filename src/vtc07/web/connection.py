@@ -9,7 +9,8 @@ from typing import Any, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vtc07.web.guard import HEADERS
+from vtc07.web.guard import HEADERS, OWNER
+from vtc07.web.neighbour import owner_of
 
 #: A connection that asks for nothing, or does not come to the end of its headers, is closed after
 #: so long, in s.
@@ -28,6 +29,8 @@ class PatientConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
+        peer, here = (transport.get_extra_info(name) for name in ("peername", "sockname"))
+        self.app_state = {OWNER: owner_of(peer, here)}
         self._wait_or_not()
 
     def connection_lost(self, exc: Exception | None) -> None:

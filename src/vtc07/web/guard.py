@@ -54,6 +54,9 @@ HEADERS: Final = {
 #: itself: ``localhost`` would be locked for all that is served there, at whatever port.
 _ONLY_BY_TLS: Final = "max-age=15552000"
 
+#: Where the state of a request holds whose program asks (`vtc07.web.neighbour`).
+OWNER: Final = "owner"
+
 _READING: Final = ("GET", "HEAD")
 _METHODS: Final = (*_READING, "POST")
 _SIGN_IN: Final = "/sign-in"
@@ -90,7 +93,9 @@ class Guard:
         try:
             headers = Headers(scope=scope)
             is_led_here = self._check_where(scope, headers)
-            session = self._access.session_of(headers.getlist("cookie"), time.monotonic_ns())
+            session = self._access.session_of(
+                headers.getlist("cookie"), time.monotonic_ns(), owner_of_connection(scope)
+            )
             self._check_what(scope, headers)
             answer = _onward("/") if is_led_here else self._way_in(scope, session)
             if answer is not None:
@@ -181,7 +186,8 @@ class Guard:
             raise _Not(said("This address lets nobody in any more."), 401)
         answer = _onward(self._access.landing)
         if session is None:
-            session = self._access.sessions.begin(time.monotonic_ns())
+            owner = owner_of_connection(scope)
+            session = self._access.sessions.begin(time.monotonic_ns(), owner)
             give_cookie(answer, self._access, session)
         return answer
 
@@ -205,7 +211,8 @@ class Guard:
                 **{"Retry-After": "10"},
             )
         try:
-            answering.goes_on = lambda: sessions.known([session], time.monotonic_ns()) is not None
+            owner = owner_of_connection(scope)
+            answering.goes_on = lambda: bool(sessions.known([session], time.monotonic_ns(), owner))
             await self._app(scope, body.receive, answering.send)
         except _SignedOut:
             await answering.end()
@@ -256,6 +263,12 @@ class _Answering:
     async def end(self) -> None:
         """End an answer."""
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def owner_of_connection(scope: Scope) -> int | None:
+    """Return the user of this machine whose program asks, None where the system does not tell."""
+    owner: int | None = scope.get("state", {}).get(OWNER)
+    return owner
 
 
 def give_cookie(answer: Response, access: Access, session: str) -> None:

@@ -16,6 +16,8 @@ from vtc07.web.view import PARTS, STREAMS, Refused, View, event, is_number
 _PACE_S: Final = 0.05
 #: Something is said at least so often, in s, so that a connection that is gone is noticed.
 _HEARTBEAT_S: Final = 15
+#: No line of a stream has such a number.
+_BEHIND_ALL: Final = 10**15
 
 
 async def live(request: Request) -> Response:
@@ -29,6 +31,10 @@ async def live(request: Request) -> Response:
         raise Refused(said("The page asks for something that is not there; load it again."), 400)
     if request.query_params.get("station"):
         _ = view.station  # Refused where there is none any more
+    for name in parts:
+        PARTS[name].context(view)  # Refused where it is of a place, and none is named
+    for name in streams:
+        STREAMS[name].since(view, _BEHIND_ALL)
     return StreamingResponse(
         _told(view, parts, dict(zip(streams, map(int, after), strict=True))),
         media_type="text/event-stream",

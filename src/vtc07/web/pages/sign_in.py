@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from vtc07.hhu.texts import Said, said
 from vtc07.web.access import Access
-from vtc07.web.guard import give_cookie, take_cookie
+from vtc07.web.guard import give_cookie, owner_of_connection, take_cookie
 from vtc07.web.password import LONGEST
 from vtc07.web.view import View
 
@@ -52,7 +52,8 @@ async def sign_in(request: Request) -> Response:
     access.pauses.take_right()
     _end_session(request, access)
     answer = RedirectResponse(access.landing, status_code=303)
-    give_cookie(answer, access, access.sessions.begin(time.monotonic_ns()))
+    owner = owner_of_connection(request.scope)
+    give_cookie(answer, access, access.sessions.begin(time.monotonic_ns(), owner))
     return answer
 
 
@@ -68,7 +69,7 @@ async def sign_out(request: Request) -> Response:
 
 def _end_session(request: Request, access: Access) -> None:
     cookies = request.headers.getlist("cookie")
-    session = access.session_of(cookies, time.monotonic_ns())
+    session = access.session_of(cookies, time.monotonic_ns(), owner_of_connection(request.scope))
     if session is not None:
         access.sessions.end(session)
 
