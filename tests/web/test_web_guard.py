@@ -200,6 +200,8 @@ def test_whose_a_connection_is(host: str) -> None:
         with taken:
             assert owner_of(peer, taken.getsockname()) == os.getuid()
             assert owner_of(line.getpeername(), ("127.0.0.1", 1)) is None
+            line.close()  # and has said all it wanted: nobody's any more, and not root's
+            assert owner_of(peer, taken.getsockname()) is None
     assert owner_of(("192.0.2.1", 80), ("192.0.2.7", 80)) is None
     assert owner_of(None, ("127.0.0.1", 80)) is None
     assert owner_of("socket", "") is None
@@ -343,6 +345,7 @@ def test_another_programs_page_reads_and_changes_nothing(app: Web, browser: Chro
         enter(page, app)
         page.goto(f"http://127.0.0.1:{server.server_port}/")
         assert page.evaluate(_ASKS, app.origin) == ["refused"] * 3
+        assert len(page.frames) == 2
         assert all("vtc07" not in frame.content() for frame in page.frames[1:])
         with page.expect_navigation():
             page.evaluate("document.forms[0].submit()")

@@ -17,6 +17,8 @@ from typing import Final
 _TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _ADDRESSES_END: Final = 3
 _UID: Final = 7
+#: 0 for an end that no program holds any more; the system then names root as its owner.
+_INODE: Final = 9
 #: The tables change while they are read, so that a line may be missed.
 _TRIES: Final = 3
 
@@ -43,7 +45,7 @@ def owner_of(peer: object, here: object) -> int | None:
                 for line in lines:
                     words = line.split()
                     if words[1:_ADDRESSES_END] == [local, remote]:
-                        return int(words[_UID])
+                        return int(words[_UID]) if int(words[_INODE]) else None
     return None
 
 
