@@ -162,6 +162,14 @@ def test_a_missing_package_is_said(here: Path) -> None:
     [
         (Reach(), 8070, "http", "http://127.0.0.1:8070", {"127.0.0.1:8070", "localhost:8070"}),
         (
+            Reach("localhost"),
+            8070,
+            "http",
+            "http://127.0.0.1:8070",
+            {"127.0.0.1:8070", "localhost:8070"},
+        ),
+        (Reach("localhost"), 8070, "https", "https://localhost:8070", {"localhost:8070"}),
+        (
             Reach("::1"),
             80,
             "http",

@@ -105,6 +105,9 @@ def origin_of(reach: Reach, port: int, scheme: str) -> str:
 def _hosts(reach: Reach, port: int, scheme: str) -> Iterator[str]:
     own = reach.host.lower().removeprefix("[").removesuffix("]")
     names = [name.lower().removeprefix("[").removesuffix("]") for name in reach.names]
+    if own == "localhost" and scheme == "http":
+        # A browser may take that name for ::1, where another user of this machine may listen.
+        names.append("127.0.0.1")
     if not _is_any(own):
         names.append(own)
     if not reach.is_remote:
