@@ -21,9 +21,11 @@ from web_bench import COMPANION, Web, free_port, meter, web
 
 from vtc07.carrier.companion_file import load_companion
 from vtc07.cli.connection import Connection
+from vtc07.hhu.outcome import Meaning
 from vtc07.links.address import InnerAddress
 from vtc07.links.blocking import open_link
 from vtc07.links.clock import VirtualClock
+from vtc07.screens.delivering import _looked_at
 from vtc07.screens.meter_line import Target
 from vtc07.web.bench.bench import BenchMeter
 from vtc07.web.bench.facts import BenchRefused
@@ -47,7 +49,12 @@ def test_work_can_be_left_at_the_very_moment_it_is_begun(tmp_path: Path) -> None
     run(tmp_path, work)
 
 
-def test_what_was_done_is_told_though_somebody_left_at_its_end(tmp_path: Path) -> None:
+@pytest.mark.parametrize("looks", [False, True])
+def test_what_was_done_is_told_though_somebody_left_at_its_end(
+    tmp_path: Path, *, looks: bool
+) -> None:
+    """Also where the meter was to be looked at once more, as after a delivery."""
+
     async def work(here: Desk) -> None:
         with meter(tmp_path) as address:
             station = here.station_at(Target.typed(address, str(tmp_path / COMPANION)))
@@ -55,6 +62,8 @@ def test_what_was_done_is_told_though_somebody_left_at_its_end(tmp_path: Path) -
             def task(connection: Connection) -> str:
                 pan = connection.greet().meter_pan
                 asyncio.run_coroutine_threadsafe(left(), loop).result(GUARD_S)
+                if looks:
+                    assert _looked_at(connection, Meaning.DONE) is None
                 return str(pan)
 
             async def left() -> None:
