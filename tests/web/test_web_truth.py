@@ -132,6 +132,30 @@ def test_the_end_of_the_program_tells_what_a_route_left_open(tmp_path: Path) -> 
         ends()
 
 
+def test_no_other_route_is_worked_on_than_the_page_shows(tmp_path: Path) -> None:
+    """Two pages of one place; at the other one another route was chosen since."""
+    folder, companion = tmp_path / "web", str(tmp_path / COMPANION)
+    folder.mkdir()
+    with web(folder) as here, meter(tmp_path) as address:
+        form = {"address": address, "companion": companion}
+        shown = []
+        for name in ("first", "second"):
+            rows = f"meter,place,deliver,write,read,notes\n{PAN},{name},,,creditBalance,\n"
+            route = {"file": (f"{name}.csv", rows.encode())}
+            taken = here.http.upload("/routes", route, follow=False).headers["Location"]
+            page = here.http.post(f"{taken}/place", form)
+            found = re.search(r'name="route" value="([^"]+)" form="work-form"', page.html)
+            assert found is not None
+            shown.append(found[1])
+        stale = here.http.post(page.path, {"route": shown[0]})
+        assert (stale.status, "Which route is worked on here?" in stale.text) == (409, True)
+        here.http.post(page.path, {"route": shown[1]})
+        here.rests(page.path.split("/")[2])
+        routes = here.http.get("/routes").text
+        assert routes.index("1 of 1 meters done") < routes.index("first")
+        assert "0 of 1 meters done" in routes
+
+
 def test_why_a_token_was_refused_is_asked_of_its_own_meter_alone(tmp_path: Path) -> None:
     listen = f"tcp://127.0.0.1:{free_port()}"
     folder, companion = tmp_path / "web", str(tmp_path / COMPANION)

@@ -151,10 +151,9 @@ async def password(request: Request) -> Response:
 async def work(request: Request) -> Response:
     """Do what the route has for the meter that is there."""
     view = View(request)
-    station = view.station
-    on = station.kept(OnRoute)
+    station, form = view.station, await view.form()
     kept = await _route_at(view)
-    if on is None or kept is None:
+    if kept is None:
         raise Refused(said("There is no such route any more; choose one."), 404)
     route, before = await asked(view, functools.partial(_look, view, kept))
     if before is not None:
@@ -162,6 +161,9 @@ async def work(request: Request) -> Response:
             said("Say first whether this is the same route, corrected: that is asked on its page."),
             409,
         )
+    on = station.kept(OnRoute)
+    if on is None or {on.route, form.get("route", on.route)} != {kept.name}:
+        raise Refused(said("Which route is worked on here?"), 409)  # another page has chosen anew
     _begin(station, kept, route, on)
     return view.go(view.at("route"))
 
