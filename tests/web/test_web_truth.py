@@ -191,18 +191,27 @@ def test_a_password_goes_to_no_other_meter_than_the_page_shows(tmp_path: Path) -
 # --- a line that breaks ---------------------------------------------------------------------------
 
 
-def test_a_value_that_was_written_is_said_to_be_though_the_line_breaks_then(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        (b"(00000007)\x03b\x01R1\x020030()", "is written."),
+        (b"R1\x020030(03)", "is written and read back."),
+    ],
+)
+def test_a_value_that_was_written_is_said_to_be_though_the_line_breaks_then(
+    tmp_path: Path, at: bytes, told: str
+) -> None:
     folder, companion = tmp_path / "web", str(tmp_path / COMPANION)
     folder.mkdir()
     with (
         meter(tmp_path) as address,
-        Cable(address, b"R1\x020030(03)") as cable,
+        Cable(address, at) as cable,
         web(folder) as here,
     ):
         station = here.connect(cable.address, companion)
         path = f"/at/{station}/registers"
         here.http.post(f"{path}/write", {"meter": PAN, "address": "0030", "value": "7"})
-        assert "lowCreditThreshold is written and read back." in here.rests(station)
+        assert f"lowCreditThreshold {told}" in here.rests(station)
         assert cable.failed.is_set()
         change = here.http.get(f"{path}/change?register=0030")
         assert "0.007 kWh" in change.text

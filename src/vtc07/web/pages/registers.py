@@ -15,10 +15,14 @@ from vtc07.carrier.companion import Companion, SignOn
 from vtc07.carrier.events import RegisterValue
 from vtc07.carrier.registers import Register, Value
 from vtc07.hhu import selection
+from vtc07.hhu.progress import Progress, RegisterWritten
 from vtc07.hhu.reading import Registers
+from vtc07.hhu.session import SessionError
 from vtc07.hhu.texts import Said, counted, mark, said
 from vtc07.hhu.values import text_for_people
 from vtc07.hhu.writing import WriteResult
+from vtc07.links.blocking import Interrupted
+from vtc07.links.link import LinkUnavailable
 from vtc07.screens.mood import Mood
 from vtc07.screens.overview import Overview
 from vtc07.screens.registers import (
@@ -352,6 +356,20 @@ def _same_meter(station: Station, form: Mapping[str, str]) -> None:
 
 
 def _begin_writing(station: Station, register: Register, value: Value) -> None:
+    acknowledged: list[Progress] = []
+
+    def progressed(progress: Progress) -> None:
+        if isinstance(progress, RegisterWritten):
+            acknowledged.append(progress)
+
+    def failed(error: Exception) -> bool:
+        """Say that it was written, where the line broke after that."""
+        if not acknowledged or not isinstance(error, SessionError | LinkUnavailable | Interrupted):
+            return False
+        _keep_values(station, Registers((RegisterValue(register, value),), (), 0))
+        station.say(*written_said(WriteResult(register, value, written=True)))
+        return True
+
     def done(came_to: tuple[WriteResult, Registers]) -> None:
         result, found = came_to
         _keep_values(station, found)
@@ -369,6 +387,8 @@ def _begin_writing(station: Station, register: Register, value: Value) -> None:
             wall_clock=setting.wall_clock,
         ),
         done,
+        failed=failed,
+        on_progress=progressed,
     )
 
 
