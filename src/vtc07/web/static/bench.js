@@ -277,6 +277,7 @@ let opened = performance.now();
 
 function watch() {
   source?.close();
+  if (document.hidden) return;
   source = new EventSource(`${words.at}?after=${after}`);
   opened = performance.now();
   source.addEventListener("characters", (event) => {

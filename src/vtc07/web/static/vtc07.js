@@ -5,8 +5,6 @@ const policy = globalThis.trustedTypes?.createPolicy("vtc07", { createHTML: (htm
 
 /** So many lines of a stream are kept in the page. */
 const MOST_LINES = 500;
-/** A page that was out of sight for so long, in ms, is told nothing until it is looked at again. */
-const LONG_HIDDEN = 5000;
 /** How long to wait before trying again, in ms: each time twice as long, up to the last. */
 const [FIRST_WAIT, LAST_WAIT] = [1000, 8000];
 
@@ -162,11 +160,14 @@ document.addEventListener("submit", async (event) => {
   busy(form, button, true);
   const answer = await ask(path, fields);
   busy(form, button, false);
+  if (answer) for (const each of form.querySelectorAll("[type=password]")) each.value = "";
   if (answer) form.dispatchEvent(new CustomEvent("vtc07:done", { detail: answer, bubbles: true }));
 });
 
 // --- what the server tells ------------------------------------------------------------------------
 
+// A page that nobody looks at is told nothing: a browser has six connections to one host at most,
+// for all its pages, and the one that is looked at needs some.
 let source = null;
 let wait = FIRST_WAIT;
 let failures = 0;
@@ -174,6 +175,7 @@ let timer = 0;
 
 function watch() {
   rest();
+  if (document.hidden) return;
   const parts = new Set([...document.querySelectorAll("[data-part]")].map((e) => e.dataset.part));
   const streams = [...document.querySelectorAll("[data-stream]")];
   if (!parts.size && !streams.length) return;
@@ -241,10 +243,6 @@ addEventListener("pageshow", (event) => {
   }
   watch();
 });
-document.addEventListener("visibilitychange", () => {
-  clearTimeout(timer);
-  if (document.hidden) timer = setTimeout(rest, LONG_HIDDEN);
-  else if (!source || source.readyState === EventSource.CLOSED) watch();
-});
+document.addEventListener("visibilitychange", () => (document.hidden ? rest() : watch()));
 
 watch();
