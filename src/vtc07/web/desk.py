@@ -61,6 +61,9 @@ class Desk:
         for station in self.stations.values():
             if whereabouts(station.target.address) == where:
                 return station
+        if self.bench is not None:
+            with contextlib.suppress(KeyError):  # it is told when it is called
+                self.bench.meter(target.address.removeprefix("inner:"))  # made at first use
         self._opened += 1  # a name that was given is not given again
         station = Station(self, str(self._opened), target)
         self.stations[station.name] = station

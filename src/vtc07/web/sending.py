@@ -7,11 +7,20 @@ again shows it still. Tokens are never in repr.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vtc07.hhu.journal.deliveries import Delivery
-from vtc07.hhu.outcome import Delivered, Meaning, NoLink, NotSent, Outcome
+from vtc07.hhu.outcome import (
+    Delivered,
+    Meaning,
+    NoLink,
+    NotSent,
+    Outcome,
+    Unresolved,
+    meaning_of,
+)
 from vtc07.hhu.progress import (
     AwaitingInactivity,
     EntryWritten,
@@ -222,6 +231,28 @@ class Sending:
         """Return it with its end."""
         return replace(self, end=end, current=None, earlier=None)
 
+    def known_now(self, outcomes: Mapping[str, Outcome], closed: Mapping[int, Delivery]) -> Sending:
+        """Return it with what became known after its end, when its meter was asked.
+
+        ``outcomes``: of tokens that were unresolved; ``closed``: deliveries that are open no more,
+        by their numbers.
+        """
+        end = self.end
+        if isinstance(end, Told):
+            later = tuple(
+                outcomes.get(digits, was) if isinstance(was, Unresolved) else was
+                for digits, was in zip(self.tokens, end.outcomes, strict=True)
+            )
+            if later == end.outcomes:
+                return self
+            return replace(
+                self, end=replace(end, outcomes=later, meaning=meaning_of(later), state=None)
+            )
+        if isinstance(end, Left) and end.made is not None:
+            made = (None if each is None else closed.get(each.number, each) for each in end.made)
+            return replace(self, end=Left(tuple(made)))
+        return self
+
     def _first(self) -> int | None:
         places = (place for place, course in enumerate(self.courses) if course.outcome is None)
         return next(places, None)
@@ -282,6 +313,13 @@ class Sending:
                 return DONE, Mood.GOOD
             return (NOT_ALL if Mood.GOOD in moods else NONE), Mood.CARE
         return None
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether nobody knows yet what became of one of the tokens."""
+        if isinstance(self.end, Told):
+            return any(isinstance(outcome, Unresolved) for outcome in self.end.outcomes)
+        return isinstance(self.end, Left) and any(line.mood is Mood.CARE for line in self.lines)
 
     @property
     def refused(self) -> str:

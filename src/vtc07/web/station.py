@@ -68,10 +68,16 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """The last thing that was said at a place, and how."""
+    """The last thing that was said at a place, and how.
+
+    ``page``: the only one on which it makes sense; empty: on every one. ``of``: the type of what it
+    tells of; once that is forgotten, so is this.
+    """
 
     what: Said | str
     mood: Mood = Mood.PLAIN
+    page: str = ""
+    of: type | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +134,24 @@ class Station:
     def forget(self, kind: type) -> None:
         """Keep nothing of a type any more."""
         self._kept.pop(kind, None)
+        if self.word is not None and self.word.of is kind:
+            self.word = None
         self.changed()
 
     def changed(self) -> None:
         """Have every open page show what is the case now."""
         self.desk.changed()
 
-    def say(self, what: Said | str, mood: Mood = Mood.PLAIN) -> None:
-        """Say something on every page of this place, in place of what was said."""
-        self.word = Word(what, mood)
+    def say(
+        self,
+        what: Said | str,
+        mood: Mood = Mood.PLAIN,
+        *,
+        page: str = "",
+        of: type | None = None,
+    ) -> None:
+        """Say something on the pages of this place, in place of what was said; as in `Word`."""
+        self.word = Word(what, mood, page, of)
         self.changed()
 
     # --- work ------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ from vtc07.screens.places import (
     whereabouts,
 )
 from vtc07.screens.way import WayError
+from vtc07.web.bench.facts import KINDS
+from vtc07.web.setting import Setting
 from vtc07.web.station import Busy, Station
 from vtc07.web.view import Refused, View, part
 
@@ -59,15 +61,22 @@ class Found:
     places: tuple[Place, ...]
 
 
-def _find(state: Path) -> Found:
-    return Found(places(used_before(state / PLACES), serial_ports()))
+def places_here(setting: Setting) -> tuple[Place, ...]:
+    """Return where a meter may be; on the bench, its own meters alone."""
+    if setting.is_bench:
+        return tuple(Place(f"inner:{kind.name}") for kind in KINDS)
+    return places(used_before(setting.state / PLACES), serial_ports())
+
+
+def _find(setting: Setting) -> Found:
+    return Found(places_here(setting))
 
 
 @part("places")
 def where(view: View) -> Mapping[str, object]:
     """Return where meters are met, and may be; ports that come and go are seen."""
     desk = view.desk
-    desk.watch_for("places", functools.partial(_find, desk.setting.state))
+    desk.watch_for("places", functools.partial(_find, desk.setting))
     found = desk.kept(Found)
     met = {whereabouts(station.target.address) for station in desk.stations.values()}
     return {
@@ -98,7 +107,7 @@ async def _first(
     journal, state = desk.setting.journal, desk.setting.state
 
     def look() -> tuple[Found, int, tuple[str, ...]]:
-        return _find(state), len(journal.unresolved()), own_companions(state / PLACES)
+        return _find(desk.setting), len(journal.unresolved()), own_companions(state / PLACES)
 
     found, is_open, own = await desk.aside(look)
     if found != desk.kept(Found):

@@ -318,7 +318,7 @@ def _begin(station: Station, draft: Draft, number: str, *, is_whole: bool) -> No
         if told.overview is not None:
             station.met(told.overview)
         _ended(station, told)
-        station.say(told.summary, told.mood)
+        station.say(told.summary, told.mood, of=Sending)
 
     def failed(error: Exception) -> bool:
         try:

@@ -131,7 +131,7 @@ def begin(station: Station, typed: Mapping[str, str], receipt: Receipt) -> None:
 
     def done(found: Diagnosis) -> None:
         station.keep(Found(found, target.meter_pan))
-        station.say(*verdict(found))
+        station.say(*verdict(found), page=_PAGE)
 
     station.begin(
         said("looking into what is wrong"),

@@ -18,8 +18,10 @@ _YEAR_S: Final = 365 * 86_400
 @part("work")
 def work(view: View) -> Mapping[str, object]:
     """Return what is under way at the place, and what was said last."""
-    station = view.station
-    return {"work": station.work, "word": station.word, "warnings": station.warnings}
+    station, word = view.station, view.station.word
+    if word is not None and word.page and view.page_path != view.at(word.page):
+        word = None
+    return {"work": station.work, "word": word, "warnings": station.warnings}
 
 
 async def leave(request: Request) -> Response:

@@ -18,15 +18,16 @@ from starlette.routing import Route
 from vtc07.carrier.companion_file import shipped_companions
 from vtc07.cli.link_options import AUTO
 from vtc07.hhu.journal.deliveries import Delivery, JournalError
+from vtc07.hhu.outcome import Unresolved
 from vtc07.hhu.resuming import OpenWork, ResumeReport, advice, close_by_hand, open_work
 from vtc07.hhu.texts import said
-from vtc07.links.ports import serial_ports
 from vtc07.screens.meter_line import Target
-from vtc07.screens.places import PLACES, Place, places, remember, used_before
+from vtc07.screens.places import PLACES, Place, remember
 from vtc07.screens.resuming import resume_open, resumed_lines, resumed_said
 from vtc07.screens.way import WayError
 from vtc07.web.desk import Desk
-from vtc07.web.pages.connect import count_open, typed
+from vtc07.web.pages.connect import count_open, places_here, typed
+from vtc07.web.sending import Sending
 from vtc07.web.station import Busy, Station
 from vtc07.web.view import Refused, View, part
 
@@ -74,12 +75,12 @@ async def show(request: Request) -> Response:
 
 async def _page(view: View, *, typed: str = "", wrong: object = None) -> Response:
     desk = view.desk
-    journal, state = desk.setting.journal, desk.setting.state
+    journal = desk.setting.journal
     closed_number = _number(view.request.query_params.get("closed", ""))
 
     def look() -> tuple[OpenWork, tuple[Place, ...], Delivery | None]:
         work = open_work(journal)
-        where = () if view.station_or_none else places(used_before(state / PLACES), serial_ports())
+        where = () if view.station_or_none else places_here(desk.setting)
         closed = None
         if closed_number is not None:
             with contextlib.suppress(JournalError):  # it is only an address that somebody typed
@@ -140,6 +141,22 @@ async def ask_at(request: Request) -> Response:
     return view.go(f"/at/{station.name}/open")
 
 
+def _tell(station: Station, report: ResumeReport) -> None:
+    """Have a place whose tokens were unresolved show what its meter told of them."""
+    sending = station.kept(Sending)
+    if sending is None or sending.end is None or sending.meter_pan != report.meter_pan:
+        return
+    found = [each for each in report.deliveries if not isinstance(each.outcome, Unresolved)]
+    outcomes = {each.delivery.token: each.outcome for each in found}
+    with contextlib.suppress(JournalError):  # then it is shown as it was
+        journal = station.desk.setting.journal
+        closed = {each.delivery.number: journal.delivery(each.delivery.number) for each in found}
+        now = sending.known_now(outcomes, closed)
+        if now != sending:
+            station.forget(Sending)  # and with it what was said of it
+            station.keep(now)
+
+
 def _begin(station: Station, target: Target) -> None:
     setting = station.desk.setting
     target = replace(target, meter_pan=None)
@@ -148,6 +165,8 @@ def _begin(station: Station, target: Target) -> None:
         remember(setting.state / PLACES, target.text)
         station.keep(Resumed(report))
         station.say(*resumed_said(report))
+        for each in station.desk.stations.values():
+            _tell(each, report)
         try:
             _keep(station.desk, open_work(setting.journal))
             count_open(station, setting.journal)

@@ -24,10 +24,9 @@ from vtc07.hhu.route.round import (
 )
 from vtc07.hhu.route.task import RouteSummary, StopResult, TaskKind
 from vtc07.hhu.texts import Said, said
-from vtc07.links.ports import serial_ports
 from vtc07.screens.kept_routes import KeptRoute
 from vtc07.screens.mood import MOODS, Mood
-from vtc07.screens.places import PLACES, Place, places, remember, used_before
+from vtc07.screens.places import PLACES, Place, remember
 from vtc07.screens.route_looks import PAGE, Checked, StopPage, check_through
 from vtc07.screens.visiting import STOP_MOODS, TASK_MOODS, TASKS, counts_said, task_line
 from vtc07.screens.way import WayError
@@ -41,7 +40,7 @@ from vtc07.web.library import (
     route_of,
     why,
 )
-from vtc07.web.pages.connect import load_named, typed
+from vtc07.web.pages.connect import load_named, places_here, typed
 from vtc07.web.station import Station
 from vtc07.web.view import Refused, View
 
@@ -199,7 +198,7 @@ def _look(view: View, kept: KeptRoute, page: int, *, everything: bool, wanted: s
 def _places(view: View) -> tuple[Place, ...]:
     """Return where a meter may be, without the places that are open already."""
     open_now = {station.target.address for station in view.desk.stations.values()}
-    found = places(used_before(view.desk.setting.state / PLACES), serial_ports())
+    found = places_here(view.desk.setting)
     return tuple(place for place in found if place.address not in open_now)
 
 
