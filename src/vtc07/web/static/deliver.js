@@ -15,6 +15,11 @@ const FEWEST = 8;
 const entry = document.getElementById("entry");
 const field = document.getElementById("token");
 const place = document.getElementById("check");
+/** What a screen reader says of itself: not at every digit, which would drown the digits. */
+const heard = document.getElementById("heard");
+
+/** What is said of the tokens that are gathered. */
+const list = () => document.querySelector("[data-part=gathered] h2");
 
 function digits(text) {
   return text.replace(/[^0-9]/g, "");
@@ -44,7 +49,12 @@ async function judge() {
     stale = false;
     const answer = await ask(entry.dataset.check, { token: field.value });
     const html = answer ? await answer.text() : "";
-    if (!stale) show(place, html);
+    if (stale) continue;
+    show(place, html);
+    const count = digits(field.value).length;
+    const what = count ? place.querySelector(".said > :last-child") : list();
+    const words = (count % GROUP === 0 && what?.textContent) || "";
+    if (heard.textContent !== words) heard.textContent = words;
   }
   asking = false;
 }
