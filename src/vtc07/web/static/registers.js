@@ -32,3 +32,4 @@ field?.addEventListener("input", () => {
   clearTimeout(timer);
   timer = setTimeout(check, 150);
 });
+if (field?.value) check(); // it was typed before anybody listened
