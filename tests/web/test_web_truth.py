@@ -21,7 +21,9 @@ from web_bench import COMPANION, Web, free_port, meter, web
 
 from vtc07.carrier.companion_file import load_companion
 from vtc07.cli.connection import Connection
+from vtc07.hhu.journal.deliveries import ReadableJournal
 from vtc07.hhu.outcome import Meaning
+from vtc07.hhu.resuming import OpenWork, open_work
 from vtc07.links.address import InnerAddress
 from vtc07.links.blocking import open_link
 from vtc07.links.clock import VirtualClock
@@ -30,6 +32,7 @@ from vtc07.screens.meter_line import Target
 from vtc07.web.bench.bench import BenchMeter
 from vtc07.web.bench.facts import BenchRefused
 from vtc07.web.desk import Desk
+from vtc07.web.pages import open as open_pages
 from vtc07.web.pages.bench_typing import Typist
 
 PAN = "600727000000000009"
@@ -215,6 +218,32 @@ def test_a_value_that_was_written_is_said_to_be_though_the_line_breaks_then(
         assert cable.failed.is_set()
         change = here.http.get(f"{path}/change?register=0030")
         assert "0.007 kWh" in change.text
+
+
+# --- the journal ----------------------------------------------------------------------------------
+
+
+def test_a_long_journal_is_not_looked_through_while_every_page_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def look(journal: ReadableJournal) -> OpenWork:
+        looked.append(threading.get_ident())
+        return open_work(journal)
+
+    async def work(here: Desk) -> None:
+        with meter(tmp_path) as address:
+            target = Target.typed(address, str(tmp_path / COMPANION))
+            station = here.station_at(target)
+            open_pages._begin(station, target)
+            assert "Nothing is open at this meter." in await rests(station)
+        assert here.kept(open_pages.OpenNow) == open_pages.OpenNow(OpenWork())
+        assert looked
+        assert threading.get_ident() not in looked
+
+    monkeypatch.setattr(open_pages, "open_work", look)
+    run(tmp_path, work)
 
 
 # --- the bench ------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ Of all meters, with a place or without one; at the meter that is there it is loo
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vtc07.carrier.companion_file import shipped_companions
+from vtc07.cli.connection import Connection
 from vtc07.cli.link_options import AUTO
 from vtc07.hhu.journal.deliveries import Delivery, JournalError
 from vtc07.hhu.outcome import Unresolved
@@ -161,29 +161,31 @@ def _begin(station: Station, target: Target) -> None:
     setting = station.desk.setting
     target = replace(target, meter_pan=None)
 
-    def done(report: ResumeReport) -> None:
+    def ask(connection: Connection) -> tuple[ResumeReport, OpenWork | None]:
+        report = resume_open(
+            connection,
+            journal=setting.journal,
+            wall_clock=setting.wall_clock,
+            alone=station.alone_with,
+        )
+        try:
+            return report, open_work(setting.journal)  # of a long journal no page waits for this
+        except JournalError:
+            return report, None  # the report says so already
+
+    def done(found: tuple[ResumeReport, OpenWork | None]) -> None:
+        report, work = found
         remember(setting.state / PLACES, target.text)
         station.keep(Resumed(report))
         station.say(*resumed_said(report))
         for each in station.desk.stations.values():
             _tell(each, report)
-        try:
-            _keep(station.desk, open_work(setting.journal))
+        if work is not None:
+            _keep(station.desk, work)
+        with contextlib.suppress(JournalError):
             count_open(station, setting.journal)
-        except JournalError:
-            return  # the report says so already
 
-    station.begin(
-        said("looking into what is open"),
-        functools.partial(
-            resume_open,
-            journal=setting.journal,
-            wall_clock=setting.wall_clock,
-            alone=station.alone_with,
-        ),
-        done,
-        target=target,
-    )
+    station.begin(said("looking into what is open"), ask, done, target=target)
     station.forget(Resumed)
 
 
