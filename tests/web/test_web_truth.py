@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,12 +45,13 @@ OTHER = "600727111111111153"
 
 def test_work_can_be_left_at_the_very_moment_it_is_begun(tmp_path: Path) -> None:
     async def work(here: Desk) -> None:
-        station = place(here)
+        station = place(here, silent.getsockname()[1])
         station.begin(TITLE, lambda c: c.greet(), lambda _: None)
         station.leave()
         assert "Left: the meter is not waited for any more." in await rests(station)
 
-    run(tmp_path, work)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        run(tmp_path, work)
 
 
 @pytest.mark.parametrize("looks", [False, True])
