@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,6 +125,20 @@ def test_the_bench_offers_its_own_meters_and_no_port(bench: Web) -> None:
         assert "/dev/" not in page.text
     name = bench.connect("inner:gas")  # though nobody has been at its page yet
     assert "At a glance" in bench.http.get(station_path(name)).text
+
+
+def test_a_meter_with_a_valve_speaks_of_no_switch(bench: Web) -> None:
+    bought = bench.http.post("/bench/water/issue", {"what": "credit", "amount": "3"}).html
+    digits = bought.partition('class="slip-token"')[2].partition(">")[2].partition("<")[0]
+    for key in ("clear", *digits.replace(" ", ""), "enter"):
+        bench.http.post("/bench/water/press", {"key": key}, quiet=True)
+    found = re.search(r'data-station="(\d+)"', bench.http.get("/bench/water").html)
+    assert found is not None
+    with bench.events(found[1], "bench_events") as told:
+        told.sees("bench_events", "Accept", "Valve open: it can flow.")
+    text = bench.http.get("/bench/water").text
+    assert "the valve opens by itself" in text
+    assert "oad switch" not in text
 
 
 # --- nothing hidden -------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from vtc07.hhu.texts import mark, said
+from vtc07.hhu.texts import Said, mark, said
 from vtc07.screens.delivering import can_be_key_change
 from vtc07.screens.meter_line import Target
 from vtc07.web.bench.facts import KEYS, KINDS, TIME_FACTORS
@@ -142,7 +142,22 @@ def time(view: View) -> Mapping[str, object]:
 @part("bench_events")
 def events(view: View) -> Mapping[str, object]:
     """Return what the meter did last."""
-    return _panel(view)
+    meter = _here(view)
+    happened = ((each.at, each.said) for each in meter.panel().events)
+    if meter.kind.flow_unit == "W":
+        return {"told": tuple(happened)}
+    return {"told": tuple((at, _said_of_valve(what)) for at, what in happened)}
+
+
+def _said_of_valve(what: Said) -> Said:
+    """Return what a meter says of its load switch as it is for one whose switch is a valve."""
+    if what.template == "the load switch is closed":
+        return said("Valve open: it can flow.")
+    if what.template == "the load switch is open: {reason}":
+        reason = dict(what.values)["reason"]
+        known = _REASONS.get(reason.template if isinstance(reason, Said) else str(reason))
+        return said("Valve closed: {why}.", why=reason if known is None else Said(known))
+    return what
 
 
 @part("bench_line")

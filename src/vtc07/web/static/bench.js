@@ -273,6 +273,8 @@ function take(characters) {
 
 let after = Number(words.after);
 let source = null;
+let wait = 1000;
+let timer = 0;
 let opened = performance.now();
 
 function watch() {
@@ -288,9 +290,12 @@ function watch() {
       return { sender, sent, arrived, at, gap: (width / FLIGHT_MS) * (10_000 / speed) };
     }));
   });
+  source.addEventListener("open", () => { wait = 1000; });
   source.addEventListener("error", () => {
     source.close();
-    setTimeout(watch, 1000);
+    clearTimeout(timer);
+    timer = setTimeout(watch, wait);
+    wait = Math.min(2 * wait, 60_000); // started anew, it will never know this page again
   });
 }
 
@@ -317,7 +322,10 @@ pause.addEventListener("click", () => {
 // A page that nobody sees needs no characters; a browser has few connections to a place.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) source?.close();
-  else watch();
+  else {
+    wait = 1000;
+    watch();
+  }
 });
 
 watch();
