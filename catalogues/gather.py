@@ -11,6 +11,7 @@ from __future__ import annotations
 import gettext
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog, Message
@@ -26,6 +27,8 @@ SOURCES = HERE.parent / "src" / "vtc07"
 COMPILED = SOURCES / "hhu" / "catalogues"
 TEMPLATE = HERE / f"{DOMAIN}.pot"
 
+#: Stands in what is compiled, so that only a change of texts changes it.
+NO_DATE = datetime(2000, 1, 1, tzinfo=UTC)
 #: The calls whose literal arguments are texts, and which of their arguments.
 KEYWORDS = {"said": None, "mark": None, "counted": (1, 2)}
 
@@ -145,6 +148,7 @@ def main() -> int:
         catalogue.update(wanted, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
         _write(path, catalogue)
+        catalogue.creation_date = catalogue.revision_date = NO_DATE
         with (COMPILED / f"{path.stem}.mo").open("wb") as file:
             write_mo(file, catalogue)
         found = faults(catalogue, wanted)
