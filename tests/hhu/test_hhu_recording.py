@@ -11,10 +11,11 @@ from recorded_unit import pulled_at_the_ack, tokens, unit
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.endpoint import Procedure, perform
 from vtc07.carrier.events import Failure, Identify
-from vtc07.carrier.grammar import ACK, DAMAGED
+from vtc07.carrier.grammar import ACK, DAMAGED, NAK
 from vtc07.carrier.registers import Register, Value
 from vtc07.durable.memory import disk_error
 from vtc07.hhu.delivery import resolve_earlier, send
+from vtc07.hhu.history.recording import MOST_KEPT
 from vtc07.hhu.journal.entries import Entry, EntryKind
 from vtc07.hhu.outcome import Delivered, NotTaken, NotTakenReason, Unresolved
 from vtc07.hhu.reading import read
@@ -357,3 +358,21 @@ def test_a_register_that_cannot_be_written_down_is_not_written(electricity: Comp
 def test_a_journal_without_the_time_of_day_is_a_mistake(electricity: Companion) -> None:
     with unit(electricity) as made, pytest.raises(ValueError, match="wall_clock"):
         made.run(write(made.session, [], journal=made.journal))
+
+
+def test_of_a_flooded_line_the_first_and_the_last_messages_are_kept(electricity: Companion) -> None:
+    flood = 5 * MOST_KEPT
+    with unit(electricity) as made:
+        made.run(send(made.session, made.journal, tokens(credit()), wall_clock=wall_clock))
+        (asked, *_) = made.entries(EntryKind.ASKED)
+        before = len(made.entries())
+        for number in range(flood):
+            made.recording.recorder.character("server", NAK, NAK, made.meter.line.now_ns + number)
+        made.recording.finish()
+        found = made.entries()[before:]
+    (note,) = (entry for entry in found if entry.kind is EntryKind.NOTE)
+    messages = [entry for entry in found if entry.kind is EntryKind.MESSAGE]
+    assert asked.number < note.number
+    assert len(messages) + note.members["left_out"] == flood
+    assert (found.index(note), len(messages)) == (MOST_KEPT, 2 * MOST_KEPT)
+    assert messages[0].members["at"] < messages[-1].members["at"]

@@ -257,3 +257,15 @@ def test_a_result_out_of_the_journal_is_the_sentence_that_was_said(outcome: Outc
     told_more = {"disk", "ER99", "40", "answer", "busy", "not sent"}
     if not any(word in kept.text for word in told_more):
         assert kept.said == outcome.said  # so that it can be said in other languages
+
+
+def test_messages_that_are_not_kept_are_told(electricity: Companion) -> None:
+    with unit(electricity) as made:
+        made.run(send(made.session, made.journal, tokens(credit()), wall_clock=wall_clock))
+        (asked, *_) = made.entries(EntryKind.ASKED, delivery=1)
+        session = asked.members.get("session", asked.number)
+        members = {"session": session, "left_out": 7}
+        made.journal.record(NewEntry(EntryKind.NOTE, AT, members, PAN, 1))
+        steps = [step for part in sequence_of(made.journal, 1).parts for step in part.steps]
+    (told,) = (step for step in steps if step.kind is StepKind.LEFT_OUT)
+    assert str(told.said) == "7 more messages are not kept"

@@ -4,15 +4,19 @@ A `Recording` wraps procedures. Before each command an ASKED entry is durable; a
 transaction, the messages that passed and what the command came to. That takes no time of the line:
 between an answer and the next command either end has its reaction time (IEC 62056-21 6.4).
 
+Of a line that is flooded the first and the last messages are kept, and a note between them says how
+many are not.
+
 A journal that fails in the middle of a session ends the recording, not the session: the first
 problem is kept to be told. A delivery has a stricter rule of its own (`vtc07.hhu.delivery`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.endpoint import Durably, Effect, Now, Perform, Procedure, Reopen
@@ -26,6 +30,33 @@ from vtc07.trace.message import TraceMessage, TraceSpeed
 from vtc07.trace.recorder import Recorder
 
 T = TypeVar("T")
+
+#: So many messages at the beginning, and as many at the end, of what passes for one command are
+#: kept: more than any command takes, and no end of them for what floods a line.
+MOST_KEPT: Final = 500
+
+
+class _Passing:
+    """The messages that pass between two entries: the first ones and the last ones."""
+
+    def __init__(self) -> None:
+        self._first: list[TraceMessage | TraceSpeed] = []
+        self._last: deque[TraceMessage | TraceSpeed] = deque(maxlen=MOST_KEPT)
+        self._count = 0
+
+    def take(self, message: TraceMessage | TraceSpeed) -> None:
+        """Take the next one."""
+        self._count += 1
+        kept = self._first if len(self._first) < MOST_KEPT else self._last
+        kept.append(message)
+
+    def taken(self) -> tuple[list[TraceMessage | TraceSpeed], int, list[TraceMessage | TraceSpeed]]:
+        """Return the first ones, how many are missing behind them, and the last ones; once."""
+        first, last = self._first, list(self._last)
+        missing = self._count - len(first) - len(last)
+        self._first, self._count = [], 0
+        self._last.clear()
+        return first, missing, last
 
 
 class Recording:
@@ -56,7 +87,7 @@ class Recording:
         self._told: str | None = None  # the companion's name that was written down last
         self._meter_pan = meter_pan
         self._address = address
-        self._passed: list[TraceMessage | TraceSpeed] = []
+        self._passing = _Passing()
         self._notes: list[NewEntry] = []
         self._began_ns: int | None = None
         self._session: int | None = None  # the number of its first entry
@@ -65,7 +96,7 @@ class Recording:
         self.route: str | None = None
         #: sentences about what the journal could not take
         self.problems: list[str] = []
-        self.recorder = Recorder(self._passed.append, on_speed=self._passed.append, start_ns=0)
+        self.recorder = Recorder(self._passing.take, on_speed=self._passing.take, start_ns=0)
 
     # --- what the session says -----------------------------------------------------------------
 
@@ -182,19 +213,23 @@ class Recording:
 
     def _what_passed(self) -> list[NewEntry]:
         """Return entries of the messages that have passed since the last call, and notes."""
-        passed, notes = self._passed[:], self._notes[:]
-        self._passed.clear()
+        first, missing, last = self._passing.taken()
+        notes = self._notes[:]
         self._notes.clear()
-        companion, began_ns = self._explained_by(), self._began_ns or 0
-        entries: list[NewEntry] = []
-        for message in () if self._given_up else passed:
-            if isinstance(message, TraceSpeed):
-                members = recorded_members.of_speed(message, began_ns)
-                entries.append(self._entry(EntryKind.MESSAGE, None, members))
-            else:
-                kept = recorded_members.of_message(message, companion, began_ns)
-                entries.append(self._entry(EntryKind.MESSAGE, None, kept.members, kept.secrets))
-        return [*entries, *notes]
+        if self._given_up:
+            return notes
+        entries = [self._message(message) for message in first]
+        if missing:
+            entries.append(self._entry(EntryKind.NOTE, None, {"left_out": missing}))
+        return [*entries, *(self._message(message) for message in last), *notes]
+
+    def _message(self, message: TraceMessage | TraceSpeed) -> NewEntry:
+        began_ns = self._began_ns or 0
+        if isinstance(message, TraceSpeed):
+            members = recorded_members.of_speed(message, began_ns)
+            return self._entry(EntryKind.MESSAGE, None, members)
+        kept = recorded_members.of_message(message, self._explained_by(), began_ns)
+        return self._entry(EntryKind.MESSAGE, None, kept.members, kept.secrets)
 
     def _write(self, *entries: NewEntry) -> Procedure[int | None]:
         """Write entries and return the number of the last one, None where that failed."""

@@ -60,6 +60,8 @@ class StepKind(enum.Enum):
     """A command came to nothing, or nobody knows what it came to."""
     REOPENED = "reopened"
     """The link was opened again, or that failed."""
+    LEFT_OUT = "left out"
+    """More messages passed here than are kept of one command."""
     INTERRUPTED = "interrupted"
     """A person, or another program, ended the work."""
     ENDED = "ended"
@@ -332,6 +334,10 @@ def _told(entry: Entry) -> tuple[StepKind | None, Said]:
             if members["reopened"]:
                 return StepKind.REOPENED, said("the link is opened again")
             return StepKind.REOPENED, said("the link could not be opened again")
+        case EntryKind.NOTE if isinstance(missing := members.get("left_out"), int):
+            return StepKind.LEFT_OUT, counted(
+                "{count} more message is not kept", "{count} more messages are not kept", missing
+            )
         case EntryKind.ANSWERED:
             return _answered(members)
     return None, Said("")
