@@ -13,6 +13,7 @@ from deliver_bench import Slips
 from playwright.sync_api import Page, Request, expect
 from web_bench import COMPANION, Chromium, Web, meter, station_path, web
 
+PAN = "600727000000000009"
 #: What a page is told, as long as somebody looks at it.
 LIVE = "/live?"
 HIDDEN = """
@@ -139,6 +140,16 @@ def test_a_meter_with_a_valve_speaks_of_no_switch(bench: Web) -> None:
     text = bench.http.get("/bench/water").text
     assert "the valve opens by itself" in text
     assert "oad switch" not in text
+
+
+def test_the_head_of_a_page_names_the_meter_once_it_has(
+    here: Web, browser: Chromium, folder: Path
+) -> None:
+    with meter(folder, name="other") as another, browser.page(here) as page:
+        page.get_by_label("Address").fill(another)
+        page.get_by_label("or a companion file on this machine").fill(str(folder / COMPANION))
+        page.get_by_role("button", name="connect", exact=True).click()
+        expect(page.locator(".whereabouts")).to_contain_text(PAN)
 
 
 # --- nothing hidden -------------------------------------------------------------------------------

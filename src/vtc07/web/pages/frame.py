@@ -15,6 +15,12 @@ from vtc07.web.view import LANGUAGE_COOKIE, LOOK_COOKIE, LOOKS, Refused, View, p
 _YEAR_S: Final = 365 * 86_400
 
 
+@part("whereabouts")
+def whereabouts(view: View) -> Mapping[str, object]:
+    """Return where the place is, and which meter is meant there."""
+    return {"target": view.station.target}
+
+
 @part("work")
 def work(view: View) -> Mapping[str, object]:
     """Return what is under way at the place, and what was said last."""
