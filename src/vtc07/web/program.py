@@ -276,7 +276,3 @@ def _report(report: Callable[[BaseException], None], context: dict[str, Any]) ->
     # A connection that breaks while it is written to is nobody's defect.
     if isinstance(error, BaseException) and not isinstance(error, OSError):
         report(error)
-
-
-#: As the command line calls it.
-Run = Callable[[Output, Options], None]
