@@ -249,6 +249,27 @@ def test_tokens_that_were_gathered_for_a_meter_go_to_no_other(table: Table, tmp_
     assert not [each for each in deliveries(table.web) if each.token == digits]
 
 
+def test_a_list_that_is_empty_is_not_sent(table: Table) -> None:
+    slips = table.slips()
+    answer = slips.send()
+    assert (answer.status, "The token is not complete" in answer.text) == (422, True)
+    assert "Delivered" not in slips.page().text
+
+
+def test_tokens_stay_those_of_their_meter_when_one_is_taken_away(
+    table: Table, tmp_path: Path
+) -> None:
+    first, second, listen = token("1.0", 18), token("1.0", 19), f"tcp://127.0.0.1:{free_port()}"
+    with meter(tmp_path, listen=listen) as address:
+        slips = Slips(table.web, table.web.connect(address, table.companion))
+        assert "2 tokens are ready" in slips.add(f"{first} {second}").text
+    with meter(tmp_path, "--pan", "600727111111111153", name="next", listen=listen) as address:
+        table.web.connect(address, table.companion)
+        slips.http.post(slips.path("remove"), {"draft": slips.shown()["draft"], "place": "0"})
+        assert "were gathered for meter 600727000000000009" in slips.send().text
+    assert not [each for each in deliveries(table.web) if each.token in (first, second)]
+
+
 def test_no_token_is_sent_that_the_journal_does_not_take(tmp_path: Path) -> None:
     digits = token("25.0", 15)
     with web(tmp_path) as here, meter(tmp_path) as address:
@@ -267,6 +288,7 @@ def test_a_delivery_is_followed_from_every_page_and_left_only_when_sure(alone: T
     first, second, third = token("5.0", 20), token("6.0", 21), token("7.0", 22)
     with Cable(alone.address, second.encode(), whole=True, hangs=True) as cable:
         slips = alone.slips(cable.address)
+        sent_as = slips.shown()["draft"]
         slips.send(f"{first} {second} {third}")
         assert cable.failed.wait(GUARD_S)
         other = Slips(alone.web, slips.station, alone.web.client())
@@ -280,6 +302,9 @@ def test_a_delivery_is_followed_from_every_page_and_left_only_when_sure(alone: T
             "Something else is under way here"
             in other.http.post(f"/at/{slips.station}/diagnose", {}).text
         )
+        anew = other.http.post(slips.path("another"), {"draft": sent_as})
+        assert (anew.status, "Tokens are being delivered." in anew.text) == (409, True)
+        assert "delivered: Accept" in other.page().text
         sure = other.http.post(f"/at/{slips.station}/leave", {"back": slips.path()})
         assert "Tokens are being delivered." in sure.text
         other.http.post(f"/at/{slips.station}/leave", {"back": slips.path(), "sure": "yes"})

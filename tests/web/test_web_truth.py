@@ -28,13 +28,16 @@ from vtc07.hhu.resuming import OpenWork, open_work
 from vtc07.links.address import InnerAddress
 from vtc07.links.blocking import open_link
 from vtc07.links.clock import VirtualClock
-from vtc07.screens.delivering import _looked_at
+from vtc07.screens.delivering import _looked_at, deliver
 from vtc07.screens.meter_line import Target
+from vtc07.screens.overview import Overview
 from vtc07.web.bench.bench import BenchMeter
 from vtc07.web.bench.facts import BenchRefused
 from vtc07.web.desk import Desk
 from vtc07.web.pages import open as open_pages
 from vtc07.web.pages.bench_typing import Typist
+from vtc07.web.pages.connect import begin_looking
+from vtc07.web.pages.deliver import is_met
 
 PAN = "600727000000000009"
 OTHER = "600727111111111153"
@@ -82,6 +85,43 @@ def test_what_was_done_is_told_though_somebody_left_at_its_end(
 
 
 # --- at the meter that is meant -------------------------------------------------------------------
+
+
+def test_no_meter_is_taken_for_one_that_does_not_tell_its_number(tmp_path: Path) -> None:
+    """Nobody can compare the two, and a token goes to none that was not looked at."""
+    digits = credit("5.0", "--test-key")
+
+    async def work(here: Desk) -> None:
+        with meter(tmp_path) as address:
+            companion = str(tmp_path / COMPANION)
+            station = here.station_at(Target.typed(address, companion))
+            nobody = Overview(load_companion(companion), None, ())
+            station.overview = nobody  # as far as it has come: it was not read to the end
+            assert not is_met(station)
+            station.met(nobody)
+            assert is_met(station)
+            journal, now = here.setting.journal, here.setting.wall_clock
+
+            def send(connection: Connection) -> object:
+                return deliver(
+                    connection,
+                    target=station.target,
+                    journal=journal,
+                    tokens=(digits,),
+                    wall_clock=now,
+                )
+
+            station.begin(TITLE, send, lambda _: station.say("delivered"))
+            said = await rests(station)
+            assert f"meter {PAN} is connected" in said
+            assert "a meter that refuses to tell its MeterPAN is meant" in said
+            assert not journal.deliveries()
+            begin_looking(station, station.target)  # whichever is there is met, and meant
+            await rests(station)
+            assert station.target.meter_pan == PAN
+            assert is_met(station)
+
+    run(tmp_path, work)
 
 
 @contextmanager

@@ -32,13 +32,15 @@ class Target:
     """Where a meter is and how it is spoken to.
 
     ``way``: the link. ``text``: as a person typed it. ``meter_pan``: the meter that is meant, None
-    as long as any may be there. ``password``: of its port, in mode C.
+    as long as any may be there. ``is_nameless``: one is meant that refuses to tell its MeterPAN.
+    ``password``: of its port, in mode C.
     """
 
     way: LinkOptions
     text: str
     meter_pan: str | None = None
     password: str | None = field(default=None, repr=False)
+    is_nameless: bool = False
 
     @classmethod
     def typed(cls, text: str, companion: str) -> Self:
@@ -62,6 +64,14 @@ class Target:
         """Return the same, spoken to by a companion, and at a speed if that is an unusual one."""
         way = replace(self.way, companion=companion, speed=speed or self.way.speed)
         return replace(self, way=way)
+
+    def meaning(self, meter_pan: str | None) -> Self:
+        """Return the same, meaning the meter that was met; None: it refused its MeterPAN."""
+        return replace(self, meter_pan=meter_pan, is_nameless=meter_pan is None)
+
+    def meaning_any(self) -> Self:
+        """Return the same, meaning whichever meter is there."""
+        return replace(self, meter_pan=None, is_nameless=False)
 
 
 class Warnings(Output):
@@ -190,6 +200,7 @@ class MeterLine:
 def greeted(connection: Connection, target: Target) -> Meter:
     """Greet the meter that is there; AnotherMeter where it is not the one that is meant."""
     meter = connection.greet()
-    if target.meter_pan not in (None, meter.meter_pan):
+    means_any = target.meter_pan is None and not target.is_nameless
+    if not means_any and meter.meter_pan != target.meter_pan:
         raise AnotherMeter(target.meter_pan, meter.meter_pan)
     return meter

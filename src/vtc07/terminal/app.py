@@ -282,7 +282,7 @@ class HandHeldUnit(App[None]):
         self.overview = overview
         assert self.target is not None
         spoken = self.target.spoken(self._companion_of(overview), overview.speed)
-        self.target = replace(spoken, meter_pan=overview.meter_pan)
+        self.target = spoken.meaning(overview.meter_pan)
         if isinstance(self.screen, Frame):
             self.screen.show_title()
 

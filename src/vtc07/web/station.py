@@ -299,7 +299,7 @@ class Station:
         self.overview = overview
         companion = self._companion_of(overview)
         spoken = self.target.spoken(companion, overview.speed)
-        self.target = replace(spoken, meter_pan=overview.meter_pan)
+        self.target = spoken.meaning(overview.meter_pan)
         self.changed()
 
     def _companion_of(self, overview: Overview) -> str:

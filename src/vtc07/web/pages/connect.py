@@ -200,7 +200,7 @@ def begin_looking(station: Station, target: Target) -> None:
     where it is there still. Busy where work is under way.
     """
     before = station.target
-    fresh = replace(target, meter_pan=None, password=None)
+    fresh = replace(target.meaning_any(), password=None)
 
     def met(overview: Overview) -> None:
         if overview.meter_pan is not None and overview.meter_pan == before.meter_pan:

@@ -81,8 +81,10 @@ def delivery(view: View) -> Mapping[str, object]:
 
 def is_met(station: Station) -> bool:
     """Say whether the meter that is meant has been looked at."""
-    overview = station.overview
-    return overview is not None and overview.meter_pan == station.target.meter_pan
+    overview, target = station.overview, station.target
+    if overview is None or overview.meter_pan != target.meter_pan:
+        return False
+    return target.meter_pan is not None or target.is_nameless  # or it was not looked at to the end
 
 
 def drafted(station: Station) -> Draft:

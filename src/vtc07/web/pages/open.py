@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
@@ -159,7 +159,7 @@ def _tell(station: Station, report: ResumeReport) -> None:
 
 def _begin(station: Station, target: Target) -> None:
     setting = station.desk.setting
-    target = replace(target, meter_pan=None)
+    target = target.meaning_any()
 
     def ask(connection: Connection) -> tuple[ResumeReport, OpenWork | None]:
         report = resume_open(
