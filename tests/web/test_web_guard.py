@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from web_bench import GUARD_S, Chromium, Web, enter, web
 
 from vtc07.web import connection
@@ -620,6 +620,30 @@ def test_whoever_keeps_silent_gives_way_before_files_run_out() -> None:
         assert len(busy) == MOST_HELD
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_one_that_has_kept_silent_for_longest_is_hung_up(asked: bool) -> None:
+    with contextlib.ExitStack() as lines:
+        listener = lines.enter_context(Listener(socket.create_server(("127.0.0.1", 0)), 2))
+
+        def connected() -> socket.socket:
+            line = socket.create_connection(listener.getsockname(), GUARD_S)
+            return lines.enter_context(line)
+
+        ours, theirs = [], []
+        for _ in range(2):
+            ours.append(connected())
+            theirs.append(lines.enter_context(listener.accept()[0]))
+        if asked:
+            listener.asked(theirs[0].fileno())
+        connected()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+        assert ours[asked].recv(1) == b""
+        ours[not asked].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            ours[not asked].recv(1)
+
+
 def test_there_are_more_files_than_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     with Listener.of(socket.create_server(("127.0.0.1", 0))) as listener:
         assert 0 < listener._most <= MOST
@@ -724,6 +748,20 @@ def test_pages_of_one_browser_are_bounded(app: Web) -> None:
         while events.answer.status == 503:  # that they hung up is noticed soon
             events.__init__(app.http, "", ["places"], [], 0)  # type: ignore[misc]
         assert events.take()
+
+
+def test_a_body_in_small_pieces_has_no_more_time_than_one_that_comes_at_once() -> None:
+    async def piece() -> Message:
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"a", "more_body": True}
+
+    async def run() -> None:
+        body = Body(piece, "/connect", None, patience_s=-1)  # that is over
+        with pytest.raises(BodyRefused) as refused:
+            await body.receive()
+        assert refused.value.status == 408
+
+    asyncio.run(run())
 
 
 # --- sessions, without a network ------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -143,6 +144,22 @@ def test_nothing_is_closed_or_asked_for_while_it_is_being_delivered(
     here.rests(place)
     result = next(each.result for each in deliveries(here) if each.number == number)
     assert result == "delivered: Accept"
+
+
+def test_nothing_is_closed_while_somebody_connects_to_whichever_meter_is_there(
+    here: Web, address: str, companion: str
+) -> None:
+    digits = token(7)
+    number = left_open(here, address, companion, digits, whole=False)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        form = {"address": f"tcp://127.0.0.1:{silent.getsockname()[1]}", "companion": companion}
+        path = here.http.post("/connect", form, follow=False).headers["Location"]
+        refused = here.http.post(f"/open/{number}/close", {"note": "burnt"})
+        here.http.post(f"{path}/leave", {"sure": "yes"})
+        here.rests(path.split("/")[2])
+    assert (refused.status, "Something is under way with meter" in refused.text) == (409, True)
+    closed = here.http.post(f"/open/{number}/close", {"note": "burnt"})
+    assert f"Delivery {number} is closed" in closed.text
 
 
 def test_it_is_closed_by_hand_with_the_keyboard_alone(

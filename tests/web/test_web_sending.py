@@ -124,6 +124,15 @@ def test_what_is_left_is_told_by_the_journal_alone() -> None:
     assert begun().ended(Left(everything)).verdict == (DONE, Mood.GOOD)
 
 
+def test_what_was_known_is_not_changed_by_what_becomes_known_later() -> None:
+    refused = Refused(TokenStatus.CRC_ERROR)
+    later = dict.fromkeys(TOKENS, ACCEPTED)
+    sending = told(Meaning.UNRESOLVED, refused, LOST, NotSent()).known_now(later, {})
+    assert isinstance(sending.end, Told)
+    assert sending.end.outcomes == (refused, ACCEPTED, NotSent())
+    assert sending.untouched == (TOKENS[2],)
+
+
 def told(meaning: Meaning, *outcomes: Outcome) -> Sending:
     return begun().ended(Told(outcomes, meaning, (), (), frozenset(), None))
 

@@ -252,6 +252,31 @@ def test_one_meter_is_worked_at_from_one_place(tmp_path: Path) -> None:
     run(tmp_path, work)
 
 
+def test_a_meter_whose_delivery_is_closed_by_hand_is_nobody_elses(tmp_path: Path) -> None:
+    async def work(here: Desk) -> None:
+        station = place(here)
+        with here.alone_with(PAN, None):
+            assert not here.meters_of(station)
+            with pytest.raises(Busy), station.alone_with(PAN):
+                pass
+        with station.alone_with(PAN):
+            assert here.meters_of(station) == {PAN}
+            assert not here.meters_of(place(here, 10))
+
+    run(tmp_path, work)
+
+
+def test_nothing_is_begun_at_a_place_that_is_closed(tmp_path: Path) -> None:
+    async def work(here: Desk) -> None:
+        station = place(here)
+        await here.close_place(station)
+        with pytest.raises(Busy, match="This place is closed"):
+            station.begin(TITLE, lambda _: None, lambda _: None)
+        assert not station.busy
+
+    run(tmp_path, work)
+
+
 def test_a_meter_is_free_again_after_an_error(tmp_path: Path) -> None:
     async def work(here: Desk) -> None:
         station, other = place(here, 1), place(here, 2)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,23 +22,32 @@ from test_web_station import TITLE, place, rests, run
 from web_bench import COMPANION, Web, free_port, meter, web
 
 from vtc07.carrier.companion_file import load_companion
+from vtc07.carrier.events import Identity
+from vtc07.carrier.status import TokenStatus
 from vtc07.cli.connection import Connection
+from vtc07.hhu.delivery import EarlierDelivery
+from vtc07.hhu.diagnosis.examination import Examination
+from vtc07.hhu.diagnosis.facts import Receipt
+from vtc07.hhu.diagnosis.run import Diagnosis
 from vtc07.hhu.journal.deliveries import ReadableJournal
-from vtc07.hhu.outcome import Meaning
-from vtc07.hhu.resuming import OpenWork, open_work
+from vtc07.hhu.outcome import Delivered, Meaning, Unresolved, UnresolvedReason
+from vtc07.hhu.resuming import OpenWork, ResumeReport, open_work
+from vtc07.hhu.session import Meter
 from vtc07.links.address import InnerAddress
 from vtc07.links.blocking import open_link
 from vtc07.links.clock import VirtualClock
-from vtc07.screens.delivering import _looked_at, deliver
+from vtc07.screens.delivering import Told, _looked_at, deliver
 from vtc07.screens.meter_line import Target
 from vtc07.screens.overview import Overview
 from vtc07.web.bench.bench import BenchMeter
 from vtc07.web.bench.facts import BenchRefused
 from vtc07.web.desk import Desk
+from vtc07.web.pages import diagnose, route_work
 from vtc07.web.pages import open as open_pages
 from vtc07.web.pages.bench_typing import Typist
 from vtc07.web.pages.connect import begin_looking
 from vtc07.web.pages.deliver import is_met
+from vtc07.web.sending import Draft, Sending
 
 PAN = "600727000000000009"
 OTHER = "600727111111111153"
@@ -151,6 +161,60 @@ def on_its_way(tmp_path: Path) -> Iterator[tuple[Web, int, str]]:
             assert cable.failed.wait(GUARD_S)
             number = next(each.number for each in deliveries(here) if each.token == digits)
             yield here, number, at.split("/")[2]
+
+
+def test_what_another_meter_tells_of_a_token_is_no_result_here(tmp_path: Path) -> None:
+    digits, lost = credit("5.0", "--test-key"), Unresolved(UnresolvedReason.NO_LINK)
+    drafted = Draft().taking(digits, PAN)
+    assert drafted is not None
+
+    async def work(here: Desk) -> None:
+        station = place(here)
+        sending = Sending.of(drafted, "shown", whole=False, pan=PAN, credit=None)
+        station.keep(sending.ended(Told((lost,), Meaning.UNRESOLVED, (), (), frozenset(), None)))
+        journal = here.setting.journal
+        opened = journal.open_delivery(OTHER, digits, None, here.setting.wall_clock())
+        came = EarlierDelivery(opened, Delivered(TokenStatus.ACCEPT))
+        open_pages._tell(station, ResumeReport(OTHER, deliveries=(came,)))
+        kept = station.kept(Sending)
+        assert kept is not None
+        assert kept.is_open
+        open_pages._tell(station, ResumeReport(PAN, deliveries=(came,)))
+        kept = station.kept(Sending)
+        assert kept is not None
+        assert not kept.is_open
+
+    run(tmp_path, work)
+
+
+def test_what_a_route_leaves_is_of_its_meter_and_its_password_stays_with_the_route(
+    tmp_path: Path,
+) -> None:
+    async def work(here: Desk) -> None:
+        station = place(here)
+        station.met(Overview(load_companion("electricity"), OTHER, ()))
+        route_work._mean(station, replace(station.target, password="secret"), PAN)
+        assert station.target.meter_pan == PAN
+        assert station.target.password is None
+        assert station.overview is None  # what is shown of a meter was read of this one
+        assert not is_met(station)
+
+    run(tmp_path, work)
+
+
+def test_what_was_found_out_is_not_shown_beside_another_receipt(tmp_path: Path) -> None:
+    async def work(here: Desk) -> None:
+        station = place(here, silent.getsockname()[1])
+        meter_there = Meter(Identity("VTc", "3", "", ()), (), PAN, ())
+        examined = Examination(load_companion("electricity"), meter_there, {})
+        station.keep(diagnose.Found(Diagnosis(examined, Receipt(), (), ()), PAN))
+        diagnose.begin(station, {}, Receipt())
+        assert station.kept(diagnose.Found) is None
+        station.leave()
+        await rests(station)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        run(tmp_path, work)
 
 
 def test_no_delivery_is_closed_by_hand_while_a_route_is_at_its_meter(tmp_path: Path) -> None:
