@@ -103,8 +103,8 @@ def web(
     The first line of stdout is the address to open; it lets one in, so keep it to yourself. With
     --password-file the address lets nobody in, and the password does.
 
-    Exit codes: 0 ended with nothing open, 2 wrong usage, 4 ended while tokens were being delivered,
-    whose deliveries stand open in the journal.
+    Exit codes: 0 ended, 2 wrong usage, 4 ended while tokens were being delivered, whose deliveries
+    stand open in the journal, 130 Ctrl-C before it had begun.
     """
     if set_password is not None:
         importlib.import_module(_PASSWORD).set_password(set_password, output)

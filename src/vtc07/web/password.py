@@ -24,8 +24,8 @@ LONGEST: Final = 256
 _NUMBER: Final = re.compile(r"[0-9]{1,8}")
 
 _SECOND_NS: Final = 1_000_000_000
-#: So many wrong passwords are forgiven before the first pause.
-_FREE: Final = 3
+#: From this wrong password on, counted from 1, there is a pause after each.
+_FIRST_PAUSED: Final = 3
 _LONGEST_PAUSE_NS: Final = 60 * _SECOND_NS
 #: Wrong passwords are forgotten after so long without another one.
 _FORGOTTEN_NS: Final = 3600 * _SECOND_NS
@@ -103,7 +103,7 @@ def require_fit(password: str) -> None:
 class Pauses:
     """How long nobody's password is compared, after wrong ones: for all who try, together.
 
-    The first three wrong ones cost nothing; from then on there is a pause after each, of 1 s, 2 s,
+    The first two wrong ones cost nothing; after each further one there is a pause, of 1 s, 2 s,
     4 s, ... and a minute at most. In a pause nothing is compared, the right password neither, and
     the pause grows no longer by it. Times are in ns of a clock that never goes back.
 
@@ -124,10 +124,10 @@ class Pauses:
         if now_ns - self.last_ns > _FORGOTTEN_NS:
             self.wrong = 0
         # Counted no further than the longest pause needs.
-        self.wrong = min(self.wrong + 1, _FREE + 7)
+        self.wrong = min(self.wrong + 1, _FIRST_PAUSED + 7)
         self.last_ns = now_ns
-        if self.wrong >= _FREE:
-            pause = min(_SECOND_NS << (self.wrong - _FREE), _LONGEST_PAUSE_NS)
+        if self.wrong >= _FIRST_PAUSED:
+            pause = min(_SECOND_NS << (self.wrong - _FIRST_PAUSED), _LONGEST_PAUSE_NS)
             self.until_ns = now_ns + pause
 
     def take_right(self) -> None:
