@@ -422,7 +422,9 @@ def test_a_meter_of_mode_c_gets_the_password_of_the_place_and_no_page_shows_it(
         at_work.http.post(f"{place}/password", {"password": "11111111"})
         visit(at_work, station)
         assert "refused the password" in at_work.http.get(place).text
-        assert "not allowed without the meter's password" in visit(at_work, station)
+        words = visit(at_work, station)
+        assert "not allowed without the meter's password" in words
+        assert "VTC07_PASSWORD" not in words  # of the command line, which nobody sees here
         at_work.http.post(f"{place}/password", {"password": password})
         text = visit(at_work, station)
         assert "1 of 1 meters done" in text

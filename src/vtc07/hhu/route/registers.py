@@ -78,7 +78,7 @@ def _written(session: Session, done: WriteResult) -> Came:
     return Came(TaskResult.REFUSED, text, values, done.problem)
 
 
-_PASSWORD = said("not allowed without the meter's password (--password-file, VTC07_PASSWORD)")
+_PASSWORD = said("not allowed without the meter's password")
 
 
 def read_words(session: Session, words: Sequence[str]) -> Procedure[tuple[Came, ...]]:
