@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from cli_bench import FAST, done, secret_file, served
 from markupsafe import escape
-from web_bench import Answer, Chromium, Web, text_of, web
+from web_bench import Answer, Chromium, Web, free_port, meter, text_of, web
 
+PAN = "600727000000000009"
 #: A companion that tells of two registers which its meter does not have.
 MORE = (
     FAST
@@ -221,6 +222,23 @@ def test_nothing_is_written_to_another_meter_than_the_page_shows(registers: Regi
     assert answer.status == 409
     assert "Another meter is meant here by now" in answer.text
     assert "0.007" not in registers.read(words="lowCreditThreshold")
+
+
+def test_what_was_read_of_one_meter_is_not_shown_of_the_next(
+    registers: Registers, tmp_path: Path
+) -> None:
+    listen = f"tcp://127.0.0.1:{free_port()}"
+    with meter(tmp_path, listen=listen) as address:
+        place = registers.web.connect(address, registers.companion)
+        there = Registers(registers.web, place, registers.companion)
+        there.write("0030", "777")
+        there.said()
+        assert PAN in there.read(words="meterPAN")
+        assert "0.777" in there.part("registers_writable")
+    with meter(tmp_path, "--pan", "600727111111111153", name="next", listen=listen) as address:
+        assert registers.web.connect(address, registers.companion) == place
+        assert PAN not in there.part("registers")
+        assert "0.777" not in there.part("registers_writable")
 
 
 @pytest.mark.parametrize("register", ["0020", "FFFF", "", "<script>"])

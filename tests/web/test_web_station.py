@@ -12,19 +12,23 @@ from typing import NoReturn
 
 import pytest
 from cable import Cable
-from cli_bench import credit, done
+from cli_bench import FAST, credit, done
 from web_bench import COMPANION, Web, meter, text_of, web
 
+from vtc07.carrier.events import Identity
 from vtc07.cli.connection import Connection
 from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.texts import Said, said
 from vtc07.links.blocking import Interrupted
+from vtc07.screens.kept_routes import ROUTES, KeptRoutes
 from vtc07.screens.meter_line import Target
 from vtc07.screens.mood import Mood
-from vtc07.screens.places import whereabouts
+from vtc07.screens.places import PLACES, remember_companion, whereabouts
+from vtc07.screens.route_looks import RouteLooks
 from vtc07.trace.file import read_entries
 from vtc07.trace.message import TraceMessage
 from vtc07.web.desk import Desk
+from vtc07.web.library import Library
 from vtc07.web.setting import Setting
 from vtc07.web.station import Busy, Station
 
@@ -277,6 +281,33 @@ def test_nothing_is_begun_at_a_place_that_is_closed(tmp_path: Path) -> None:
     run(tmp_path, work)
 
 
+def test_of_two_companions_that_describe_a_meter_none_is_taken_by_itself(tmp_path: Path) -> None:
+    async def work(here: Desk) -> None:
+        station, identity = place(here), Identity("VTc", "3", "010000010003", (1, 0, 1, 3))
+        for name in ("one", "two"):
+            (tmp_path / f"{name}.toml").write_text(FAST)
+        remember_companion(tmp_path / PLACES, str(tmp_path / "one.toml"))
+        assert station.line._companion_of(identity) == str(tmp_path / "one.toml")
+        remember_companion(tmp_path / PLACES, str(tmp_path / "two.toml"))
+        assert station.line._companion_of(identity) is None
+
+    run(tmp_path, work)
+
+
+def test_a_route_is_changed_or_worked_on_and_never_both(tmp_path: Path) -> None:
+    routes = Library(KeptRoutes(tmp_path / ROUTES), RouteLooks(tmp_path / "journal"))
+    with routes.change("r"):
+        with pytest.raises(Busy, match="being decided"):
+            routes.begin("r")
+        routes.begin("other")
+    routes.begin("r")
+    with pytest.raises(Busy, match="being worked at"), routes.change("r"):
+        pass
+    routes.end("r")
+    with routes.change("r"):
+        pass
+
+
 def test_a_meter_is_free_again_after_an_error(tmp_path: Path) -> None:
     async def work(here: Desk) -> None:
         station, other = place(here, 1), place(here, 2)
@@ -305,6 +336,7 @@ def test_a_name_of_a_place_is_given_once(tmp_path: Path) -> None:
     [
         ("tcp://localhost:4059", "tcp://127.0.0.1:4059", True),
         ("tcp://LocalHost.:4059", "tcp://[::ffff:127.0.0.1]:4059", True),
+        ("tcp://0.0.0.0:4059", "tcp://127.0.0.1:4059", True),
         ("tcp://meter.example:4059", "tcp://METER.example:4059", True),
         ("tcp://[::1]:4059", "tcp://[0:0:0:0:0:0:0:1]:4059", True),
         ("tcp://localhost:4059", "tcp://localhost:4060", False),
