@@ -229,6 +229,15 @@ def test_there_is_a_line_only_where_a_program_has_made_it(electricity: Companion
         opened(electricity, "one").close()
 
 
+def test_a_line_that_ended_takes_no_name_from_the_one_after_it(electricity: Companion) -> None:
+    with bench() as first:
+        first.end.close()
+        with bench() as second:
+            first.end.close()
+            opened(electricity).close()
+            assert second.told == 2
+
+
 def test_it_is_for_threads_and_for_clients_alone(electricity: Companion) -> None:
     address: LinkAddress = InnerAddress("test")
     assert character_ns(address, electricity.link) == electricity.link.character_ns
