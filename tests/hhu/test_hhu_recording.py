@@ -10,7 +10,7 @@ from recorded_unit import pulled_at_the_ack, tokens, unit
 
 from vtc07.carrier.companion import Companion, S
 from vtc07.carrier.endpoint import Procedure, perform
-from vtc07.carrier.events import Failure, Identify
+from vtc07.carrier.events import Failure, Identify, Write
 from vtc07.carrier.grammar import ACK, DAMAGED, NAK
 from vtc07.carrier.registers import Register, Value
 from vtc07.durable.memory import disk_error
@@ -376,3 +376,21 @@ def test_of_a_flooded_line_the_first_and_the_last_messages_are_kept(electricity:
     assert len(messages) + note.members["left_out"] == flood
     assert (found.index(note), len(messages)) == (MOST_KEPT, 2 * MOST_KEPT)
     assert messages[0].members["at"] < messages[-1].members["at"]
+
+
+def test_why_a_command_cannot_be_said_tells_no_token(electricity: Companion) -> None:
+    token = credit(3)
+    threshold = electricity.table.named("lowCreditThreshold")
+    with unit(electricity) as made:
+        made.run(made.session.identify())
+        with pytest.raises(ValueError, match=token):
+            made.run(perform(Write(threshold, token)))
+        made.recording.finish()
+        (told,) = (
+            entry
+            for entry in made.entries(EntryKind.ANSWERED)
+            if entry.members["answer"] == "NotSent"
+        )
+        everything = "".join(plain(entry) for entry in made.entries())
+    assert "is not a whole number" in told.members["error"]
+    assert token not in everything
