@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -105,7 +106,7 @@ class ByHand:
     def press(self, keys: str) -> None:
         """Press digits."""
         for key in keys:
-            self.act(lambda key=key: self.works.press(key))  # type: ignore[misc]
+            self.act(functools.partial(self.works.press, key))
 
     def enter(self, token: str) -> str:
         """Type a token in, wait until it is executed, and return what the display says to it."""
