@@ -39,14 +39,22 @@ REASONS: Final = {
 _UNITS: Final = {Service.ELECTRICITY: "Wh", Service.TIME: "s"}
 
 
+def load_switch_said(reason: DisconnectReason | None) -> Said:
+    """Return what is told of a load switch that opens for a reason; None: it closes."""
+    if reason is None:
+        return said("the load switch is closed")
+    return said("the load switch is open: {reason}", reason=Said(REASONS[reason]))
+
+
 class ServedMeter:
     """What the driver turns: a meter under power, or a port at which nothing answers.
 
     Everything is to be called in the driver's thread. ``told``: gets a sentence for whatever
     happens that a person may want to see. ``token_executed``: told of every token that came to its
-    end, from whatever carrier. Without power characters are swallowed and the link stays, as under
-    an optical head; what was not committed is lost, and the next power up begins with what the
-    store holds.
+    end, from whatever carrier. ``switch_said``: returns the sentence of its load switch, which is a
+    valve in some meters, when that opens for a reason, or closes (None). Without power characters
+    are swallowed and the link stays, as under an optical head; what was not committed is lost, and
+    the next power up begins with what the store holds.
     """
 
     def __init__(
@@ -60,12 +68,14 @@ class ServedMeter:
         character_ns: int = 0,
         told: Callable[[Said], None],
         token_executed: Callable[[TokenExecuted], None] | None = None,
+        switch_said: Callable[[DisconnectReason | None], Said] = load_switch_said,
     ) -> None:
         self._companion = companion
         self._store = store
         self._character_ns = character_ns
         self._told = told
         self._executed = token_executed
+        self._switch_said = switch_said
         state = store.load()
         self._nameplate = state.nameplate
         self._wanted = self._load_of(load, acceleration, state.powered_ns)
@@ -262,8 +272,27 @@ class ServedMeter:
             return
         self._events_told = committed.events_counted
         for event in reversed(committed.event_log[:new]):
-            if (sentence := _sentence(event)) is not None:
+            if (sentence := self._sentence(event)) is not None:
                 self._told(sentence)
+
+    def _sentence(self, event: Event) -> Said | None:
+        detail = event.detail or 0
+        match event.name:
+            case EventName.SWITCH_CLOSED:
+                return self._switch_said(None)
+            case EventName.SWITCH_OPEN:
+                return self._switch_said(DisconnectReason(detail))
+            case EventName.TAMPER:
+                return said("tamper is noticed: flags {flags}", flags=detail)
+            case EventName.LOCKOUT:
+                return said(
+                    "after wrong tokens their carrier is locked for {seconds} s", seconds=detail
+                )
+            case EventName.PASSWORD:
+                return said(
+                    "after wrong passwords none is compared for {seconds} s", seconds=detail
+                )
+        return None
 
     def _document(self, now_ns: int) -> dict[str, Any]:
         """Return the state for programs; what a meter without power does not know is None."""
@@ -299,22 +328,3 @@ class ServedMeter:
             "low_credit_alarm": meter.low_credit_alarm,
             "store_fault": meter.store_fault,
         }
-
-
-def _sentence(event: Event) -> Said | None:
-    detail = event.detail or 0
-    match event.name:
-        case EventName.SWITCH_CLOSED:
-            return said("the load switch is closed")
-        case EventName.SWITCH_OPEN:
-            reason = Said(REASONS[DisconnectReason(detail)])
-            return said("the load switch is open: {reason}", reason=reason)
-        case EventName.TAMPER:
-            return said("tamper is noticed: flags {flags}", flags=detail)
-        case EventName.LOCKOUT:
-            return said(
-                "after wrong tokens their carrier is locked for {seconds} s", seconds=detail
-            )
-        case EventName.PASSWORD:
-            return said("after wrong passwords none is compared for {seconds} s", seconds=detail)
-    return None

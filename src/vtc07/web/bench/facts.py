@@ -14,6 +14,14 @@ from vtc07.tokens import Service
 TIME_FACTORS: Final = (1, 10, 60, 600, 3600)
 #: The keys of a keypad: digits, clear (all of it), back (the last digit), enter.
 KEYS: Final = (*"0123456789", "clear", "back", "enter")
+#: Why a load switch is open, for people, by `Panel.disconnect_reason`.
+WHY_OPEN: Final = {
+    "none": mark("for no reason of its own"),
+    "credit": mark("no credit"),
+    "tamper": mark("tamper"),
+    "power limit": mark("more power than its limit"),
+    "phase unbalance": mark("unbalanced phases"),
+}
 
 
 class BenchRefused(Exception):

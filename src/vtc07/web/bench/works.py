@@ -15,16 +15,16 @@ from typing import Final
 from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import load_companion
 from vtc07.cli.control import Power, Request, SetLoad, SetPhase, Tamper
-from vtc07.cli.served_meter import REASONS, ServedMeter
+from vtc07.cli.served_meter import REASONS, ServedMeter, load_switch_said
 from vtc07.hhu.texts import Said, said
 from vtc07.links.clock import Clock, VirtualClock
 from vtc07.links.inner import InnerEnd
 from vtc07.links.simulated import SimulatedLine
-from vtc07.meter import MemoryStore, MeterState, TokenExecuted, manufacture
+from vtc07.meter import DisconnectReason, MemoryStore, MeterState, TokenExecuted, manufacture
 from vtc07.meter.accounting import disconnect_reason, drawn
 from vtc07.tokens import Service
 from vtc07.web.bench.display import Display, Shown
-from vtc07.web.bench.facts import TIME_FACTORS, BenchRefused, Kind, Panel, Told
+from vtc07.web.bench.facts import TIME_FACTORS, WHY_OPEN, BenchRefused, Kind, Panel, Told
 from vtc07.web.bench.pace import MS, Pace
 from vtc07.web.bench.sale import PointOfSale
 from vtc07.web.bench.tape import Tape
@@ -78,6 +78,7 @@ class Works:
             character_ns=companion.link.character_ns,
             told=self._tell,
             token_executed=self._executed,
+            switch_said=load_switch_said if kind.service is Service.ELECTRICITY else _valve_said,
         )
         self.tape = Tape(companion.link.speed)
         self.end = InnerEnd(kind.name, self._opened)
@@ -280,6 +281,13 @@ class Works:
             line_ns=self.line.now_ns,
             events=tuple(self._told),
         )
+
+
+def _valve_said(reason: DisconnectReason | None) -> Said:
+    """Return what is told of a valve that shuts for a reason; None: it opens."""
+    if reason is None:
+        return said("Valve open: it can flow.")
+    return said("Valve closed: {why}.", why=Said(WHY_OPEN[REASONS[reason]]))
 
 
 def _knows_passwords(companion: Companion) -> bool:

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from vtc07.hhu.texts import Said, mark, said
+from vtc07.hhu.texts import said
 from vtc07.screens.delivering import can_be_key_change
 from vtc07.screens.meter_line import Target
-from vtc07.web.bench.facts import KEYS, KINDS, TIME_FACTORS
+from vtc07.web.bench.facts import KEYS, KINDS, TIME_FACTORS, WHY_OPEN
 from vtc07.web.pages.bench_typing import Typist
 from vtc07.web.pages.connect import Open
 from vtc07.web.pages.deliver import drafted, gather, look_up
@@ -41,16 +41,6 @@ _EARLIER: Final = 400
 #: Characters are sent on so often, in s; and so often something is said at least.
 _PACE_S: Final = 0.05
 _HEARTBEAT_S: Final = 15
-
-
-#: Why a load switch is open, by the meter's own words.
-_REASONS: Final = {
-    "none": mark("for no reason of its own"),
-    "credit": mark("no credit"),
-    "tamper": mark("tamper"),
-    "power limit": mark("more power than its limit"),
-    "phase unbalance": mark("unbalanced phases"),
-}
 
 
 def _place(view: View, name: str) -> Station:
@@ -92,7 +82,7 @@ def _back(view: View, meter: BenchMeter) -> Response:
 
 def _panel(view: View) -> dict[str, object]:
     meter = _here(view)
-    return {"kind": meter.kind, "panel": meter.panel(), "reasons": _REASONS}
+    return {"kind": meter.kind, "panel": meter.panel(), "reasons": WHY_OPEN}
 
 
 @part("bench_display")
@@ -142,22 +132,7 @@ def time(view: View) -> Mapping[str, object]:
 @part("bench_events")
 def events(view: View) -> Mapping[str, object]:
     """Return what the meter did last."""
-    meter = _here(view)
-    happened = ((each.at, each.said) for each in meter.panel().events)
-    if meter.kind.flow_unit == "W":
-        return {"told": tuple(happened)}
-    return {"told": tuple((at, _said_of_valve(what)) for at, what in happened)}
-
-
-def _said_of_valve(what: Said) -> Said:
-    """Return what a meter says of its load switch as it is for one whose switch is a valve."""
-    if what.template == "the load switch is closed":
-        return said("Valve open: it can flow.")
-    if what.template == "the load switch is open: {reason}":
-        reason = dict(what.values)["reason"]
-        known = _REASONS.get(reason.template if isinstance(reason, Said) else str(reason))
-        return said("Valve closed: {why}.", why=reason if known is None else Said(known))
-    return what
+    return {"events": _here(view).panel().events}
 
 
 @part("bench_line")
