@@ -252,6 +252,11 @@ class Companion:
     compatibility: Compatibility  # all off in direct mode
 
     @property
+    def knows_passwords(self) -> bool:
+        """Whether its meters have a password, which opens more of them in mode C."""
+        return self.mode_c is not None and self.mode_c.password is not None
+
+    @property
     def reaction_ns(self) -> int:
         """The shortest reaction time, by the third FLAG letter (IEC 62056-21 6.3)."""
         return self.timing.fast_reaction_ns if self.flag[2].islower() else self.timing.reaction_ns

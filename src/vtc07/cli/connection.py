@@ -176,8 +176,7 @@ class Connection:
     @property
     def knows_passwords(self) -> bool:
         """Whether the meter is of a kind that has passwords; it may be asked for that."""
-        rule = self.companion.mode_c
-        return rule is not None and rule.password is not None
+        return self.companion.knows_passwords
 
     def want_password(self) -> str | None:
         """Ask a person at a terminal for the password, where none was given and one is known.

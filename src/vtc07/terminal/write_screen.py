@@ -60,9 +60,9 @@ class WriteScreen(Frame):
         """Go on; ask for the password first where the meter wants one and none is at hand."""
         overview = self.unit.overview
         assert overview is not None
-        mode_c = overview.companion.mode_c
-        knows = mode_c is not None and mode_c.password is not None
-        if overview.companion.sign_on is SignOn.MODE_C and knows and target.password is None:
+        companion = overview.companion
+        is_mode_c = companion.sign_on is SignOn.MODE_C
+        if is_mode_c and companion.knows_passwords and target.password is None:
             self._ask_for_password(target, then)
         else:
             then(target)

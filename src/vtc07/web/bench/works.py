@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from vtc07.carrier.companion import Companion
 from vtc07.carrier.companion_file import load_companion
 from vtc07.cli.control import Power, Request, SetLoad, SetPhase, Tamper
 from vtc07.cli.served_meter import REASONS, ServedMeter, load_switch_said
@@ -69,7 +68,7 @@ class Works:
         self._events = 0
         self._loads = [0] * kind.phases
         self._display = Display(kind, now_ns)
-        self.password = PASSWORD if _knows_passwords(companion) else None
+        self.password = PASSWORD if companion.knows_passwords else None
         self.meter_pan = str(sale.keys.meter_pan)
         self._meter = ServedMeter(
             companion,
@@ -288,10 +287,6 @@ def _valve_said(reason: DisconnectReason | None) -> Said:
     if reason is None:
         return said("Valve open: it can flow.")
     return said("Valve closed: {why}.", why=Said(WHY_OPEN[REASONS[reason]]))
-
-
-def _knows_passwords(companion: Companion) -> bool:
-    return companion.mode_c is not None and companion.mode_c.password is not None
 
 
 def _key(state: MeterState) -> str:

@@ -140,9 +140,7 @@ def wants_password(station: Station) -> bool:
     if station.overview is None or station.target.password is not None:
         return False
     companion = station.overview.companion
-    mode_c = companion.mode_c
-    knows = mode_c is not None and mode_c.password is not None
-    return companion.sign_on is SignOn.MODE_C and knows
+    return companion.sign_on is SignOn.MODE_C and companion.knows_passwords
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -186,10 +184,11 @@ async def read(request: Request) -> Response:
         station.keep(whole)
         station.say(*_read_said(whole))
 
-    read_them = functools.partial(read_wanted, what=what, words=words, on_values=arrived)
     station.begin(
         said("reading registers"),
-        functools.partial(read_them, target=station.target),
+        functools.partial(
+            read_wanted, target=station.target, what=what, words=words, on_values=arrived
+        ),
         done,
     )
     station.keep(shown)
