@@ -481,6 +481,18 @@ def test_two_places_are_never_at_one_meter_with_a_route(tmp_path: Path) -> None:
         asyncio.run(work(journal))
 
 
+def test_a_place_that_is_open_is_not_offered_once_more(at_work: Web) -> None:
+    """However its address was written: it has options behind it here."""
+    route = taken(at_work, "once.csv", csv(f"{PAN},Flat 7,,,creditBalance,once"))
+    address = f"tcp://127.0.0.1:{free_port()}"
+    form = {"address": f"{address} --attempts 2", "companion": "electricity"}
+    assert at_work.http.post(f"{route}/place", form, follow=False).status == 303
+    page = at_work.http.get(route)
+    assert page.html.count(f"<bdi>{address}</bdi>") <= 1
+    assert f"go on at {address}" in page.text
+    assert "--attempts 2" not in page.html
+
+
 def test_a_stranger_and_another_site_get_nothing(at_work: Web) -> None:
     stranger: Http = at_work.stranger()
     assert stranger.get("/routes").status == 401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -35,6 +35,7 @@ from vtc07.screens.places import (
 )
 from vtc07.screens.way import WayError
 from vtc07.web.bench.facts import KINDS
+from vtc07.web.desk import Desk
 from vtc07.web.setting import Setting
 from vtc07.web.station import Busy, Station
 from vtc07.web.view import Refused, View, part
@@ -78,13 +79,16 @@ def where(view: View) -> Mapping[str, object]:
     desk = view.desk
     desk.watch_for("places", functools.partial(_find, desk.setting))
     found = desk.kept(Found)
-    met = {whereabouts(station.target.address) for station in desk.stations.values()}
     return {
         "stations": tuple(desk.stations.values()),
-        "places": ()
-        if found is None
-        else tuple(p for p in found.places if whereabouts(_bare(p.address)) not in met),
+        "places": () if found is None else not_met(desk, found.places),
     }
+
+
+def not_met(desk: Desk, found: Iterable[Place]) -> tuple[Place, ...]:
+    """Return the places, of those found, at which no meter is being met by now."""
+    met = {whereabouts(station.target.address) for station in desk.stations.values()}
+    return tuple(place for place in found if whereabouts(_bare(place.address)) not in met)
 
 
 def _bare(text: str) -> str:

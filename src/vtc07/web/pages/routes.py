@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from vtc07.carrier.companion_file import CompanionError, shipped_companions
+from vtc07.cli.link_options import AUTO
 from vtc07.hhu.route.file import RouteFile, place
 from vtc07.hhu.route.findings import Severity
 from vtc07.hhu.route.round import (
@@ -26,7 +27,7 @@ from vtc07.hhu.route.task import RouteSummary, StopResult, TaskKind
 from vtc07.hhu.texts import Said, said
 from vtc07.screens.kept_routes import KeptRoute
 from vtc07.screens.mood import MOODS, Mood
-from vtc07.screens.places import PLACES, Place, remember
+from vtc07.screens.places import PLACES, remember
 from vtc07.screens.route_looks import PAGE, Checked, StopPage, check_through
 from vtc07.screens.visiting import STOP_MOODS, TASK_MOODS, TASKS, counts_said, task_line
 from vtc07.screens.way import WayError
@@ -40,7 +41,7 @@ from vtc07.web.library import (
     route_of,
     why,
 )
-from vtc07.web.pages.connect import load_named, places_here, typed
+from vtc07.web.pages.connect import load_named, not_met, places_here, typed
 from vtc07.web.station import Station
 from vtc07.web.view import Refused, View
 
@@ -167,6 +168,7 @@ async def show(request: Request) -> Response:
         _look, view, kept, page, everything=everything or bool(wanted), wanted=wanted
     )
     looked = await asked(view, look)
+    places = await view.desk.aside(functools.partial(places_here, view.desk.setting))
     return view.page(
         "route.html",
         kept=kept,
@@ -176,7 +178,7 @@ async def show(request: Request) -> Response:
         page=page,
         everything=everything,
         wanted=wanted,
-        places=await view.desk.aside(functools.partial(_places, view)),
+        places=not_met(view.desk, places),
         companions=shipped_companions(),
         here=_worked_at(view, kept),
         how=HOW,
@@ -193,13 +195,6 @@ def _look(view: View, kept: KeptRoute, page: int, *, everything: bool, wanted: s
         looks.stops(kept, page, everything=everything, wanted=wanted),
         round_of_another_file(view.desk.setting.journal, route),
     )
-
-
-def _places(view: View) -> tuple[Place, ...]:
-    """Return where a meter may be, without the places that are open already."""
-    open_now = {station.target.address for station in view.desk.stations.values()}
-    found = places_here(view.desk.setting)
-    return tuple(place for place in found if place.address not in open_now)
 
 
 def _worked_at(view: View, kept: KeptRoute) -> tuple[Station, ...]:
@@ -312,7 +307,7 @@ async def _station_at(view: View, address: str, companion: str) -> Station:
 
 
 def _require(companion: str) -> None:
-    if companion != "auto":
+    if companion != AUTO:
         load_named(companion)
 
 
