@@ -15,6 +15,7 @@ from vtc07.carrier.status import TokenStatus
 from vtc07.hhu.journal.file import FileJournal
 from vtc07.hhu.outcome import Delivered, NotTaken, NotTakenReason
 from vtc07.hhu.resuming import close_by_hand
+from vtc07.web.library import number_of
 
 PAN = "600727000000000009"
 OTHER = "600727111111111153"
@@ -207,3 +208,19 @@ def test_newest_deliveries_before_one(tmp_path: Path) -> None:
         assert [d.number for d in journal.newest(9, PAN, before=5)] == [1, 3]
         assert [d.number for d in journal.newest(9, only_open=True, before=3)] == []
         assert [d.number for d in journal.newest(9, only_open=True, before=4)] == [3]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("7", 7),
+        ("10000000", 10_000_000),
+        ("9" * 16, 0),
+        ("-1", 0),
+        ("\u0663", 0),
+        ("", 0),
+        (None, 0),
+    ],
+)
+def test_a_delivery_of_any_number_has_a_page(text: str | None, number: int) -> None:
+    assert number_of(text) == number

@@ -16,7 +16,7 @@ from vtc07.screens.kept_routes import ROUTES, KeptRoute, KeptRoutes
 from vtc07.screens.route_looks import RouteLooks
 from vtc07.web.desk import Desk
 from vtc07.web.station import Busy
-from vtc07.web.view import Refused, View
+from vtc07.web.view import Refused, View, is_number
 
 T = TypeVar("T")
 
@@ -108,5 +108,5 @@ def why(error: Exception) -> Said | str:
 
 
 def number_of(text: str | None) -> int:
-    """Return the number of a page that an address names; 0 for anything that is none."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 8 else 0
+    """Return the number that an address names, of a page or a delivery; 0 where it is none."""
+    return int(text) if text is not None and is_number(text) else 0

@@ -27,7 +27,7 @@ from vtc07.web.station import Station
 from vtc07.web.view import Refused, View, event, is_number, part
 
 if TYPE_CHECKING:
-    from vtc07.web.bench.bench import BenchMeter
+    from vtc07.web.bench.bench import Bench, BenchMeter
     from vtc07.web.bench.facts import LineCharacter
 
 #: The steps of a slider, in W or l/h.
@@ -50,12 +50,16 @@ def _place(view: View, name: str) -> Station:
     return view.desk.station_at(replace(target, password=meter.password))
 
 
-def _meter(view: View, name: str) -> BenchMeter:
+def _bench(view: View) -> Bench:
     bench = view.desk.bench
     if bench is None:
         raise Refused(said("There is no bench here: start vtc07 web with --bench."), 404)
+    return bench
+
+
+def _meter(view: View, name: str) -> BenchMeter:
     try:
-        return bench.meter(name)
+        return _bench(view).meter(name)
     except KeyError:
         raise Refused(said("The bench has no such meter; choose one."), 404) from None
 
@@ -167,8 +171,7 @@ def resume(view: View) -> Mapping[str, object]:
 async def choose(request: Request) -> Response:
     """Show the meters of the bench."""
     view = View(request)
-    if view.desk.bench is None:
-        raise Refused(said("There is no bench here: start vtc07 web with --bench."), 404)
+    _bench(view)
     return view.page("bench.html", kinds=KINDS)
 
 
@@ -337,7 +340,7 @@ def _chosen(meter: BenchMeter, form: Mapping[str, str]) -> tuple[str, ...]:
 
 def _number(form: Mapping[str, str], name: str) -> int:
     text = form.get(name, "")
-    if not (text.isascii() and text.isdigit() and len(text) < 9):
+    if not is_number(text):
         raise Refused(said("A number is missing."), 422)
     return int(text)
 

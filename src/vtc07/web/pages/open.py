@@ -29,7 +29,7 @@ from vtc07.web.desk import Desk
 from vtc07.web.pages.connect import count_open, places_here, typed
 from vtc07.web.sending import Sending
 from vtc07.web.station import Busy, Station
-from vtc07.web.view import Refused, View, part
+from vtc07.web.view import Refused, View, is_number, part
 
 #: So long is the note of a delivery that is closed by hand at most.
 _LONGEST_NOTE: Final = 300
@@ -102,8 +102,7 @@ async def _page(view: View, *, typed: str = "", wrong: object = None) -> Respons
 
 def _number(text: str) -> int | None:
     """Return the number of a delivery as it stands in an address, None where it is none."""
-    is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
-    return int(text) if is_number else None
+    return int(text) if is_number(text) else None
 
 
 def _keep(desk: Desk, work: OpenWork) -> None:
