@@ -101,14 +101,7 @@ class Told:
 
     def earlier_said(self) -> list[Said]:
         """Return what became of earlier deliveries that stood open."""
-        return [
-            said(
-                "Earlier delivery {number}: {outcome}",
-                number=earlier.delivery.number,
-                outcome=earlier.outcome.said,
-            )
-            for earlier in self.earlier
-        ]
+        return [earlier_delivery_said(earlier) for earlier in self.earlier]
 
     def notes(self, place: int) -> list[Said]:
         """Return what is to be said of a token beside its outcome."""
@@ -120,6 +113,15 @@ class Told:
         if status is not None and status in EXPLANATIONS and self.state is None:
             notes.append(Said(EXPLANATIONS[status]))
         return notes
+
+
+def earlier_delivery_said(earlier: EarlierDelivery) -> Said:
+    """Return what became of a delivery that stood open, as a sentence."""
+    return said(
+        "Earlier delivery {number}: {outcome}",
+        number=earlier.delivery.number,
+        outcome=earlier.outcome.said,
+    )
 
 
 def deliver(

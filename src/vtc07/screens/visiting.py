@@ -12,6 +12,7 @@ from vtc07.hhu.route.run import work
 from vtc07.hhu.route.task import RouteSummary, StopResult, TaskKind, TaskResult, TaskState
 from vtc07.hhu.route.visit import Arrived, OnTask, RouteStep, RouteVisit, TaskBegins
 from vtc07.hhu.texts import Said, Texts, mark, said
+from vtc07.screens.delivering import earlier_delivery_said
 from vtc07.screens.mood import Mood
 
 #: The kinds of tasks; in English, to be put into the user's language.
@@ -87,14 +88,7 @@ def visit_lines(visited: RouteVisit, texts: Texts) -> list[str]:
     if visited.meter_pan is not None:
         places = ", ".join(stop.stop.place for stop in visited.stops if stop.stop.place)
         lines.append(f"{visited.meter_pan}  {places}")
-    lines += [
-        said(
-            "Earlier delivery {number}: {outcome}",
-            number=e.delivery.number,
-            outcome=e.outcome.said,
-        ).words(texts)
-        for e in visited.earlier
-    ]
+    lines += [earlier_delivery_said(each).words(texts) for each in visited.earlier]
     lines += [f"  {task_line(ended.task, texts)}" for ended in visited.tried]
     return [*lines, *visited.problems]
 
