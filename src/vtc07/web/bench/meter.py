@@ -88,9 +88,9 @@ class BenchMeter:
         """Press a key of the keypad, one of `KEYS`."""
         self._do(lambda: self._works.press(key))
 
-    def set_load(self, phase: int, watts: int) -> None:
+    def set_load(self, phase: int, load: int) -> None:
         """Have a phase, from 1, want so many W; the one load of water and gas, litres per hour."""
-        self._do(lambda: self._works.set_load(phase, watts))
+        self._do(lambda: self._works.set_load(phase, load))
 
     def set_supply(self, on: bool) -> None:  # noqa: FBT001 - a switch is on or off
         """Pull the supply out, without warning, or put it back."""

@@ -166,11 +166,11 @@ class Works:
             self._display.refused(error, meter.state.keypad_lockout.remaining_s, self.now_ns)
             self._tell(said("at the keypad: {error}", error=Said(error.value)))
 
-    def set_load(self, phase: int, watts: int) -> None:
-        """Have a phase want so much."""
+    def set_load(self, phase: int, load: int) -> None:
+        """Have a phase, from 1, want so much, in the kind's ``flow_unit``."""
         if not 1 <= phase <= self.kind.phases:
             raise BenchRefused(said("The meter has no phase L{number}.", number=phase))
-        if not 0 <= watts <= self.kind.most:
+        if not 0 <= load <= self.kind.most:
             raise BenchRefused(
                 said(
                     "A load here is from 0 to {most} {unit}.",
@@ -178,11 +178,11 @@ class Works:
                     unit=self.kind.flow_unit,
                 )
             )
-        self._loads[phase - 1] = watts
+        self._loads[phase - 1] = load
         if self.kind.service is Service.ELECTRICITY:
-            self._act(SetPhase(phase, watts))
+            self._act(SetPhase(phase, load))
         else:
-            self._act(SetLoad(str(watts), 1))
+            self._act(SetLoad(str(load), 1))
 
     def set_supply(self, *, on: bool) -> None:
         """Pull the supply out, or put it back."""

@@ -35,14 +35,15 @@ async def leave(request: Request) -> Response:
     view = View(request)
     under_way = view.station.work
     form = await view.form()
+    back = _own_path(form.get("back")) or view.at()
     if under_way is None:
-        return view.go(_own_path(form.get("back")) or view.at())
+        return view.go(back)
     if under_way.carries_tokens and form.get("sure") != "yes":
         if view.is_quiet:
             raise Refused(said("Tokens are being delivered."), 409)
-        return view.page("leave.html", back=_own_path(form.get("back")) or view.at())
+        return view.page("leave.html", back=back)
     view.station.leave()
-    return view.go(_own_path(form.get("back")) or view.at())
+    return view.go(back)
 
 
 async def look(request: Request) -> Response:
