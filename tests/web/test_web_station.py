@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime
@@ -455,3 +456,18 @@ def test_the_program_ends_while_a_meter_keeps_silent(tmp_path: Path) -> None:
         with application.events(here, "meter") as events:
             events.sees("meter", "awaited")
     assert application.process.returncode in (0, 130)  # in good order, and it said nothing odd
+
+
+def test_without_a_script_pages_look_again_as_long_as_work_is_under_way(tmp_path: Path) -> None:
+    again = b'<noscript><meta http-equiv="refresh" content="2"></noscript>'
+    with web(tmp_path) as here, socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        address = f"tcp://127.0.0.1:{port}"
+        here.http.post("/connect", {"address": address, "companion": "electricity"})
+        pages = ("", "/deliver", "/registers", "/diagnose", "/open", "/route", "/line")
+        shown = {page: here.http.get(f"/at/1{page}").body for page in pages}
+        here.http.post("/at/1/leave", {})
+        here.rests("1")
+        left = {page: here.http.get(f"/at/1{page}").body for page in pages}
+    assert [page for page in pages if again not in shown[page]] == []
+    assert [page for page in pages if again in left[page]] == []
